@@ -1,0 +1,1 @@
+"""Attacks: pure functions (model, x, y, spec, generator) → x_adv."""

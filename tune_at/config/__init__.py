@@ -1,0 +1,1 @@
+"""What a trial is: frozen, validated sections without torch or Ray."""

@@ -1,0 +1,96 @@
+"""Optimiser sections and learning-rate schedules. A schedule is a pure function of the epoch."""
+
+import math
+from typing import TYPE_CHECKING, Annotated, Literal, Union
+
+from pydantic import Field
+
+from tune_at.config.section import Rate, Section
+from tune_at.registry import Entry, Registry
+
+
+class ScheduleSection(Section):
+    """What every schedule has. Epochs count from 1."""
+
+    name: str
+
+    def factor_at(self, epoch: int, epochs: int) -> float:
+        """What the base learning rate is multiplied by in the given epoch of a run of `epochs`."""
+        raise NotImplementedError
+
+
+class Piecewise(ScheduleSection):
+    """The learning rate falls by `factor` after each milestone."""
+
+    name: Literal["piecewise"] = "piecewise"
+    milestones: tuple[Annotated[float, Field(gt=0)], ...] = (0.5, 0.75)
+    """Last epoch before each fall; a number below 1 is a share of the run."""
+    factor: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """What the learning rate is multiplied by at a milestone."""
+
+    def milestone_epochs(self, epochs: int) -> list[int]:
+        """The milestones as whole epochs of a run of `epochs`."""
+        return [round(m * epochs) if m < 1 else round(m) for m in self.milestones]
+
+    def factor_at(self, epoch: int, epochs: int) -> float:
+        """`factor` to the number of milestones passed: with milestone 100, epoch 101 is the first lower one."""
+        return self.factor ** sum(epoch > milestone for milestone in self.milestone_epochs(epochs))
+
+
+class Cosine(ScheduleSection):
+    """Half a cosine from 1 in the first epoch towards `final` after the last."""
+
+    name: Literal["cosine"] = "cosine"
+    final: Rate = 0.0
+    """Share of the base learning rate that the curve ends at."""
+
+    def factor_at(self, epoch: int, epochs: int) -> float:
+        """final + (1 - final) (1 + cos(π (epoch-1) / epochs)) / 2."""
+        return self.final + (1 - self.final) * (1 + math.cos(math.pi * (epoch - 1) / epochs)) / 2
+
+
+SCHEDULES = Registry(
+    "schedule",
+    Entry("piecewise", Piecewise, "tune_at.config.optim:Piecewise", "Sec. 5", "falls by a factor at milestones"),
+    Entry("cosine", Cosine, "tune_at.config.optim:Cosine", "Sec. 5 (SVHN)", "half a cosine down to zero"),
+)
+
+if TYPE_CHECKING:
+    ScheduleConfig = ScheduleSection
+else:
+    ScheduleConfig = Annotated[Union[SCHEDULES.configs], Field(discriminator="name")]
+
+
+class OptimSection(Section):
+    """What every optimiser has."""
+
+    name: str
+    lr: Annotated[float, Field(gt=0)] = 0.1
+    """Base learning rate."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """L2 penalty, added to the gradient of every parameter."""
+    schedule: ScheduleConfig = Piecewise()
+
+    def lr_at(self, epoch: int, epochs: int) -> float:
+        """The learning rate of the given epoch (from 1) of a run of `epochs`."""
+        return self.lr * self.schedule.factor_at(epoch, epochs)
+
+
+class SGD(OptimSection):
+    """Stochastic gradient descent with momentum."""
+
+    name: Literal["sgd"] = "sgd"
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    nesterov: bool = False
+    """Nesterov's form of momentum."""
+
+
+OPTIMIZERS = Registry(
+    "optimiser",
+    Entry("sgd", SGD, "tune_at.training.optim:build_sgd", "Sec. 5", "SGD with momentum, Nesterov's form too"),
+)
+
+if TYPE_CHECKING:
+    OptimConfig = OptimSection
+else:
+    OptimConfig = Annotated[Union[OPTIMIZERS.configs], Field(discriminator="name")]

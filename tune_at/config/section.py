@@ -1,0 +1,31 @@
+"""The base of all config sections and the number types that they share."""
+
+from fractions import Fraction
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+class Section(BaseModel):
+    """A frozen part of a TrialConfig. Unknown keys, NaN and infinity are refused."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True, use_attribute_docstrings=True
+    )
+
+
+def parse_fraction(value: Any) -> Any:
+    """'8/255' as a float; anything else is left to pydantic."""
+    if isinstance(value, str) and "/" in value:
+        try:
+            return float(Fraction(value.replace(" ", "")))
+        except (ValueError, ZeroDivisionError):
+            return value
+    return value
+
+
+Pixels = Annotated[float, BeforeValidator(parse_fraction), Field(ge=0, le=1)]
+"""A length in pixel values on [0, 1]; '8/255' is read as the fraction."""
+
+Rate = Annotated[float, Field(ge=0, le=1)]
+"""A share between 0 and 1."""

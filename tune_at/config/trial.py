@@ -1,0 +1,149 @@
+"""TrialConfig: everything that determines the numbers of one trial."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from tune_at.config.attack import AttackSection
+from tune_at.config.data import DATASETS, DataConfig, Digits
+from tune_at.config.model import MODELS, ModelConfig, SmallCNN
+from tune_at.config.objective import OBJECTIVES, PGDAT, ObjectiveConfig
+from tune_at.config.optim import OPTIMIZERS, SCHEDULES, SGD, OptimConfig, Piecewise
+from tune_at.config.section import Section
+from tune_at.config.tree import Tree, fill_names
+from tune_at.config.validation import user_error
+from tune_at.errors import UserError
+from tune_at.registry import Registry
+
+NAMED_SECTIONS: dict[str, Registry] = {
+    "data": DATASETS,
+    "model": MODELS,
+    "objective": OBJECTIVES,
+    "optim": OPTIMIZERS,
+    "optim.schedule": SCHEDULES,
+}
+"""Sections whose type is chosen by their `name`, by dotted path, and the registry of each."""
+
+
+class TrainSection(Section):
+    """Length and protocol of the training."""
+
+    epochs: Annotated[int, Field(ge=1)] = 200
+    batch_size: Annotated[int, Field(ge=1)] = 128
+    """Samples a step; the last, partial batch of an epoch is kept."""
+    precision: Literal["fp32"] = "fp32"
+    selection: Literal["validation", "test"] = "validation"
+    """Split on which the best epoch is chosen; `test` is the paper's protocol."""
+    checkpoint_every: Annotated[int, Field(ge=1)] = 1
+    """Epochs between checkpoints; the last epoch always has one."""
+
+
+class EvaluationSection(Section):
+    """How accuracies are measured after an epoch: PGD on the cross-entropy from a random start."""
+
+    steps: Annotated[int, Field(ge=1)] = 10
+    """Steps of the evaluation attack, in the ball and with the step size of `attack`."""
+    every: Annotated[int, Field(ge=1)] = 1
+    """Epochs between evaluations; the last epoch is always evaluated."""
+    train_samples: Annotated[int, Field(ge=0)] = 1000
+    """Size of the fixed part of the training set on which training accuracy is measured; 0 is none."""
+    batch_size: Annotated[int, Field(ge=1)] = 512
+    """Samples a batch; no result depends on it beyond rounding."""
+
+
+class ResourcesSection(Section):
+    """What a trial takes of a node."""
+
+    cpu: Annotated[int, Field(ge=1)] = 1
+    """Processor cores; also the number of threads, on which the last bits of a CPU result depend."""
+    gpu: Annotated[float, Field(ge=0)] = 0.0
+    """GPUs; a fraction shares one among trials. 0 trains on the CPU."""
+
+
+class TrialConfig(Section):
+    """Everything that determines the numbers of one trial, each section validated and frozen.
+
+    A named section may be given as its name alone: `TrialConfig(objective="trades")`.
+    """
+
+    data: DataConfig = Digits()
+    model: ModelConfig = SmallCNN()
+    objective: ObjectiveConfig = PGDAT()
+    attack: AttackSection = AttackSection()
+    optim: OptimConfig = SGD()
+    train: TrainSection = TrainSection()
+    evaluation: EvaluationSection = EvaluationSection()
+    resources: ResourcesSection = ResourcesSection()
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the network, the label noise, the order of the data and the attacks."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        return fill_names(value, NAMED_SECTIONS) if isinstance(value, Mapping) else value
+
+    @classmethod
+    def parse(cls, tree: Tree, where: str = "") -> "TrialConfig":
+        """Validate a nested mapping; a mistake raises `UserError` with its path, value and remedy.
+
+        Args:
+            tree: sections by name; named sections may be strings.
+            where: put before the path in the message, e.g. a file's name.
+        """
+        try:
+            config = cls.model_validate(tree)
+        except ValidationError as error:
+            raise user_error(error, cls, where) from None
+        config.check(where)
+        return config
+
+    def check(self, where: str = "") -> None:
+        """Rules between sections. Raises `UserError`."""
+        prefix = f"{where}: " if where else ""
+        if isinstance(self.optim.schedule, Piecewise):
+            for written, epoch in zip(
+                self.optim.schedule.milestones,
+                self.optim.schedule.milestone_epochs(self.train.epochs),
+                strict=True,
+            ):
+                if epoch > self.train.epochs:
+                    raise UserError(
+                        f"{prefix}optim.schedule.milestones",
+                        f"{written:g} is after the last epoch, {self.train.epochs}",
+                        "lower it, raise train.epochs, or write shares of the run such as [0.5, 0.75]",
+                    )
+        available = self.data.train_size - self.data.validation_samples
+        if self.data.subset != "all" and self.data.subset > available:
+            raise UserError(
+                f"{prefix}data.subset",
+                f"{self.data.subset} is more than the {available} training images of {self.data.name}",
+                "lower it, or lower data.validation",
+            )
+        if self.train.batch_size > self.data.train_samples:
+            raise UserError(
+                f"{prefix}train.batch_size",
+                f"{self.train.batch_size} is more than the {self.data.train_samples} training images",
+                "lower it, or raise data.subset",
+            )
+        if self.train.selection == "validation" and self.data.validation_samples == 0:
+            raise UserError(
+                f"{prefix}data.validation",
+                f"{self.data.validation:g} leaves no image to choose the best epoch on",
+                "raise it, or set train.selection=test for the paper's protocol",
+            )
+
+    def as_tree(self) -> Tree:
+        """All values as nested plain dictionaries, ready for JSON and YAML."""
+        return json.loads(self.model_dump_json())
+
+    def as_json(self) -> str:
+        """All values as one line of JSON with sorted keys."""
+        return json.dumps(self.as_tree(), sort_keys=True)
+
+    @property
+    def hash(self) -> str:
+        """Sixteen hexadecimal digits that name this config."""
+        return hashlib.sha256(self.as_json().encode()).hexdigest()[:16]

@@ -1,0 +1,71 @@
+"""Batches from arrays that live on the device. Crop and flip happen there, whole batches at a time."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tune_at.config.data import DataSection
+from tune_at.data.sources import ImageSet
+from tune_at.seeding import generator
+
+
+class Batch(NamedTuple):
+    """`index`: places in the training set (b,); `x`: float32 (b, channels, height, width) in [0, 1]; `y`: (b,)."""
+
+    index: Tensor
+    x: Tensor
+    y: Tensor
+
+
+class DeviceImages:
+    """An ImageSet on a device, with labels of its own (noisy ones in training)."""
+
+    def __init__(self, images: ImageSet, device: torch.device) -> None:
+        self.images = torch.from_numpy(images.images).to(device)
+        self.labels = torch.from_numpy(images.labels).to(device)
+        self.scale = images.scale
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: Tensor) -> Batch:
+        """The images at `index` as floats in [0, 1], unaugmented."""
+        return Batch(index, self.images[index].float().div_(self.scale), self.labels[index])
+
+    def in_order(self, batch_size: int, count: int | None = None) -> Iterator[Batch]:
+        """The first `count` images (all by default) in batches, the last one partial."""
+        index = torch.arange(len(self) if count is None else min(count, len(self)), device=self.labels.device)
+        for part in index.split(batch_size):
+            yield self.take(part)
+
+    def shuffled(self, batch_size: int, augment: DataSection, seed: int, epoch: int) -> Iterator[Batch]:
+        """One epoch in an order, with crops and flips, that depend on (seed, epoch) alone; the last batch is partial."""
+        device = self.labels.device
+        # Drawn on the CPU, so that a trial sees the same order on every device.
+        order = torch.randperm(len(self), generator=generator("cpu", seed, "order", epoch)).to(device)
+        chance = generator("cpu", seed, "augment", epoch)
+        for part in order.split(batch_size):
+            batch = self.take(part)
+            x = random_crop(batch.x, augment.crop, chance) if augment.crop else batch.x
+            yield batch._replace(x=random_flip(x, chance) if augment.flip else x)
+
+
+def random_crop(x: Tensor, padding: int, chance: torch.Generator) -> Tensor:
+    """Each image padded with `padding` zeros a side and cropped back to its size at its own uniform place."""
+    n, _, height, width = x.shape
+    shift = torch.randint(2 * padding + 1, (2, n), generator=chance).to(x.device)
+    rows = shift[0, :, None] + torch.arange(height, device=x.device)
+    columns = shift[1, :, None] + torch.arange(width, device=x.device)
+    padded = F.pad(x, (padding,) * 4)
+    images = torch.arange(n, device=x.device)[:, None, None, None]
+    channels = torch.arange(x.shape[1], device=x.device)[None, :, None, None]
+    return padded[images, channels, rows[:, None, :, None], columns[:, None, None, :]]
+
+
+def random_flip(x: Tensor, chance: torch.Generator) -> Tensor:
+    """Each image mirrored left to right with probability 1/2."""
+    flip = torch.randint(2, (len(x), 1, 1, 1), generator=chance).to(x.device, torch.bool)
+    return torch.where(flip, x.flip(-1), x)

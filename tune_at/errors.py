@@ -1,0 +1,37 @@
+"""The one exception that stands for a user's mistake, and the search for near names."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A mistake that its user can mend; the command line shows it as one line and exits with 2.
+
+    Args:
+        where: what is wrong, as a path the user knows (`data.noise_rate`, a file and its line).
+        problem: the value found and the rule it breaks.
+        remedy: what to do about it.
+    """
+
+    def __init__(self, where: str, problem: str, remedy: str = "") -> None:
+        self.where, self.problem, self.remedy = where, problem, remedy
+        line = f"{where}: {problem}" + (f"; {remedy}" if remedy else "")
+        super().__init__(" ".join(line.split()))
+
+
+def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """Up to `count` of the known names, nearest first; for dotted paths the last part counts too."""
+    known = list(known)
+    tails = {path.rpartition(".")[2]: path for path in known}
+    found = difflib.get_close_matches(name, known, n=count, cutoff=0.6)
+    by_tail = difflib.get_close_matches(name.rpartition(".")[2], list(tails), n=count, cutoff=0.75)
+    return list(dict.fromkeys(found + [tails[tail] for tail in by_tail]))[:count]
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """The remedy for an unknown name: the nearest ones, or all where none is near and they are few."""
+    known = sorted(known)
+    near = nearest(name, known)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return f"known: {', '.join(known)}" if known and len(known) <= 20 else ""

@@ -1,0 +1,68 @@
+"""What an objective is given and what it returns."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from tune_at.config.attack import AttackSection
+from tune_at.config.objective import ObjectiveSection
+
+Config = TypeVar("Config", bound=ObjectiveSection)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One batch and the network's state.
+
+    `model` is in train mode and is what the loss is differentiated through. `attacked` is the engine's view of the
+    same network for attacks; it may share the model's modules, and attacks put it in eval mode for themselves.
+    """
+
+    model: nn.Module
+    attacked: nn.Module
+    x: Tensor
+    y: Tensor
+    index: Tensor
+    epoch: int
+    epochs: int
+    generator: torch.Generator
+
+
+Loss = tuple[Tensor, dict[str, Tensor]]
+"""The scalar to minimise, and detached scalars (means over the batch) to record by name."""
+
+
+class Objective(ABC, Generic[Config]):
+    """A training objective. State that outlives a batch goes through `state_dict`.
+
+    Args:
+        config: the objective's own section.
+        attack: ball, step size and steps of the training attack.
+        num_samples: size of the training set, for state kept by sample.
+        num_classes: classes.
+    """
+
+    def __init__(self, config: Config, attack: AttackSection, num_samples: int, num_classes: int) -> None:
+        self.config, self.attack = config, attack
+        self.num_samples, self.num_classes = num_samples, num_classes
+
+    @abstractmethod
+    def loss(self, step: Step) -> Loss:
+        """The loss of one batch."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """State that a checkpoint must hold; tensors and plain values only."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        if state:
+            raise ValueError(f"{type(self).__name__} keeps no state, but the checkpoint holds {sorted(state)}")
+
+
+def accuracy(logits: Tensor, y: Tensor) -> Tensor:
+    """Share of right predictions, a detached scalar on the device."""
+    return (logits.detach().argmax(1) == y).float().mean()

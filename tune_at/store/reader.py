@@ -1,0 +1,75 @@
+"""Reading tables: pandas, Arrow or SQL."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tune_at.errors import UserError, suggestion
+from tune_at.store.schema import TABLES, build_table, check_version
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read_arrow(sweep: str | Path, table: str) -> pa.Table:
+    """All rows of a table as Arrow, sorted by their key. An absent table is empty.
+
+    Args:
+        sweep: the sweep's folder.
+        table: `trials` or `epochs`.
+
+    Raises:
+        UserError: no sweep there, no such table, a damaged file (it is named), or a newer schema.
+    """
+    folder = sweep_folder(sweep)
+    if table not in TABLES:
+        raise UserError("table", f"{table!r} is unknown", suggestion(table, TABLES))
+    _, key = TABLES[table]
+    parts = [_read_part(path) for path in sorted((folder / "store" / table).glob("*.parquet"))]
+    if not parts:
+        return build_table(table, [])
+    joined = pa.concat_tables(parts, promote_options="permissive").combine_chunks()
+    return joined.sort_by([(column, "ascending") for column in key])
+
+
+def read_table(sweep: str | Path, table: str) -> "pd.DataFrame":
+    """All rows of a table as a pandas frame, sorted by their key; see `read_arrow`."""
+    return read_arrow(sweep, table).to_pandas()
+
+
+def query(sweep: str | Path, sql: str) -> pa.Table:
+    """The result of one SQL statement over the sweep's tables, by DuckDB.
+
+    Every table of the store is a view of its name. Raises `UserError` with DuckDB's message for a statement that
+    fails.
+    """
+    import duckdb
+
+    with duckdb.connect() as connection:
+        for table in TABLES:
+            connection.register(table, read_arrow(sweep, table))
+        try:
+            return connection.sql(sql).to_arrow_table()
+        except (duckdb.Error, AttributeError) as error:
+            message = str(error).splitlines()[0] if isinstance(error, duckdb.Error) else "the statement returns no rows"
+            raise UserError("query", message, "quote dotted columns, e.g. \"data.noise_rate\"") from None
+
+
+def sweep_folder(sweep: str | Path) -> Path:
+    """The folder of a sweep. Raises `UserError` if there is none."""
+    folder = Path(sweep)
+    if not (folder / "study.yaml").is_file():
+        raise UserError(str(sweep), "is no sweep: it has no study.yaml", "give the folder that `sweep` named, DIR/NAME")
+    return folder
+
+
+def _read_part(path: Path) -> pa.Table:
+    try:
+        table = pq.read_table(path, page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:
+        reason: Any = str(error).splitlines()[0]
+        raise UserError(str(path), f"is damaged: {reason}", "`python run.py resume` writes it again") from None
+    check_version(table.schema, str(path))
+    return table

@@ -1,0 +1,99 @@
+"""Arrow schemas of the tables and their version.
+
+A trial's rows are one Parquet file a table, `store/<table>/<trial>.parquet`, replaced whole. A (trial, epoch) has one
+place in one file, so no crash and no retry can make two rows of it.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from tune_at.errors import UserError
+
+VERSION = 1
+"""Raised when a column changes its meaning; a reader refuses newer tables."""
+
+VERSION_KEY = b"tune_at_schema_version"
+
+STATUSES = ("running", "completed", "stopped", "diverged", "failed")
+"""A trial's states. `running` stays on trials whose sweep was killed; all others are final."""
+
+TRIALS = pa.schema(
+    [
+        pa.field("sweep", pa.string(), nullable=False),
+        pa.field("study", pa.string(), nullable=False),
+        pa.field("stage", pa.string(), nullable=False),
+        pa.field("trial", pa.string(), nullable=False),
+        pa.field("seed", pa.int64(), nullable=False),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("epochs", pa.int32(), nullable=False),  # finished epochs
+        pa.field("best_epoch", pa.int32()),  # by the selection split; null before the first evaluation
+        pa.field("selection", pa.string(), nullable=False),
+        pa.field("config", pa.string(), nullable=False),  # JSON
+        pa.field("config_hash", pa.string(), nullable=False),
+        pa.field("started", pa.timestamp("us", tz="UTC")),
+        pa.field("ended", pa.timestamp("us", tz="UTC")),
+        pa.field("node", pa.string()),
+        pa.field("device", pa.string()),
+        pa.field("peak_memory_mb", pa.float64()),
+        pa.field("versions", pa.string()),  # JSON
+        pa.field("error", pa.string()),
+    ]
+)
+"""One row a trial, and one further column a swept key, named by its dotted path."""
+
+EPOCHS = pa.schema(
+    [
+        pa.field("trial", pa.string(), nullable=False),
+        pa.field("epoch", pa.int32(), nullable=False),  # from 1
+        pa.field("lr", pa.float64(), nullable=False),
+        *(
+            pa.field(f"{split}_{kind}_{measure}", pa.float64())
+            for split in ("train", "validation", "test")
+            for kind in ("natural", "robust")
+            for measure in ("accuracy", "loss")
+        ),
+        pa.field("train_seconds", pa.float64()),
+        pa.field("evaluation_seconds", pa.float64()),
+    ]
+)
+"""One row a (trial, epoch), and one float64 column `objective_…` a scalar of the objective."""
+
+TABLES: dict[str, tuple[pa.Schema, tuple[str, ...]]] = {
+    "trials": (TRIALS, ("trial",)),
+    "epochs": (EPOCHS, ("trial", "epoch")),
+}
+"""Each table's schema and the columns that identify a row; rows are sorted by them."""
+
+TIMES = {"trials": ("started", "ended", "peak_memory_mb", "node"), "epochs": ("train_seconds", "evaluation_seconds")}
+"""Columns that differ between two runs of the same trial; every other column is equal bit for bit on a CPU."""
+
+
+def build_table(name: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Rows as an Arrow table of the declared schema, with extra columns typed by their values."""
+    rows = list(rows)
+    base, _ = TABLES[name]
+    extra = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in base.names]
+    schema = base
+    for key in extra:
+        schema = schema.append(pa.field(key, _type_of([row.get(key) for row in rows])))
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=schema).replace_schema_metadata(
+        {VERSION_KEY: str(VERSION)}
+    )
+
+
+def check_version(schema: pa.Schema, where: str) -> None:
+    """Raise `UserError` for a table that a newer version of this program wrote."""
+    found = int((schema.metadata or {}).get(VERSION_KEY, b"0"))
+    if found > VERSION:
+        raise UserError(where, f"has schema version {found}, this program knows up to {VERSION}", "upgrade tune-at")
+
+
+def _type_of(values: list[Any]) -> pa.DataType:
+    kinds = {type(value) for value in values if value is not None}
+    if kinds <= {bool}:
+        return pa.bool_()
+    if kinds <= {int, float}:
+        return pa.float64()
+    return pa.string()

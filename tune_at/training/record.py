@@ -1,0 +1,47 @@
+"""What one epoch of one trial leaves: a row of the `epochs` table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+SPLITS = ("train", "validation", "test")
+MEASURES = ("natural_accuracy", "natural_loss", "robust_accuracy", "robust_loss")
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One finished epoch.
+
+    Attributes:
+        epoch: counted from 1.
+        lr: learning rate of the epoch.
+        metrics: `{train,validation,test}_{natural,robust}_{accuracy,loss}`; empty where the epoch was not evaluated.
+        scalars: the objective's own numbers, means over the epoch's training batches; `loss` is among them.
+        train_seconds: wall-clock time in training.
+        evaluation_seconds: wall-clock time in evaluation.
+    """
+
+    epoch: int
+    lr: float
+    metrics: dict[str, float] = field(default_factory=dict)
+    scalars: dict[str, float] = field(default_factory=dict)
+    train_seconds: float = 0.0
+    evaluation_seconds: float = 0.0
+
+    def row(self) -> dict[str, Any]:
+        """The record as a flat row; the objective's scalars are prefixed `objective_`."""
+        return {
+            "epoch": self.epoch,
+            "lr": self.lr,
+            **self.metrics,
+            **{f"objective_{name}": value for name, value in self.scalars.items()},
+            "train_seconds": self.train_seconds,
+            "evaluation_seconds": self.evaluation_seconds,
+        }
+
+
+def best_record(history: Sequence[EpochRecord], split: str) -> EpochRecord | None:
+    """The record with the highest robust accuracy on `split`, ties by natural accuracy, then the earlier (Sec. 5)."""
+    measured = [record for record in history if f"{split}_robust_accuracy" in record.metrics]
+    key = (f"{split}_robust_accuracy", f"{split}_natural_accuracy")
+    return max(measured, key=lambda r: (r.metrics[key[0]], r.metrics[key[1]], -r.epoch), default=None)

@@ -1,0 +1,174 @@
+"""Trainer: one trial, epoch by epoch, with nothing of Ray."""
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tune_at.attacks.pgd import PGD
+from tune_at.config.objective import OBJECTIVES
+from tune_at.config.trial import TrialConfig
+from tune_at.data.batches import DeviceImages
+from tune_at.data.noise import corrupt_labels
+from tune_at.data.sources import load_source
+from tune_at.data.splits import split
+from tune_at.evaluation import evaluate
+from tune_at.models import build_model
+from tune_at.objectives.base import Objective, Step
+from tune_at.seeding import derive_seed, generator
+from tune_at.training.checkpoint import load_state, save_state
+from tune_at.training.engine import Engine, prepare_device
+from tune_at.training.optim import build_optimizer, set_lr
+from tune_at.training.record import SPLITS, EpochRecord, best_record
+
+
+class Trainer:
+    """Trains the network of a config.
+
+        for record in Trainer(config).epochs():
+            print(record.epoch, record.metrics["test_robust_accuracy"])
+
+    The same config gives the same numbers, bit for bit on a CPU, whether it is run at once, or stopped, saved and
+    loaded between any two epochs. Sets torch's number of threads to `config.resources.cpu`.
+
+    Attributes:
+        history: the finished epochs.
+        status: `running`, `completed`, or `diverged` once a loss was not finite.
+    """
+
+    def __init__(self, config: TrialConfig) -> None:
+        self.config = config
+        config.check()
+        self.device = prepare_device(config.resources)
+        splits = split(load_source(config.data), config.data)
+        self.data = {
+            name: DeviceImages(images, self.device) for name, images in zip(SPLITS, splits, strict=True) if len(images)
+        }
+        train = self.data["train"]
+        labels = corrupt_labels(
+            splits.train.labels, config.data.noise_rate, config.data.num_classes, config.seed
+        )
+        train.labels = torch.from_numpy(labels).to(self.device)
+        with torch.random.fork_rng(self._cuda_devices):
+            torch.manual_seed(derive_seed(config.seed, "network"))
+            channels, size, _ = config.data.shape
+            model = build_model(config.model, config.data.num_classes, channels, size)
+        self.engine = Engine(model, self.device)
+        self.model = self.engine.model
+        self.optimizer = build_optimizer(config.optim, self.model.parameters())
+        objective = OBJECTIVES[config.objective.name].load()
+        self.objective: Objective[Any] = objective(
+            config.objective, config.attack, len(train), config.data.num_classes
+        )
+        self.history: list[EpochRecord] = []
+
+    @property
+    def _cuda_devices(self) -> list[int]:
+        return [torch.cuda.current_device()] if self.device.type == "cuda" else []
+
+    @property
+    def status(self) -> str:
+        """`running`, `completed` or `diverged`."""
+        if self.history and not math.isfinite(self.history[-1].scalars["loss"]):
+            return "diverged"
+        return "completed" if len(self.history) >= self.config.train.epochs else "running"
+
+    @property
+    def best(self) -> EpochRecord | None:
+        """The best epoch so far on the selection split."""
+        return best_record(self.history, self.config.train.selection)
+
+    def epochs(self) -> Iterator[EpochRecord]:
+        """Run the epochs that are left, one an iteration."""
+        while self.status == "running":
+            yield self.run_epoch()
+
+    def run_epoch(self) -> EpochRecord:
+        """Train and evaluate the next epoch."""
+        epoch = len(self.history) + 1
+        lr = self.config.optim.lr_at(epoch, self.config.train.epochs)
+        set_lr(self.optimizer, lr)
+        # Layers that draw from the global generator (dropout) get the epoch's own state, and the caller's comes back.
+        with torch.random.fork_rng(self._cuda_devices):
+            torch.manual_seed(derive_seed(self.config.seed, "global", epoch))
+            began = time.perf_counter()
+            scalars = self._train(epoch)
+            trained = time.perf_counter()
+            finite = math.isfinite(scalars["loss"])
+            metrics = self._evaluate(epoch) if finite and self._is_evaluated(epoch) else {}
+            ended = time.perf_counter()
+        record = EpochRecord(epoch, lr, metrics, scalars, trained - began, ended - trained)
+        self.history.append(record)
+        return record
+
+    def _train(self, epoch: int) -> dict[str, float]:
+        train, config = self.data["train"], self.config
+        chance = generator(self.device, config.seed, "attack", epoch)
+        sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.device, dtype=torch.float64))
+        self.model.train()
+        for batch in train.shuffled(config.train.batch_size, config.data, config.seed, epoch):
+            step = Step(
+                model=self.model, attacked=self.engine.attacked, x=batch.x, y=batch.y, index=batch.index,
+                epoch=epoch, epochs=config.train.epochs, generator=chance,
+            )  # fmt: skip
+            loss, scalars = self.objective.loss(step)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimizer.step()
+            # Summed on the device: reading a number here would stop the epoch for it.
+            for name, value in {"loss": loss.detach(), **scalars}.items():
+                sums[name] += value * len(batch.y)
+        means = torch.stack(list(sums.values())) / len(train)
+        return dict(zip(sums, means.tolist(), strict=True))
+
+    def _is_evaluated(self, epoch: int) -> bool:
+        return epoch % self.config.evaluation.every == 0 or epoch == self.config.train.epochs
+
+    def _evaluate(self, epoch: int) -> dict[str, float]:
+        spec = PGD.of(self.config.attack, steps=self.config.evaluation.steps)
+        metrics = {}
+        for name, images in self.data.items():
+            count = min(self.config.evaluation.train_samples, len(images)) if name == "train" else len(images)
+            if count == 0:
+                continue
+            batches = images.in_order(self.config.evaluation.batch_size, count)
+            chance = generator(self.device, self.config.seed, "evaluation", name, epoch)
+            outcomes = evaluate(self.engine.attacked, batches, spec, chance)
+            metrics |= {f"{name}_{measure}": value for measure, value in outcomes.means().items()}
+        return metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        """The whole state between two epochs: tensors and plain values only."""
+        return {
+            "format": 1,
+            "config": self.config.as_json(),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "objective": self.objective.state_dict(),
+            "labels": self.data["train"].labels,
+            "history": [asdict(record) for record in self.history],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from `state_dict`'s result. Raises `ValueError` if it belongs to another config."""
+        if state["config"] != self.config.as_json():
+            raise ValueError("the checkpoint belongs to a trial with another config")
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.objective.load_state_dict(state["objective"])
+        self.data["train"].labels = state["labels"].to(self.device)
+        self.history = [EpochRecord(**record) for record in state["history"]]
+
+    def save(self, path: str | Path) -> None:
+        """Write the whole state to a file, atomically."""
+        save_state(Path(path), self.state_dict())
+
+    def load(self, path: str | Path) -> None:
+        """Continue from a file that `save` wrote."""
+        self.load_state_dict(load_state(Path(path), self.device))
