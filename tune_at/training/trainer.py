@@ -14,7 +14,7 @@ from torch import Tensor
 from tune_at.attacks.pgd import PGD
 from tune_at.config.objective import OBJECTIVES
 from tune_at.config.trial import TrialConfig
-from tune_at.data.batches import DeviceImages
+from tune_at.data.batches import Batch, DeviceImages
 from tune_at.data.noise import corrupt_labels
 from tune_at.data.sources import load_source
 from tune_at.data.splits import split
@@ -113,19 +113,34 @@ class Trainer:
         sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.device, dtype=torch.float64))
         self.model.train()
         for batch in train.shuffled(config.train.batch_size, config.data, config.seed, epoch):
-            step = Step(
-                model=self.model, attacked=self.engine.attacked, x=batch.x, y=batch.y, index=batch.index,
-                epoch=epoch, epochs=config.train.epochs, generator=chance,
-            )  # fmt: skip
-            loss, scalars = self.objective.loss(step)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            self.optimizer.step()
             # Summed on the device: reading a number here would stop the epoch for it.
-            for name, value in {"loss": loss.detach(), **scalars}.items():
+            for name, value in self._update(batch, epoch, chance).items():
                 sums[name] += value * len(batch.y)
         means = torch.stack(list(sums.values())) / len(train)
         return dict(zip(sums, means.tolist(), strict=True))
+
+    def _update(self, batch: Batch, epoch: int, chance: torch.Generator) -> dict[str, Tensor]:
+        step = Step(
+            model=self.model, attacked=self.engine.attacked, x=batch.x, y=batch.y, index=batch.index,
+            epoch=epoch, epochs=self.config.train.epochs, generator=chance,
+        )  # fmt: skip
+        loss, scalars = self.objective.loss(step)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        return {"loss": loss.detach(), **scalars}
+
+    def try_batch(self, samples: int) -> None:
+        """One update on the first `samples` training images and one evaluation of them: does this trial run at all?
+
+        Changes the network; meant for a trainer that is thrown away.
+        """
+        chance = generator(self.device, self.config.seed, "preflight")
+        with torch.random.fork_rng(self._cuda_devices):
+            self.model.train()
+            for batch in self.data["train"].in_order(samples, samples):
+                self._update(batch, 1, chance)
+                evaluate(self.engine.attacked, [batch], PGD.of(self.config.attack, steps=1), chance).means()
 
     def _is_evaluated(self, epoch: int) -> bool:
         return epoch % self.config.evaluation.every == 0 or epoch == self.config.train.epochs

@@ -1,0 +1,21 @@
+"""The registry of figures."""
+
+from tune_at.registry import Entry, Registry
+
+FIGURES = Registry(
+    "figure",
+    Entry(
+        "memorization_curves",
+        object,
+        "analysis.memorization_curves:FIGURE",
+        "Fig. 2a, 2b",
+        "training accuracy by epoch, true against random labels, a panel an objective",
+    ),
+    Entry(
+        "generalization_gap",
+        object,
+        "analysis.generalization_gap:FIGURE",
+        "Fig. 2c",
+        "natural and robust train - test gap against the noise rate, with spread over seeds",
+    ),
+)

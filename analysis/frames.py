@@ -1,0 +1,70 @@
+"""A sweep's tables joined into one tidy frame."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from tune_at.config.tree import leaves
+from tune_at.errors import UserError
+from tune_at.store import read_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as MatplotlibFigure
+
+
+@dataclass(frozen=True)
+class Frames:
+    """`trials`: one row a trial with every config leaf as a column (`data.noise_rate`, `objective.name`, …).
+
+    `epochs`: one row a (trial, epoch) with the trial's columns beside it.
+    """
+
+    trials: pd.DataFrame
+    epochs: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure's two halves. `prepare` raises `UserError` if the sweep cannot answer its question."""
+
+    prepare: "Any"
+    draw: "Any"
+
+    def __call__(self, frames: Frames) -> "tuple[pd.DataFrame, MatplotlibFigure]":
+        """The numbers and the picture."""
+        frame = self.prepare(frames)
+        return frame, self.draw(frame)
+
+
+def load_frames(sweep: str | Path) -> Frames:
+    """Read a sweep. Raises `UserError` if no epoch has finished."""
+    rows, epochs = read_table(sweep, "trials"), read_table(sweep, "epochs")
+    if epochs.empty:
+        raise UserError(str(sweep), "has no finished epoch yet", "wait for the first, or `python run.py resume` it")
+    return Frames(*join(rows, epochs))
+
+
+def join(rows: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Spread each trial's config over columns and put them beside its epochs."""
+    configs = pd.DataFrame([dict(leaves(json.loads(config))) for config in rows["config"]], index=rows.index)
+    keep = [c for c in rows.columns if c not in configs.columns and c not in ("config", "epochs")]
+    trials = pd.concat([rows[keep].drop(columns="seed", errors="ignore"), configs], axis=1)
+    return trials, epochs.merge(trials, on="trial", validate="many_to_one")
+
+
+def final_epochs(epochs: pd.DataFrame) -> pd.DataFrame:
+    """The last evaluated epoch of each trial that ran to its end."""
+    ended = epochs[(epochs["status"] == "completed") & epochs["test_robust_accuracy"].notna()]
+    return ended.sort_values("epoch").groupby("trial", as_index=False).tail(1).sort_values("trial")
+
+
+OBJECTIVE_LABELS = {"standard": "ST", "pgd_at": "PGD-AT", "trades": "TRADES"}
+"""The paper's names."""
+
+
+def objective_label(name: str) -> str:
+    """The paper's name of an objective."""
+    return OBJECTIVE_LABELS.get(name, name)

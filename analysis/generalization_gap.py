@@ -1,0 +1,76 @@
+"""Fig. 2c: how the generalization gap grows with the noise rate."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from analysis.frames import Figure, Frames, final_epochs, objective_label
+from analysis.style import DARK, LIGHT, panels
+from tune_at.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as MatplotlibFigure
+
+KINDS = ("natural", "robust")
+
+
+def prepare_generalization_gap(frames: Frames) -> pd.DataFrame:
+    """Train - test accuracy at the last epoch of completed trials, against the noise rate.
+
+    Returns:
+        Columns objective, noise_rate, kind (natural, robust), gap (mean over seeds, in [-1, 1]),
+        spread (standard deviation over seeds, ddof 1; NaN for one seed), seeds, and train, test (mean accuracies).
+    """
+    final = final_epochs(frames.epochs)
+    final = final[final["train_robust_accuracy"].notna()]
+    if final.empty:
+        raise UserError("generalization_gap", "no completed trial has training accuracies", "let the sweep finish")
+    parts = []
+    for kind in KINDS:
+        part = final[["objective.name", "data.noise_rate", "seed"]].set_axis(["objective", "noise_rate", "seed"], axis=1)
+        part["kind"] = kind
+        part["train"], part["test"] = final[f"train_{kind}_accuracy"], final[f"test_{kind}_accuracy"]
+        part["gap"] = part["train"] - part["test"]
+        parts.append(part)
+    grouped = pd.concat(parts).groupby(["objective", "noise_rate", "kind"], sort=True)
+    return grouped.agg(
+        gap=("gap", "mean"),
+        spread=("gap", "std"),
+        seeds=("seed", "nunique"),
+        train=("train", "mean"),
+        test=("test", "mean"),
+    ).reset_index()
+
+
+def draw_generalization_gap(frame: pd.DataFrame) -> "MatplotlibFigure":
+    """A panel an objective; natural and robust gap with error bars of one standard deviation over seeds."""
+    objectives = list(dict.fromkeys(frame["objective"]))
+    figure, axes = panels(len(objectives))
+    looks = {"natural": (DARK, "-", "o"), "robust": (LIGHT, (0, (4, 2)), "s")}
+    for axis, letter, objective in zip(axes, "abcdefghijkl", objectives, strict=False):
+        for kind, (color, style, marker) in looks.items():
+            part = frame[(frame["objective"] == objective) & (frame["kind"] == kind)]
+            axis.errorbar(
+                100 * part["noise_rate"],
+                100 * part["gap"],
+                yerr=100 * part["spread"].fillna(0),
+                color=color,
+                linestyle=style,
+                marker=marker,
+                markersize=5,
+                capsize=3,
+                label=f"{kind} gap",
+            )
+        axis.set(title=f"({letter}) {objective_label(objective)}", xlabel="label noise (%)")
+        axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+    axes[0].set_ylabel("train − test accuracy (points)")
+    seeds = sorted({int(n) for n in frame["seeds"]})
+    handles, names = axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="lower center", ncols=2, bbox_to_anchor=(0.5, -0.1))
+    if max(seeds) > 1:
+        note = f"bars: ± 1 standard deviation over {'–'.join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))} seeds"
+        figure.text(0.5, -0.13, note, ha="center", fontsize=8, color="0.3")
+    return figure
+
+
+FIGURE = Figure(prepare_generalization_gap, draw_generalization_gap)

@@ -1,0 +1,103 @@
+"""The command line: `python run.py COMMAND`, also installed as `tune-at`.
+
+Only what a command needs is imported, and when it runs: the help, `list`, `show` and `--dry-run` load neither torch
+nor Ray.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from tune_at import __version__, commands
+from tune_at.errors import UserError
+
+EPILOG = "A study is the name of a shipped one (`list studies`) or the path of a YAML file."
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    parser = argparse.ArgumentParser(
+        prog="tune-at", description="Sweeps of adversarial training with Ray Tune.", epilog=EPILOG, allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"tune-at {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], summary: str) -> argparse.ArgumentParser:
+        sub = subparsers.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        sub.set_defaults(run=run)
+        return sub
+
+    demo = command("demo", commands.demo, "run the paper's first figure on this machine, in minutes")
+    _add_storage(demo)
+
+    listing = command("list", commands.list_, "what studies, objectives, attacks, models, ... there are")
+    listing.add_argument("kind", nargs="?", metavar="KIND", help="only this kind, e.g. studies or objectives")
+
+    show = command("show", commands.show, "a study with its preset and overrides applied, as YAML")
+    _add_study(show)
+
+    sweep = command("sweep", commands.sweep, "run a study")
+    _add_study(sweep)
+    _add_storage(sweep)
+    _add_launch(sweep)
+    sweep.add_argument("--name", help="folder of the sweep in the storage (default: study, preset and time)")
+    sweep.add_argument("--dry-run", action="store_true", help="say what would run and about how long; write nothing")
+
+    resume = command("resume", commands.resume, "continue a sweep that was interrupted or killed, or retry failed trials")
+    _add_sweep(resume)
+    _add_launch(resume)
+    resume.add_argument(
+        "--as-recorded", action="store_true", help="run the study as recorded, though its file has changed since"
+    )
+
+    status = command("status", commands.status, "trials by status, and where each stands")
+    _add_sweep(status)
+
+    report = command("report", commands.report, "draw a sweep's figures into DIR/NAME/report, each with its CSV")
+    _add_sweep(report)
+
+    query = command("query", commands.query, "run SQL over a sweep's tables (DuckDB)")
+    _add_sweep(query)
+    query.add_argument("sql", metavar="SQL", help="one statement over the tables trials and epochs")
+    query.add_argument("--format", choices=("table", "csv", "json"), default="table", help="default: table")
+    return parser
+
+
+def _add_study(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", metavar="STUDY", help="name or YAML file")
+    parser.add_argument("--preset", default="", help="preset of the study, e.g. laptop or paper")
+    parser.add_argument(
+        "--set", dest="overrides", action="append", default=[], metavar="A.B=C",
+        help="override a key, an axis or the seeds; may be repeated",
+    )  # fmt: skip
+
+
+def _add_storage(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--storage", default="runs", metavar="DIR", help="where sweeps go (default: runs)")
+
+
+def _add_launch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--concurrency", type=int, default=0, metavar="N", help="at most N trials at a time (default: as many as fit)"
+    )
+
+
+def _add_sweep(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sweep", metavar="DIR/NAME", help="folder of the sweep")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run a command and exit: 0 done, 1 a trial failed, 2 a user's mistake, 130 interrupted."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        code = arguments.run(arguments)
+    except UserError as error:
+        print(f"tune-at: error: {error}", file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt:
+        print("tune-at: interrupted", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        sys.stderr.close()
+        code = 141
+    sys.exit(code)

@@ -1,0 +1,216 @@
+"""What each command does. Heavy imports stand inside the functions that need them."""
+
+import time
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tune_at.errors import UserError, suggestion
+from tune_at.registry import Registry
+from tune_at.study import SHIPPED, Study, parse_overrides, read_study
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tune_at.sweeps import Sweep
+
+
+def console() -> "Console":
+    """Where results are printed."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def registries() -> dict[str, Registry]:
+    """Everything that `list` knows, by its plural."""
+    from analysis.figures import FIGURES
+    from tune_at.config.attack import ATTACKS
+    from tune_at.config.trial import NAMED_SECTIONS
+
+    return {
+        "objectives": NAMED_SECTIONS["objective"],
+        "attacks": ATTACKS,
+        "models": NAMED_SECTIONS["model"],
+        "datasets": NAMED_SECTIONS["data"],
+        "optimisers": NAMED_SECTIONS["optim"],
+        "schedules": NAMED_SECTIONS["optim.schedule"],
+        "figures": FIGURES,
+    }
+
+
+def list_(arguments: Namespace) -> int:
+    """`list [KIND]`."""
+    from rich.table import Table
+
+    known = registries()
+    kinds = [arguments.kind] if arguments.kind else ["studies", *known]
+    if arguments.kind not in (None, "studies", *known):
+        raise UserError("list", f"{arguments.kind!r} is unknown", suggestion(arguments.kind, ["studies", *known]))
+    for kind in kinds:
+        table = Table(title=kind, title_justify="left", title_style="bold", box=None, padding=(0, 1))
+        for column in ("name", "source", "summary"):
+            table.add_column(column, no_wrap=column == "name")
+        if kind == "studies":
+            for path in sorted(SHIPPED.glob("*.yaml")):
+                study = read_study(path)
+                table.add_row(path.stem, study.paper, f"{study.title} [dim](presets: {', '.join(study.presets)})[/]")
+        else:
+            for entry in known[kind].values():
+                table.add_row(entry.name, entry.source, entry.summary)
+        console().print(table)
+    return 0
+
+
+def _resolve(arguments: Namespace) -> Study:
+    from analysis.figures import FIGURES
+
+    study = Study.resolve(arguments.study, arguments.preset, parse_overrides(arguments.overrides))
+    for figure in study.figures:
+        FIGURES[figure]  # noqa: B018  unknown names raise
+    return study
+
+
+def show(arguments: Namespace) -> int:
+    """`show STUDY`."""
+    study = _resolve(arguments)
+    print(f"# {len(study.trials())} trials\n{study.as_yaml().partition(chr(10))[2]}", end="")
+    return 0
+
+
+def sweep(arguments: Namespace) -> int:
+    """`sweep STUDY`."""
+    from tune_at.sweeps import Sweep
+
+    study = _resolve(arguments)
+    name = arguments.name or "-".join(filter(None, (study.name, study.preset, time.strftime("%Y%m%d-%H%M%S"))))
+    planned = Sweep.plan(study, arguments.storage, name)
+    if arguments.dry_run:
+        return _dry_run(planned)
+    return _run(planned, arguments.concurrency)
+
+
+def _dry_run(planned: "Sweep") -> int:
+    import os
+
+    import yaml
+
+    from tune_at.cost import in_words, sweep_seconds, trial_seconds
+
+    trials = planned.study.trials()
+    print(f"{len(trials)} trials of {planned.study.title!r} would go to {planned.folder}")
+    for trial in dict.fromkeys((trials[0].name, trials[-1].name)):
+        config = next(t.config for t in trials if t.name == trial)
+        print(f"\n{trial}:")
+        print("  " + yaml.safe_dump(config.as_tree(), sort_keys=False).rstrip().replace("\n", "\n  "))
+    at_once = max(1, (os.cpu_count() or 1) // trials[0].config.resources.cpu)
+    seconds = sweep_seconds((trial_seconds(t.config) for t in trials), at_once)
+    print(f"\nroughly {in_words(seconds)} with {at_once} trials at a time, from a count of operations; within a factor of")
+    print("five. A real start measures one batch first and says more exactly. Nothing was written.")
+    return 0
+
+
+def resume(arguments: Namespace) -> int:
+    """`resume DIR/NAME`."""
+    from tune_at.sweeps import Sweep
+
+    existing = Sweep.open(arguments.sweep)
+    if not arguments.as_recorded:
+        existing.require_unchanged()
+    if not existing.unfinished():
+        console().print(f"{existing.folder} is complete: nothing is left to run")
+        return _finish(existing)
+    return _run(existing, arguments.concurrency)
+
+
+def _run(planned: "Sweep", concurrency: int) -> int:
+    from tune_at.tuning.sweep import Launch, run_sweep
+
+    run_sweep(planned, Launch(concurrency=concurrency), console())
+    return _finish(planned)
+
+
+def _finish(ended: "Sweep") -> int:
+    """Print the results; exit code 130 if trials are left, 1 if one failed."""
+    from tune_at.results import results_table
+    from tune_at.store import read_table
+
+    trials, epochs = read_table(ended.folder, "trials"), read_table(ended.folder, "epochs")
+    console().print(results_table(trials, epochs))
+    print(f"store       {_shown(ended.folder / 'store')}")
+    print(f"tensorboard --logdir {_shown(ended.folder / 'tensorboard')}")
+    left = ended.unfinished()
+    failed = trials[trials["status"] == "failed"]
+    for row in failed.itertuples():
+        print(f"failed: {row.trial}: {row.error}\n  full log: {_shown(ended.folder / 'logs' / row.trial)}.txt")
+    if len(left) > len(failed):
+        print(f"{len(left)} trials are left; continue with: python run.py resume {_shown(ended.folder)}")
+        return 130
+    return 1 if len(failed) else 0
+
+
+def status(arguments: Namespace) -> int:
+    """`status DIR/NAME`."""
+    from tune_at.results import results_table
+    from tune_at.store import read_table
+    from tune_at.sweeps import Sweep
+
+    existing = Sweep.open(arguments.sweep)
+    trials, epochs = read_table(existing.folder, "trials"), read_table(existing.folder, "epochs")
+    total = len(existing.study.trials())
+    counted = trials["status"].value_counts().to_dict()
+    counted["pending"] = total - len(trials)
+    words = ", ".join(f"{count} {name}" for name, count in sorted(counted.items()) if count)
+    console().print(f"{existing.study.title}: {total} trials: {words}", markup=False)
+    console().print(results_table(trials, epochs))
+    return 0
+
+
+def report(arguments: Namespace) -> int:
+    """`report DIR/NAME`."""
+    from analysis.report import write_report
+    from tune_at.sweeps import Sweep
+
+    existing = Sweep.open(arguments.sweep)
+    for path in write_report(existing.folder, existing.study.figures):
+        print(_shown(path))
+    return 0
+
+
+def query(arguments: Namespace) -> int:
+    """`query DIR/NAME SQL`."""
+    from tune_at.results import print_result
+    from tune_at.store import query as run_query
+
+    print_result(run_query(arguments.sweep, arguments.sql), arguments.format)
+    return 0
+
+
+def demo(arguments: Namespace) -> int:
+    """`demo`: the study `random_labels`, preset `laptop`, then its figure."""
+    from analysis.report import write_report
+    from tune_at.sweeps import Sweep
+
+    study = Study.resolve("random_labels", "laptop")
+    unfinished = None
+    for number in range(1, 1000):
+        name = "demo" if number == 1 else f"demo-{number}"
+        if not (Path(arguments.storage) / name).exists():
+            break
+        existing = Sweep.open(str(Path(arguments.storage) / name))
+        if existing.study == study and existing.unfinished():
+            unfinished = existing
+            break
+    planned = unfinished or Sweep.plan(study, arguments.storage, name)
+    if unfinished:
+        print(f"continuing {_shown(unfinished.folder)}")
+    code = _run(planned, 0)
+    if code == 0:
+        for path in write_report(planned.folder, study.figures):
+            print(f"{'figure' if path.suffix == '.png' else 'numbers':11} {_shown(path)}")
+    return code
+
+
+def _shown(path: Path) -> Path:
+    """A path as short as it can be typed from here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

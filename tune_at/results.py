@@ -1,0 +1,62 @@
+"""Results in the terminal: the table at a sweep's end, and the output of `query`."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.csv
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def results_table(trials: "pd.DataFrame", epochs: "pd.DataFrame") -> Table:
+    """One line a trial: its last evaluated epoch's accuracies and the generalization gap (train - test)."""
+    table = Table(box=None, padding=(0, 1), header_style="bold")
+    for name in ("trial", "status"):
+        table.add_column(name, overflow="fold")
+    for name in ("epoch", "train nat.", "train rob.", "test nat.", "test rob.", "gap nat.", "gap rob."):
+        table.add_column(name, justify="right")
+    measured = epochs[epochs["test_robust_accuracy"].notna()]
+    last = measured.groupby("trial").tail(1).set_index("trial")
+    for row in trials.itertuples():
+        cells = ["-"] * 6
+        if row.trial in last.index:
+            at = last.loc[row.trial]
+            train, test = ([at[f"{split}_{kind}_accuracy"] for kind in ("natural", "robust")] for split in ("train", "test"))
+            gap = [a - b for a, b in zip(train, test, strict=True)]
+            cells = [_percent(value) for value in (*train, *test, *gap)]
+        table.add_row(row.trial, row.status, str(row.epochs), *cells)
+    return table
+
+
+def _percent(value: float) -> str:
+    return "-" if value != value else f"{100 * value:.1f}"
+
+
+def print_result(result: pa.Table, form: str) -> None:
+    """Print an Arrow table as a terminal table, CSV, or JSON (one array of objects)."""
+    if form == "csv":
+        pa.csv.write_csv(result, pa.PythonFile(sys.stdout.buffer, mode="w"))
+        return
+    if form == "json":
+        print(json.dumps(result.to_pylist(), default=str, indent=1))
+        return
+    table = Table(box=None, padding=(0, 1), header_style="bold")
+    for field in result.schema:
+        numeric = pa.types.is_floating(field.type) or pa.types.is_integer(field.type)
+        table.add_column(field.name, justify="right" if numeric else "left", overflow="fold")
+    for row in result.to_pylist():
+        table.add_row(*map(_cell, row.values()))
+    # Into a file or a pipe a table is as wide as it has to be.
+    target = Console(highlight=False, markup=False)
+    (target if target.is_terminal else Console(highlight=False, markup=False, width=10_000)).print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "" if value is None else str(value)

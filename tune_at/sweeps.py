@@ -1,0 +1,77 @@
+"""A sweep's folder: creating it, finding out what is left to do in it, and refusing a changed study."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tune_at.config.tree import difference
+from tune_at.errors import UserError
+from tune_at.store.files import require_writable, write_whole
+from tune_at.store.reader import read_table, sweep_folder
+from tune_at.study import Study, Trial
+
+FINAL = ("completed", "stopped", "diverged")
+"""Statuses that `resume` leaves alone; a failed trial is tried again."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A study and the folder that its results go to."""
+
+    folder: Path
+    study: Study
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.folder.name
+
+    @classmethod
+    def plan(cls, study: Study, storage: str, name: str) -> "Sweep":
+        """A sweep that does not exist yet. Writes nothing; raises `UserError` if its folder cannot be made."""
+        if not name or Path(name).name != name or name.startswith("."):
+            raise UserError("--name", f"{name!r} is no name of a folder", "use letters, digits, - and _")
+        folder = Path(storage).expanduser().resolve() / name
+        if folder.exists():
+            known = (folder / "study.yaml").is_file()
+            remedy = f"continue it with `python run.py resume {storage}/{name}`, or choose another --name"
+            raise UserError("--name", f"{folder} exists", remedy if known else "choose another --name")
+        require_writable(folder.parent, "--storage")
+        return cls(folder, study)
+
+    @classmethod
+    def open(cls, folder: str) -> "Sweep":
+        """An existing sweep, as its `study.yaml` records it."""
+        path = sweep_folder(folder).resolve()
+        return cls(path, Study.from_yaml((path / "study.yaml").read_text(encoding="utf-8"), str(path / "study.yaml")))
+
+    def create(self) -> None:
+        """Make the folder and record the study."""
+        write_whole(self.folder / "study.yaml", self.study.as_yaml().encode())
+
+    def statuses(self) -> dict[str, str]:
+        """The status of each trial that has a row; the others are pending."""
+        rows = read_table(self.folder, "trials")
+        return dict(zip(rows["trial"], rows["status"], strict=True))
+
+    def unfinished(self) -> list[Trial]:
+        """The trials that `resume` has to run."""
+        statuses = self.statuses()
+        return [trial for trial in self.study.trials() if statuses.get(trial.name) not in FINAL]
+
+    def require_unchanged(self) -> None:
+        """Raise `UserError` with the difference if the study's file now means something else than when it began."""
+        recorded = self.study
+        if not Path(recorded.source).is_file():
+            return
+        remedy = "undo the change, continue with --as-recorded, or start a new sweep"
+        try:
+            current = Study.resolve(recorded.source, recorded.preset, recorded.overrides)
+        except UserError as error:
+            raise UserError(recorded.source, f"has changed since the sweep began and is refused: {error}", remedy) from None
+        changes = difference(_as_tree(recorded), _as_tree(current))
+        if changes:
+            raise UserError(recorded.source, f"has changed since the sweep began: {'; '.join(changes)}", remedy)
+
+
+def _as_tree(study: Study) -> dict[str, object]:
+    return {"base": study.base, "axes": study.axes, "seeds": study.seeds}

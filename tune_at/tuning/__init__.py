@@ -1,0 +1,1 @@
+"""The sweep layer around Ray Tune. Only this package imports Ray."""

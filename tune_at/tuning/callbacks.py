@@ -1,0 +1,30 @@
+"""Ray Tune callbacks."""
+
+from typing import Any
+
+from ray import tune
+from ray.tune.experiment import Trial
+
+from tune_at.tuning.progress import SweepProgress
+
+
+class ProgressCallback(tune.Callback):
+    """Hands trials' results to the live view. Tune pickles its callbacks; the view stays behind."""
+
+    def __init__(self, progress: SweepProgress) -> None:
+        self.progress: SweepProgress | None = progress
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"progress": None}
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial was given its worker."""
+        if self.progress is not None:
+            self.progress.started(trial.config["spec"]["trial"])
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """An epoch ended."""
+        if self.progress is not None:
+            self.progress.result(result)

@@ -1,0 +1,58 @@
+"""Before a sweep starts: one batch of each kind of trial, so that a mistake shows now and not at three in the morning."""
+
+import json
+import time
+from collections.abc import Iterable
+
+from tune_at.config.trial import TrialConfig
+from tune_at.cost import train_passes
+from tune_at.errors import UserError
+from tune_at.study import Trial
+from tune_at.training.trainer import Trainer
+
+BUDGET = 2e10
+"""Multiply-adds that one trial's batch may cost here; larger networks are tried with fewer samples."""
+
+
+def family(config: TrialConfig) -> str:
+    """What configs share when one batch of one of them speaks for all: the code that runs and the shapes."""
+    tree = config.as_tree()
+    return json.dumps(
+        [tree["model"], tree["train"]["precision"], config.data.name, config.objective.name, config.optim.name,
+         config.attack.norm, config.train.batch_size]
+    )  # fmt: skip
+
+
+def preflight(trials: Iterable[Trial]) -> dict[str, float]:
+    """Train and evaluate one batch of each family, on the CPU.
+
+    Returns:
+        Measured seconds of training per sample and forward-pass equivalent, by family.
+
+    Raises:
+        UserError: the trial's name and what went wrong in it.
+    """
+    seconds: dict[str, float] = {}
+    for trial in trials:
+        key = family(trial.config)
+        if key in seconds:
+            continue
+        try:
+            seconds[key] = _one_batch(trial.config)
+        except UserError:
+            raise
+        except Exception as error:
+            cause = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise UserError(f"preflight of {trial.name}", cause, "the first batch of this trial fails") from error
+    return seconds
+
+
+def _one_batch(config: TrialConfig) -> float:
+    here = config.model_copy(update={"resources": config.resources.model_copy(update={"gpu": 0.0})})
+    trainer = Trainer(here)
+    per_sample = train_passes(config) * config.model.flops(config.data.shape, config.data.num_classes)
+    samples = max(2, min(config.train.batch_size, int(BUDGET / per_sample)))
+    trainer.try_batch(samples)  # the first also pays for what torch sets up once
+    began = time.perf_counter()
+    trainer.try_batch(samples)
+    return (time.perf_counter() - began) / samples / train_passes(config)

@@ -1,0 +1,162 @@
+"""The one live view of a sweep: counts by status, time left, best trials, running trials. Plain lines without a terminal."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from tune_at.cost import in_words
+
+PLAIN_INTERVAL = 15.0
+"""Seconds between two plain lines."""
+
+
+@dataclass
+class TrialView:
+    """What the view knows of one trial."""
+
+    name: str
+    epochs: int
+    epoch: int = 0
+    status: str = "pending"
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+class SweepProgress:
+    """Keeps the state of all trials and shows it while it is entered as a context."""
+
+    def __init__(self, trials: Mapping[str, int], finished: Mapping[str, str], selection: str, console: Console) -> None:
+        """`trials`: each trial's epochs; `finished`: the status of those that ended in an earlier run."""
+        self.views = {name: TrialView(name, epochs) for name, epochs in trials.items()}
+        for name, status in finished.items():
+            view = self.views[name]
+            view.status, view.epoch = status, view.epochs
+        self.selection, self.console = selection, console
+        self.began = time.monotonic()
+        self.work_done = 0
+        self.last_line = 0.0
+        self.live = Live(get_renderable=self.render, console=console, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> "SweepProgress":
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.console.is_terminal:
+            self.live.stop()
+
+    def started(self, trial: str) -> None:
+        """A worker has taken the trial."""
+        self.views[trial].status = "running"
+
+    def result(self, result: Mapping[str, Any]) -> None:
+        """Take the result of one epoch."""
+        view = self.views.get(str(result.get("trial")))
+        if view is None:
+            return
+        view.status = str(result["status"])
+        if "epoch" in result:
+            self.work_done += 1  # not the difference: a resumed trial comes back with many epochs at once
+            view.epoch = result["epoch"]
+        view.metrics |= {k: v for k, v in result.items() if k.endswith("accuracy") and isinstance(v, float)}
+        if view.status == "failed":
+            self.console.print(f"failed: {view.name}: {result['error']}\n  full log: {result['log']}", soft_wrap=True)
+        if not self.console.is_terminal:
+            self._plain_line(view)
+
+    def _plain_line(self, view: TrialView) -> None:
+        now = time.monotonic()
+        if view.status != "running":
+            self.console.print(
+                f"[{clock(now - self.began)}] {view.status} {view.name} after {view.epoch} epochs  {accuracies(view)}",
+                soft_wrap=True,
+                highlight=False,
+                markup=False,
+            )
+        elif now - self.last_line > PLAIN_INTERVAL:
+            self.last_line = now
+            running = ", ".join(f"{v.name} {v.epoch}/{v.epochs}" for v in self._with("running"))
+            self.console.print(
+                f"[{clock(now - self.began)}] {self.counts()}, {self.time_left()}; {running}",
+                soft_wrap=True,
+                highlight=False,
+                markup=False,
+            )
+
+    def counts(self) -> str:
+        """Trials by status, in words."""
+        counted = Counter(view.status for view in self.views.values())
+        order = ("completed", "running", "pending", "stopped", "diverged", "failed")
+        return ", ".join(f"{counted[status]} {status}" for status in order if counted[status])
+
+    def time_left(self) -> str:
+        """Time until the last trial ends, from the epochs that this run has finished."""
+        elapsed = time.monotonic() - self.began
+        left = sum(v.epochs - v.epoch for v in self.views.values() if v.status in ("pending", "running"))
+        if not self.work_done:
+            return "time left unknown"
+        return f"about {in_words(left * elapsed / self.work_done)} left"
+
+    def _with(self, status: str) -> list[TrialView]:
+        return [view for view in self.views.values() if view.status == status]
+
+    def render(self) -> RenderableType:
+        """The live view."""
+        total = sum(view.epochs for view in self.views.values())
+        done = sum(view.epoch for view in self.views.values())
+        head = Text(f"{self.counts()}  ·  {clock(time.monotonic() - self.began)} elapsed, {self.time_left()}")
+        bar = ProgressBar(total=max(1, total), completed=done, width=60)
+        key = f"{self.selection}_robust_accuracy"
+        ranked = sorted((v for v in self.views.values() if key in v.metrics), key=lambda v: -v.metrics[key])
+        parts: list[RenderableType] = [head, bar]
+        if running := self._with("running"):
+            parts.append(view_table("running", running[:8], self.selection, len(running) - 8))
+        if ranked:
+            parts.append(view_table(f"best {self.selection} robust accuracy", ranked[:5], self.selection, 0))
+        return Group(*parts)
+
+
+def view_table(title: str, views: list[TrialView], selection: str, hidden: int) -> Table:
+    """A table of trials with their epoch and newest accuracies."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1))
+    table.add_column("trial", overflow="fold")
+    for name in ("epoch", "train nat.", "train rob.", f"{selection[:4]}. nat.", f"{selection[:4]}. rob."):
+        table.add_column(name, justify="right")
+    for view in views:
+        shown = [
+            f"{view.metrics[key]:.1%}" if (key := f"{split}_{kind}_accuracy") in view.metrics else "-"
+            for split in ("train", selection)
+            for kind in ("natural", "robust")
+        ]
+        table.add_row(view.name, f"{view.epoch}/{view.epochs}", *shown)
+    if hidden > 0:
+        table.add_row(f"and {hidden} more")
+    return table
+
+
+def accuracies(view: TrialView) -> str:
+    """The newest accuracies in one line."""
+    parts = []
+    for split in ("train", "test"):
+        pair = [view.metrics.get(f"{split}_{kind}_accuracy") for kind in ("natural", "robust")]
+        if pair[0] is not None and pair[1] is not None:
+            parts.append(f"{split} {pair[0]:.1%} natural {pair[1]:.1%} robust")
+    return ", ".join(parts)
+
+
+def clock(seconds: float) -> str:
+    """Elapsed time as h:mm:ss or mm:ss."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes:02d}:{rest:02d}"

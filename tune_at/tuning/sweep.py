@@ -1,0 +1,129 @@
+"""Running a sweep's trials with Ray Tune.
+
+Ray schedules and restarts; what is finished, and where a trial continues, is read from the sweep's own folder. So a
+sweep is resumed by running the trials that are left as a new Tune experiment, and nothing of Ray's is restored.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from tune_at.config.trial import ResourcesSection
+from tune_at.cost import epoch_passes, in_words, sweep_seconds
+from tune_at.store.files import remove_temporaries
+from tune_at.study import Trial
+from tune_at.sweeps import Sweep
+from tune_at.tuning.cluster import ray_session, require_placeable, slots  # first: it sets what Ray reads when imported
+
+# isort: split
+from ray import tune
+
+from tune_at.tuning.callbacks import ProgressCallback
+from tune_at.tuning.preflight import family, preflight
+from tune_at.tuning.progress import SweepProgress
+from tune_at.tuning.recorded import TrialSpec, write_failure
+from tune_at.tuning.tensorboard import write_experiment
+from tune_at.tuning.trainable import ATTrainable
+
+WORKER_RETRIES = 8
+"""Times a trial is started again after its worker was lost; each time it continues from its newest checkpoint."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How to run: Ray's address (`local` starts one), and at most how many trials at a time (0: as many as fit)."""
+
+    address: str = "local"
+    concurrency: int = 0
+
+
+def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> None:
+    """Run the trials that are left, creating the sweep's folder if this is the first time.
+
+    Returns when all have ended or the user has interrupted. Raises `UserError` before anything is written if a trial
+    cannot work or cannot be placed.
+    """
+    new = not sweep.folder.exists()
+    trials = sweep.study.trials() if new else sweep.unfinished()
+    measured = preflight(trials)
+    with ray_session(launch.address):
+        resources = [trial.config.resources for trial in trials]
+        require_placeable(resources)
+        at_once = _concurrency(launch, resources, len(trials))
+        console.print(_announcement(trials, measured, at_once), highlight=False, markup=False)
+        if new:
+            sweep.create()
+        else:
+            remove_temporaries(sweep.folder)
+        write_experiment(sweep.folder, (trial.config.as_tree() for trial in sweep.study.trials()))
+        _run_trials(sweep, trials, at_once, console)
+
+
+def _run_trials(sweep: Sweep, trials: Sequence[Trial], at_once: int, console: Console) -> None:
+    specs = [_spec(sweep, trial) for trial in trials]
+    everything = sweep.study.trials()
+    left = {trial.name for trial in trials}
+    finished = {name: status for name, status in sweep.statuses().items() if name not in left}
+    selection = everything[0].config.train.selection
+    progress = SweepProgress({t.name: t.config.train.epochs for t in everything}, finished, selection, console)
+    # What Ray writes of its own is of no use once it has ended: every result is in the sweep's folder by then.
+    with tempfile.TemporaryDirectory(prefix="tune-at-ray-", ignore_cleanup_errors=True) as scratch, progress:
+        results = tune.Tuner(
+            tune.with_resources(ATTrainable, resources=_resources),
+            param_space={"spec": tune.grid_search([spec.as_dict() for spec in specs])},
+            tune_config=tune.TuneConfig(
+                reuse_actors=True,
+                max_concurrent_trials=at_once,
+                trial_name_creator=_trial_name,
+                trial_dirname_creator=_trial_name,
+            ),
+            run_config=tune.RunConfig(
+                name=sweep.name,
+                storage_path=scratch,
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=WORKER_RETRIES),
+                callbacks=[ProgressCallback(progress)],
+            ),
+        ).fit()
+    by_name = {spec.trial: spec for spec in specs}
+    for result in results:
+        if result.error is not None and result.config is not None:
+            write_failure(by_name[result.config["spec"]["trial"]], result.error)
+
+
+def _resources(config: dict[str, dict[str, dict[str, dict[str, float]]]]) -> dict[str, float]:
+    return dict(config["spec"]["config"]["resources"])
+
+
+def _trial_name(trial: "tune.experiment.Trial") -> str:
+    return str(trial.config["spec"]["trial"])
+
+
+def _spec(sweep: Sweep, trial: Trial) -> TrialSpec:
+    return TrialSpec(
+        folder=str(sweep.folder),
+        sweep=sweep.name,
+        study=sweep.study.name,
+        stage="main",
+        trial=trial.name,
+        config=trial.config.as_tree(),
+        swept=dict(trial.swept),
+    )
+
+
+def _concurrency(launch: Launch, resources: Sequence[ResourcesSection], trials: int) -> int:
+    fitting = max(1, min(slots(r) for r in dict.fromkeys(resources)))
+    return max(1, min(trials, fitting, launch.concurrency or fitting))
+
+
+def _announcement(trials: Sequence[Trial], measured: dict[str, float], at_once: int) -> str:
+    """How many trials, how many at a time, and on CPUs how long, from the batches just measured."""
+    line = f"{len(trials)} trials, {at_once} at a time"
+    if any(trial.config.resources.gpu for trial in trials):
+        return line
+    seconds = [t.config.train.epochs * epoch_passes(t.config) * measured[family(t.config)] for t in trials]
+    return f"{line}, about {in_words(sweep_seconds(seconds, at_once))}"
+
+

@@ -1,0 +1,108 @@
+"""TensorBoard: scalars by epoch while a trial runs, and HParams with every resolved key and the best and last metrics."""
+
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tensorboard.plugins.hparams import summary_v2 as hp
+from torch.utils.tensorboard import SummaryWriter
+
+from tune_at.config.tree import Tree, leaves
+from tune_at.training.record import SPLITS, EpochRecord, best_record
+
+if TYPE_CHECKING:
+    from tune_at.training.trainer import Trainer
+
+METRICS = (
+    "best/epoch",
+    "best/validation_robust_accuracy",
+    "best/test_robust_accuracy",
+    "best/test_natural_accuracy",
+    "train/natural_accuracy",
+    "train/robust_accuracy",
+    "test/natural_accuracy",
+    "test/robust_accuracy",
+    "gap/natural",
+    "gap/robust",
+)
+"""Columns of the HParams page. Those under `best/` are taken at the best epoch, the others at the last."""
+
+
+class TrialBoard:
+    """One trial's events, in `tensorboard/<trial>`.
+
+    A trial that comes back after a kill writes its events anew from its history: each tag has one point an epoch.
+    """
+
+    def __init__(self, sweep: Path, trial: str, trainer: "Trainer") -> None:
+        folder = sweep / "tensorboard" / trial
+        shutil.rmtree(folder, ignore_errors=True)
+        self.selection = trainer.config.train.selection
+        self.history: list[EpochRecord] = []
+        self.writer = SummaryWriter(str(folder))
+        self.writer._get_file_writer().add_summary(hp.hparams_pb(hparams(trainer.config.as_tree()), trial_id=trial))
+        for record in trainer.history:
+            self._write(record)
+        self.writer.flush()
+
+    def add(self, record: EpochRecord) -> None:
+        """Write one epoch and flush, so that a TensorBoard that watches sees it."""
+        self._write(record)
+        self.writer.flush()
+
+    def _write(self, record: EpochRecord) -> None:
+        self.history.append(record)
+        for tag, value in scalars(record, self.history, self.selection):
+            self.writer.add_scalar(tag, value, record.epoch)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.writer.close()
+
+
+def scalars(record: EpochRecord, history: list[EpochRecord], selection: str) -> Iterator[tuple[str, float]]:
+    """The (tag, value) pairs of an epoch."""
+    yield "training/lr", record.lr
+    for name, value in record.scalars.items():
+        yield f"training/{name}", value
+    for split in SPLITS:
+        for name, value in record.metrics.items():
+            if name.startswith(f"{split}_"):
+                yield f"{split}/{name.removeprefix(f'{split}_')}", value
+    for kind in ("natural", "robust"):
+        train, test = (record.metrics.get(f"{split}_{kind}_accuracy") for split in ("train", "test"))
+        if train is not None and test is not None:
+            yield f"gap/{kind}", train - test
+    best = best_record(history, selection)
+    if best is not None:
+        yield "best/epoch", best.epoch
+        for name, value in best.metrics.items():
+            if name.endswith("accuracy"):
+                yield f"best/{name}", value
+    yield "seconds/training", record.train_seconds
+    yield "seconds/evaluation", record.evaluation_seconds
+
+
+def hparams(config: Tree) -> dict[str, Any]:
+    """A config's leaves as HParams takes them: numbers, truth values and strings."""
+    return {path: value if isinstance(value, bool | int | float) else str(value) for path, value in leaves(config)}
+
+
+def write_experiment(sweep: Path, configs: Iterable[Tree]) -> None:
+    """Declare the HParams page of a sweep: all keys, those that vary first, and the metrics."""
+    values: dict[str, set[Any]] = {}
+    for config in configs:
+        for path, value in hparams(config).items():
+            values.setdefault(path, set()).add(value)
+    ordered = sorted(values, key=lambda path: len(values[path]) == 1)
+    folder = sweep / "tensorboard"
+    for old in folder.glob("events.out.tfevents.*"):
+        old.unlink()
+    with SummaryWriter(str(folder)) as writer:
+        writer._get_file_writer().add_summary(
+            hp.hparams_config_pb(
+                hparams=[hp.HParam(path) for path in ordered],
+                metrics=[hp.Metric(tag) for tag in METRICS],
+            )
+        )

@@ -1,0 +1,54 @@
+"""The Ray Tune trainable: a thin shell around a recorded trial."""
+
+import logging
+from typing import Any
+
+from ray import tune
+
+from tune_at.tuning.recorded import RecordedTrial, TrialSpec, write_failure
+
+log = logging.getLogger(__name__)
+
+
+class ATTrainable(tune.Trainable):
+    """Runs trials of adversarial training, one epoch a step; one actor serves many trials in turn.
+
+    A trial that raises ends as `failed` without a retry: the same error would come again. A worker that is killed
+    raises nothing here; Ray starts the trial anew, and it continues from its newest good checkpoint.
+    """
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Take the spec; the network is built in the first step, where an error is recorded."""
+        self.spec = TrialSpec(**config["spec"])
+        self.trial_run: RecordedTrial | None = None
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Serve another trial with the same process."""
+        self.cleanup()
+        self.setup(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """One epoch; `done` once the trial has its last, has diverged or has failed."""
+        try:
+            if self.trial_run is None:
+                self.trial_run = RecordedTrial(self.spec)
+            result = self.trial_run.step()
+        except Exception as error:
+            path = write_failure(self.spec, error)
+            cause = f"{type(error).__name__}: {error}".splitlines()[0]
+            result = {"trial": self.spec.trial, "status": "failed", "error": cause, "log": str(path)}
+        return {**result, "done": result["status"] != "running"}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
+        """A pointer: the state itself is in the sweep's folder, saved epoch by epoch."""
+        return {"trial": self.spec.trial}
+
+    def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
+        """Nothing to do: the first step continues from the newest good checkpoint."""
+
+    def cleanup(self) -> None:
+        """Close the trial's files."""
+        if self.trial_run is not None:
+            self.trial_run.close()
+            self.trial_run = None
