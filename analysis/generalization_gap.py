@@ -27,7 +27,9 @@ def prepare_generalization_gap(frames: Frames) -> pd.DataFrame:
         raise UserError("generalization_gap", "no completed trial has training accuracies", "let the sweep finish")
     parts = []
     for kind in KINDS:
-        part = final[["objective.name", "data.noise_rate", "seed"]].set_axis(["objective", "noise_rate", "seed"], axis=1)
+        part = final[["objective.name", "data.noise_rate", "seed"]].set_axis(
+            ["objective", "noise_rate", "seed"], axis=1
+        )
         part["kind"] = kind
         part["train"], part["test"] = final[f"train_{kind}_accuracy"], final[f"test_{kind}_accuracy"]
         part["gap"] = part["train"] - part["test"]

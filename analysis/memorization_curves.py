@@ -22,7 +22,9 @@ def prepare_memorization_curves(frames: Frames) -> pd.DataFrame:
     """
     measured = frames.epochs[frames.epochs["train_robust_accuracy"].notna()]
     if measured.empty:
-        raise UserError("memorization_curves", "no epoch has a training accuracy", "set evaluation.train_samples above 0")
+        raise UserError(
+            "memorization_curves", "no epoch has a training accuracy", "set evaluation.train_samples above 0"
+        )
     long = measured.melt(
         id_vars=["objective.name", "data.noise_rate", "seed", "epoch"],
         value_vars=[f"train_{kind}_accuracy" for kind in KINDS],

@@ -1,6 +1,5 @@
 """How all figures look: readable in grey, fonts for print, no interactive backend."""
 
-
 from typing import TYPE_CHECKING
 
 import matplotlib

@@ -43,7 +43,9 @@ def build_parser() -> argparse.ArgumentParser:
     sweep.add_argument("--name", help="folder of the sweep in the storage (default: study, preset and time)")
     sweep.add_argument("--dry-run", action="store_true", help="say what would run and about how long; write nothing")
 
-    resume = command("resume", commands.resume, "continue a sweep that was interrupted or killed, or retry failed trials")
+    resume = command(
+        "resume", commands.resume, "continue a sweep that was interrupted or killed, or retry failed trials"
+    )
     _add_sweep(resume)
     _add_launch(resume)
     resume.add_argument(

@@ -19,7 +19,8 @@ def console() -> "Console":
     """Where results are printed."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=120)
 
 
 def registries() -> dict[str, Registry]:
@@ -67,7 +68,7 @@ def _resolve(arguments: Namespace) -> Study:
 
     study = Study.resolve(arguments.study, arguments.preset, parse_overrides(arguments.overrides))
     for figure in study.figures:
-        FIGURES[figure]  # noqa: B018  unknown names raise
+        FIGURES[figure]
     return study
 
 
@@ -105,7 +106,9 @@ def _dry_run(planned: "Sweep") -> int:
         print("  " + yaml.safe_dump(config.as_tree(), sort_keys=False).rstrip().replace("\n", "\n  "))
     at_once = max(1, (os.cpu_count() or 1) // trials[0].config.resources.cpu)
     seconds = sweep_seconds((trial_seconds(t.config) for t in trials), at_once)
-    print(f"\nroughly {in_words(seconds)} with {at_once} trials at a time, from a count of operations; within a factor of")
+    print(
+        f"\nroughly {in_words(seconds)} with {at_once} trials at a time, from a count of operations; within a factor of"
+    )
     print("five. A real start measures one batch first and says more exactly. Nothing was written.")
     return 0
 
@@ -141,8 +144,8 @@ def _finish(ended: "Sweep") -> int:
     print(f"tensorboard --logdir {_shown(ended.folder / 'tensorboard')}")
     left = ended.unfinished()
     failed = trials[trials["status"] == "failed"]
-    for row in failed.itertuples():
-        print(f"failed: {row.trial}: {row.error}\n  full log: {_shown(ended.folder / 'logs' / row.trial)}.txt")
+    for row in failed.to_dict("records"):
+        print(f"failed: {row['trial']}: {row['error']}\n  full log: {_shown(ended.folder / 'logs' / row['trial'])}.txt")
     if len(left) > len(failed):
         print(f"{len(left)} trials are left; continue with: python run.py resume {_shown(ended.folder)}")
         return 130

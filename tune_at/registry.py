@@ -3,7 +3,7 @@
 import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Union
 
 from tune_at.errors import UserError, suggestion
 
@@ -54,6 +54,6 @@ class Registry(Mapping[str, Entry]):
         return len(self._entries)
 
     @property
-    def configs(self) -> tuple[type, ...]:
-        """The distinct config types, from which the discriminated union is made."""
-        return tuple(dict.fromkeys(entry.config for entry in self._entries.values()))
+    def union(self) -> Any:
+        """The union of the distinct config types, to be told apart by their `name`."""
+        return Union[tuple(dict.fromkeys(entry.config for entry in self._entries.values()))]  # noqa: UP007

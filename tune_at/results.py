@@ -15,26 +15,26 @@ if TYPE_CHECKING:
 
 def results_table(trials: "pd.DataFrame", epochs: "pd.DataFrame") -> Table:
     """One line a trial: its last evaluated epoch's accuracies and the generalization gap (train - test)."""
-    table = Table(box=None, padding=(0, 1), header_style="bold")
+    table = Table(box=None, padding=(0, 1), header_style="bold", caption="accuracy in %: natural / robust")
     for name in ("trial", "status"):
         table.add_column(name, overflow="fold")
-    for name in ("epoch", "train nat.", "train rob.", "test nat.", "test rob.", "gap nat.", "gap rob."):
-        table.add_column(name, justify="right")
+    for name in ("epochs", "train", "test", "gap"):
+        table.add_column(name, justify="right", no_wrap=True)
     measured = epochs[epochs["test_robust_accuracy"].notna()]
     last = measured.groupby("trial").tail(1).set_index("trial")
-    for row in trials.itertuples():
-        cells = ["-"] * 6
-        if row.trial in last.index:
-            at = last.loc[row.trial]
-            train, test = ([at[f"{split}_{kind}_accuracy"] for kind in ("natural", "robust")] for split in ("train", "test"))
+    for row in trials.to_dict("records"):
+        cells = ["-"] * 3
+        if row["trial"] in last.index:
+            at = last.loc[row["trial"]]
+            train, test = ([at[f"{s}_{kind}_accuracy"] for kind in ("natural", "robust")] for s in ("train", "test"))
             gap = [a - b for a, b in zip(train, test, strict=True)]
-            cells = [_percent(value) for value in (*train, *test, *gap)]
-        table.add_row(row.trial, row.status, str(row.epochs), *cells)
+            cells = [" / ".join(map(_percent, pair)) for pair in (train, test, gap)]
+        table.add_row(row["trial"], row["status"], str(row["epochs"]), *cells)
     return table
 
 
 def _percent(value: float) -> str:
-    return "-" if value != value else f"{100 * value:.1f}"
+    return "    -" if value != value else f"{100 * value:5.1f}"
 
 
 def print_result(result: pa.Table, form: str) -> None:

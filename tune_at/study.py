@@ -77,7 +77,10 @@ class Study:
         known = set(field_paths(TrialConfig))
         for axis in axes:
             _check_path(f"{path.name}: axes.{axis}", axis, known)
-        for origin, changes in ((f"{path.name}: presets.{preset}", written.presets.get(preset, {})), ("--set", overrides or {})):
+        for origin, changes in (
+            (f"{path.name}: presets.{preset}", written.presets.get(preset, {})),
+            ("--set", overrides or {}),
+        ):
             for key, value in changes.items():
                 if key == "seeds":
                     seeds = _seeds(origin, value)
@@ -126,7 +129,9 @@ class Study:
         """Read what `as_yaml` wrote. Raises `UserError` if it was edited since."""
         head, _, body = text.partition("\n")
         if head.removeprefix("# digest: ").strip() != _digest(body):
-            raise UserError(where, "was changed after its sweep began", "undo the change, or start a new sweep with --name")
+            raise UserError(
+                where, "was changed after its sweep began", "undo the change, or start a new sweep with --name"
+            )
         tree = yaml.safe_load(body)
         return cls(
             tree["study"], tree["title"], tree["paper"], tree["preset"], tree["overrides"], tree["base"],
@@ -139,7 +144,7 @@ def find_study(study: str) -> Path:
     path = Path(study)
     if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
         if not path.is_file():
-            raise UserError("study", f"no file {study}", f"`python run.py list studies` names the shipped ones")
+            raise UserError("study", f"no file {study}", "`python run.py list studies` names the shipped ones")
         return path
     shipped = {p.stem: p for p in sorted(SHIPPED.glob("*.yaml"))}
     if study not in shipped:
@@ -174,7 +179,9 @@ class _UniqueKeys(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands twice", key_node.start_mark
+                )
             seen.add(key)
         return super().construct_mapping(node, deep)
 

@@ -67,7 +67,9 @@ class Sweep:
         try:
             current = Study.resolve(recorded.source, recorded.preset, recorded.overrides)
         except UserError as error:
-            raise UserError(recorded.source, f"has changed since the sweep began and is refused: {error}", remedy) from None
+            raise UserError(
+                recorded.source, f"has changed since the sweep began and is refused: {error}", remedy
+            ) from None
         changes = difference(_as_tree(recorded), _as_tree(current))
         if changes:
             raise UserError(recorded.source, f"has changed since the sweep began: {'; '.join(changes)}", remedy)

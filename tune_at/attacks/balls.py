@@ -13,7 +13,7 @@ class LinfBall:
     eps: float
 
     def uniform(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """x + U(-eps, eps) for each pixel, clamped to [0, 1]."""
+        """X + U(-eps, eps) for each pixel, clamped to [0, 1]."""
         noise = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)
         return (x + (2 * noise - 1) * self.eps).clamp_(0, 1)
 

@@ -1,6 +1,6 @@
 """Data sections: which images, how they are split, how many labels are noise, which augmentation."""
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Union
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -62,4 +62,4 @@ DATASETS = Registry(
 if TYPE_CHECKING:
     DataConfig = DataSection
 else:
-    DataConfig = Annotated[Union[DATASETS.configs], Field(discriminator="name")]
+    DataConfig = Annotated[DATASETS.union, Field(discriminator="name")]

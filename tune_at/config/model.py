@@ -1,6 +1,6 @@
 """Model sections: the network of a trial."""
 
-from typing import TYPE_CHECKING, Annotated, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -41,4 +41,4 @@ MODELS = Registry(
 if TYPE_CHECKING:
     ModelConfig = ModelSection
 else:
-    ModelConfig = Annotated[Union[MODELS.configs], Field(discriminator="name")]
+    ModelConfig = Annotated[MODELS.union, Field(discriminator="name")]

@@ -1,6 +1,6 @@
 """Objective sections: what a training step minimises."""
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Union
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -53,4 +53,4 @@ OBJECTIVES = Registry(
 if TYPE_CHECKING:
     ObjectiveConfig = ObjectiveSection
 else:
-    ObjectiveConfig = Annotated[Union[OBJECTIVES.configs], Field(discriminator="name")]
+    ObjectiveConfig = Annotated[OBJECTIVES.union, Field(discriminator="name")]

@@ -1,7 +1,7 @@
 """Optimiser sections and learning-rate schedules. A schedule is a pure function of the epoch."""
 
 import math
-from typing import TYPE_CHECKING, Annotated, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -45,7 +45,7 @@ class Cosine(ScheduleSection):
     """Share of the base learning rate that the curve ends at."""
 
     def factor_at(self, epoch: int, epochs: int) -> float:
-        """final + (1 - final) (1 + cos(π (epoch-1) / epochs)) / 2."""
+        """Final + (1 - final) (1 + cos(π (epoch-1) / epochs)) / 2."""
         return self.final + (1 - self.final) * (1 + math.cos(math.pi * (epoch - 1) / epochs)) / 2
 
 
@@ -58,7 +58,7 @@ SCHEDULES = Registry(
 if TYPE_CHECKING:
     ScheduleConfig = ScheduleSection
 else:
-    ScheduleConfig = Annotated[Union[SCHEDULES.configs], Field(discriminator="name")]
+    ScheduleConfig = Annotated[SCHEDULES.union, Field(discriminator="name")]
 
 
 class OptimSection(Section):
@@ -93,4 +93,4 @@ OPTIMIZERS = Registry(
 if TYPE_CHECKING:
     OptimConfig = OptimSection
 else:
-    OptimConfig = Annotated[Union[OPTIMIZERS.configs], Field(discriminator="name")]
+    OptimConfig = Annotated[OPTIMIZERS.union, Field(discriminator="name")]

@@ -115,6 +115,8 @@ class TrialConfig(Section):
                         f"{written:g} is after the last epoch, {self.train.epochs}",
                         "lower it, raise train.epochs, or write shares of the run such as [0.5, 0.75]",
                     )
+        if isinstance(self.optim, SGD) and self.optim.nesterov and self.optim.momentum == 0:
+            raise UserError(f"{prefix}optim.nesterov", "True, but optim.momentum is 0", "raise optim.momentum")
         available = self.data.train_size - self.data.validation_samples
         if self.data.subset != "all" and self.data.subset > available:
             raise UserError(

@@ -71,17 +71,19 @@ def _models(field: FieldInfo) -> Iterator[type[BaseModel]]:
 
 
 def _path(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
-    """pydantic's location without the tags of unions and the positions in lists."""
+    """Pydantic's location without the tags of unions and the positions in lists."""
     parts: list[str] = []
     here: list[type[BaseModel]] = [model]
+    mapping = False
     for part in map(str, location):
         tagged = any(m.model_fields.get("name") and m.model_fields["name"].default == part for m in here)
-        if tagged and len(here) > 1 or (tagged and not any(part in m.model_fields for m in here)):
+        if (tagged and len(here) > 1) or (tagged and not any(part in m.model_fields for m in here)):
             continue
         fields = [m.model_fields[part] for m in here if part in m.model_fields]
-        if not fields and (not here or part.isdigit()):
+        if not fields and not mapping and (not here or part.isdigit()):
             continue
         parts.append(part)
+        mapping = any(typing.get_origin(field.annotation) is dict for field in fields)
         here = [sub for field in fields for sub in _models(field)]
     return ".".join(parts)
 

@@ -1,7 +1,7 @@
 """Batches from arrays that live on the device. Crop and flip happen there, whole batches at a time."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -12,7 +12,8 @@ from tune_at.data.sources import ImageSet
 from tune_at.seeding import generator
 
 
-class Batch(NamedTuple):
+@dataclass(frozen=True)
+class Batch:
     """`index`: places in the training set (b,); `x`: float32 (b, channels, height, width) in [0, 1]; `y`: (b,)."""
 
     index: Tensor
@@ -42,7 +43,7 @@ class DeviceImages:
             yield self.take(part)
 
     def shuffled(self, batch_size: int, augment: DataSection, seed: int, epoch: int) -> Iterator[Batch]:
-        """One epoch in an order, with crops and flips, that depend on (seed, epoch) alone; the last batch is partial."""
+        """One epoch; order, crops and flips depend on (seed, epoch) alone. The last batch is partial."""
         device = self.labels.device
         # Drawn on the CPU, so that a trial sees the same order on every device.
         order = torch.randperm(len(self), generator=generator("cpu", seed, "order", epoch)).to(device)
@@ -50,7 +51,7 @@ class DeviceImages:
         for part in order.split(batch_size):
             batch = self.take(part)
             x = random_crop(batch.x, augment.crop, chance) if augment.crop else batch.x
-            yield batch._replace(x=random_flip(x, chance) if augment.flip else x)
+            yield replace(batch, x=random_flip(x, chance) if augment.flip else x)
 
 
 def random_crop(x: Tensor, padding: int, chance: torch.Generator) -> Tensor:

@@ -11,7 +11,10 @@ from tune_at.data.splits import stratified_choice
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images of one split. `images`: uint8 (n, channels, height, width), `scale` is the value of white; `labels`: int64 (n,)."""
+    """Images of one split.
+
+    `images`: uint8 (n, channels, height, width), in which `scale` is white; `labels`: int64 (n,).
+    """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]

@@ -19,9 +19,7 @@ class TRADESObjective(Objective[TRADES]):
         natural, robust = step.model(step.x), step.model(x_adv)
         ce = F.cross_entropy(natural, step.y)
         # Log targets: a probability that underflows to 0 would make the gradient of p log p NaN.
-        kl = F.kl_div(
-            F.log_softmax(robust, 1), F.log_softmax(natural, 1), log_target=True, reduction="batchmean"
-        )
+        kl = F.kl_div(F.log_softmax(robust, 1), F.log_softmax(natural, 1), log_target=True, reduction="batchmean")
         scalars = {
             "ce": ce.detach(),
             "kl": kl.detach(),

@@ -54,7 +54,7 @@ def query(sweep: str | Path, sql: str) -> pa.Table:
             return connection.sql(sql).to_arrow_table()
         except (duckdb.Error, AttributeError) as error:
             message = str(error).splitlines()[0] if isinstance(error, duckdb.Error) else "the statement returns no rows"
-            raise UserError("query", message, "quote dotted columns, e.g. \"data.noise_rate\"") from None
+            raise UserError("query", message, 'quote dotted columns, e.g. "data.noise_rate"') from None
 
 
 def sweep_folder(sweep: str | Path) -> Path:

@@ -50,7 +50,7 @@ EPOCHS = pa.schema(
         pa.field("lr", pa.float64(), nullable=False),
         *(
             pa.field(f"{split}_{kind}_{measure}", pa.float64())
-            for split in ("train", "validation", "test")
+            for split in ("train", "val", "test")
             for kind in ("natural", "robust")
             for measure in ("accuracy", "loss")
         ),

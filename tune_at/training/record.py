@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-SPLITS = ("train", "validation", "test")
-MEASURES = ("natural_accuracy", "natural_loss", "robust_accuracy", "robust_loss")
+SPLITS = ("train", "val", "test")
+SELECTION_SPLITS = {"validation": "val", "test": "test"}
+"""The split that each value of `train.selection` judges on."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class EpochRecord:
     Attributes:
         epoch: counted from 1.
         lr: learning rate of the epoch.
-        metrics: `{train,validation,test}_{natural,robust}_{accuracy,loss}`; empty where the epoch was not evaluated.
+        metrics: `{train,val,test}_{natural,robust}_{accuracy,loss}`; empty where the epoch was not evaluated.
         scalars: the objective's own numbers, means over the epoch's training batches; `loss` is among them.
         train_seconds: wall-clock time in training.
         evaluation_seconds: wall-clock time in evaluation.
@@ -40,8 +41,12 @@ class EpochRecord:
         }
 
 
-def best_record(history: Sequence[EpochRecord], split: str) -> EpochRecord | None:
-    """The record with the highest robust accuracy on `split`, ties by natural accuracy, then the earlier (Sec. 5)."""
+def best_record(history: Sequence[EpochRecord], selection: str) -> EpochRecord | None:
+    """The record with the highest robust accuracy, ties by natural accuracy, then the earlier (Sec. 5).
+
+    `selection` is `train.selection`: the split that is judged, `validation` or `test`.
+    """
+    split = SELECTION_SPLITS[selection]
     measured = [record for record in history if f"{split}_robust_accuracy" in record.metrics]
     key = (f"{split}_robust_accuracy", f"{split}_natural_accuracy")
     return max(measured, key=lambda r: (r.metrics[key[0]], r.metrics[key[1]], -r.epoch), default=None)

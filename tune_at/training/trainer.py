@@ -51,9 +51,7 @@ class Trainer:
             name: DeviceImages(images, self.device) for name, images in zip(SPLITS, splits, strict=True) if len(images)
         }
         train = self.data["train"]
-        labels = corrupt_labels(
-            splits.train.labels, config.data.noise_rate, config.data.num_classes, config.seed
-        )
+        labels = corrupt_labels(splits.train.labels, config.data.noise_rate, config.data.num_classes, config.seed)
         train.labels = torch.from_numpy(labels).to(self.device)
         with torch.random.fork_rng(self._cuda_devices):
             torch.manual_seed(derive_seed(config.seed, "network"))
@@ -63,9 +61,7 @@ class Trainer:
         self.model = self.engine.model
         self.optimizer = build_optimizer(config.optim, self.model.parameters())
         objective = OBJECTIVES[config.objective.name].load()
-        self.objective: Objective[Any] = objective(
-            config.objective, config.attack, len(train), config.data.num_classes
-        )
+        self.objective: Objective[Any] = objective(config.objective, config.attack, len(train), config.data.num_classes)
         self.history: list[EpochRecord] = []
 
     @property
@@ -147,7 +143,7 @@ class Trainer:
 
     def _evaluate(self, epoch: int) -> dict[str, float]:
         spec = PGD.of(self.config.attack, steps=self.config.evaluation.steps)
-        metrics = {}
+        metrics: dict[str, float] = {}
         for name, images in self.data.items():
             count = min(self.config.evaluation.train_samples, len(images)) if name == "train" else len(images)
             if count == 0:

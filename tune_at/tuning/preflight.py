@@ -1,4 +1,4 @@
-"""Before a sweep starts: one batch of each kind of trial, so that a mistake shows now and not at three in the morning."""
+"""Before a sweep starts: one batch of each kind of trial, so that a mistake shows now and not overnight."""
 
 import json
 import time

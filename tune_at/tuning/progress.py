@@ -1,4 +1,4 @@
-"""The one live view of a sweep: counts by status, time left, best trials, running trials. Plain lines without a terminal."""
+"""The one live view of a sweep: counts, time left, best and running trials. Plain lines without a terminal."""
 
 import time
 from collections import Counter
@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tune_at.cost import in_words
+from tune_at.training.record import SELECTION_SPLITS
 
 PLAIN_INTERVAL = 15.0
 """Seconds between two plain lines."""
@@ -33,15 +34,18 @@ class TrialView:
 class SweepProgress:
     """Keeps the state of all trials and shows it while it is entered as a context."""
 
-    def __init__(self, trials: Mapping[str, int], finished: Mapping[str, str], selection: str, console: Console) -> None:
+    def __init__(
+        self, trials: Mapping[str, int], finished: Mapping[str, str], selection: str, console: Console
+    ) -> None:
         """`trials`: each trial's epochs; `finished`: the status of those that ended in an earlier run."""
         self.views = {name: TrialView(name, epochs) for name, epochs in trials.items()}
         for name, status in finished.items():
             view = self.views[name]
             view.status, view.epoch = status, view.epochs
-        self.selection, self.console = selection, console
+        self.split, self.console = SELECTION_SPLITS[selection], console
         self.began = time.monotonic()
-        self.work_done = 0
+        self.first_result: float | None = None
+        self.epochs_since = 0
         self.last_line = 0.0
         self.live = Live(get_renderable=self.render, console=console, refresh_per_second=4, transient=True)
 
@@ -67,7 +71,11 @@ class SweepProgress:
             return
         view.status = str(result["status"])
         if "epoch" in result:
-            self.work_done += 1  # not the difference: a resumed trial comes back with many epochs at once
+            # One a result, not the difference: a resumed trial comes back with many epochs at once.
+            if self.first_result is None:
+                self.first_result = time.monotonic()
+            else:
+                self.epochs_since += 1
             view.epoch = result["epoch"]
         view.metrics |= {k: v for k, v in result.items() if k.endswith("accuracy") and isinstance(v, float)}
         if view.status == "failed":
@@ -102,11 +110,12 @@ class SweepProgress:
 
     def time_left(self) -> str:
         """Time until the last trial ends, from the epochs that this run has finished."""
-        elapsed = time.monotonic() - self.began
-        left = sum(v.epochs - v.epoch for v in self.views.values() if v.status in ("pending", "running"))
-        if not self.work_done:
+        # Counted from the first result: what comes before it is the start of the workers, paid once.
+        if self.first_result is None or self.epochs_since < 5:
             return "time left unknown"
-        return f"about {in_words(left * elapsed / self.work_done)} left"
+        elapsed = time.monotonic() - self.first_result
+        left = sum(v.epochs - v.epoch for v in self.views.values() if v.status in ("pending", "running"))
+        return f"about {in_words(left * elapsed / self.epochs_since)} left"
 
     def _with(self, status: str) -> list[TrialView]:
         return [view for view in self.views.values() if view.status == status]
@@ -117,26 +126,26 @@ class SweepProgress:
         done = sum(view.epoch for view in self.views.values())
         head = Text(f"{self.counts()}  ·  {clock(time.monotonic() - self.began)} elapsed, {self.time_left()}")
         bar = ProgressBar(total=max(1, total), completed=done, width=60)
-        key = f"{self.selection}_robust_accuracy"
+        key = f"{self.split}_robust_accuracy"
         ranked = sorted((v for v in self.views.values() if key in v.metrics), key=lambda v: -v.metrics[key])
         parts: list[RenderableType] = [head, bar]
         if running := self._with("running"):
-            parts.append(view_table("running", running[:8], self.selection, len(running) - 8))
+            parts.append(view_table("running", running[:8], self.split, len(running) - 8))
         if ranked:
-            parts.append(view_table(f"best {self.selection} robust accuracy", ranked[:5], self.selection, 0))
+            parts.append(view_table(f"best {self.split} robust accuracy", ranked[:5], self.split, 0))
         return Group(*parts)
 
 
-def view_table(title: str, views: list[TrialView], selection: str, hidden: int) -> Table:
+def view_table(title: str, views: list[TrialView], split: str, hidden: int) -> Table:
     """A table of trials with their epoch and newest accuracies."""
     table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1))
     table.add_column("trial", overflow="fold")
-    for name in ("epoch", "train nat.", "train rob.", f"{selection[:4]}. nat.", f"{selection[:4]}. rob."):
+    for name in ("epoch", "train nat.", "train rob.", f"{split} nat.", f"{split} rob."):
         table.add_column(name, justify="right")
     for view in views:
         shown = [
-            f"{view.metrics[key]:.1%}" if (key := f"{split}_{kind}_accuracy") in view.metrics else "-"
-            for split in ("train", selection)
+            f"{view.metrics[key]:.1%}" if (key := f"{part}_{kind}_accuracy") in view.metrics else "-"
+            for part in ("train", split)
             for kind in ("natural", "robust")
         ]
         table.add_row(view.name, f"{view.epoch}/{view.epochs}", *shown)

@@ -125,5 +125,3 @@ def _announcement(trials: Sequence[Trial], measured: dict[str, float], at_once: 
         return line
     seconds = [t.config.train.epochs * epoch_passes(t.config) * measured[family(t.config)] for t in trials]
     return f"{line}, about {in_words(sweep_seconds(seconds, at_once))}"
-
-

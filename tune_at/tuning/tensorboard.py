@@ -1,4 +1,4 @@
-"""TensorBoard: scalars by epoch while a trial runs, and HParams with every resolved key and the best and last metrics."""
+"""TensorBoard: scalars by epoch while a trial runs, and HParams with every key and the best and last metrics."""
 
 import shutil
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 METRICS = (
     "best/epoch",
-    "best/validation_robust_accuracy",
+    "best/val_robust_accuracy",
     "best/test_robust_accuracy",
     "best/test_natural_accuracy",
     "train/natural_accuracy",

@@ -1,0 +1,38 @@
+"""Shared cases. Tests run on the digits that come with scikit-learn; nothing is downloaded."""
+
+import os
+
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import pytest
+import torch
+
+from tune_at.config.trial import TrialConfig
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """The number of threads decides the last bits: tests that compare bits start from the same one."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def tiny():
+    """A function (objective, **sections) → TrialConfig that trains in a second."""
+
+    def build(objective="pgd_at", **sections):
+        tree = {
+            "data": {"name": "digits", "subset": 64, "validation": 0.05},
+            "model": {"name": "small_cnn", "width": 4},
+            "objective": objective,
+            "attack": {"eps": 0.1, "step": 0.05, "steps": 2},
+            "optim": {"lr": 0.05},
+            "train": {"epochs": 4, "batch_size": 24},
+            "evaluation": {"steps": 2, "train_samples": 32},
+        }
+        for name, values in sections.items():
+            tree[name] = {**tree[name], **values} if isinstance(values, dict) else values
+        return TrialConfig.parse(tree)
+
+    return build

@@ -1,0 +1,34 @@
+import pytest
+
+from tune_at.commands import registries
+from tune_at.errors import UserError, nearest
+from tune_at.registry import Entry, Registry
+
+
+def entry(name):
+    return Entry(name, int, "math:sqrt", "Eq. 0", "nothing")
+
+
+def test_a_name_can_stand_only_once():
+    with pytest.raises(ValueError, match="'a' is registered twice"):
+        Registry("thing", entry("a"), entry("b"), entry("a"))
+
+
+def test_unknown_name_offers_its_neighbours():
+    known = Registry("thing", entry("trades"), entry("standard"))
+    with pytest.raises(UserError, match=r"'trade' is unknown; did you mean trades\?"):
+        known["trade"]
+    with pytest.raises(UserError, match="known: standard, trades"):
+        known["zzz"]
+
+
+@pytest.mark.parametrize("kind", registries())
+def test_every_entry_loads_and_says_where_it_comes_from(kind):
+    for item in registries()[kind].values():
+        assert callable(item.load()), item.name
+        assert item.source
+        assert item.summary
+
+
+def test_nearest_compares_the_last_part_of_a_path():
+    assert nearest("noise_rate", ["data.noise_rate", "seed"]) == ["data.noise_rate"]

@@ -1,0 +1,95 @@
+import pytest
+
+from tune_at.errors import UserError
+from tune_at.study import SHIPPED, Study, parse_overrides, read_study
+
+STUDY = """\
+title: A study
+base:
+  data: {name: digits, noise_rate: 0.2}
+  attack: {eps: 8/255}
+axes:
+  objective: [pgd_at, {name: trades, beta: 3}]
+  data.noise_rate: [0.0, 1.0]
+presets:
+  laptop: {data.subset: 100, attack.eps: 0.1, data.noise_rate: [0.5], train.batch_size: 32}
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(STUDY)
+    return path
+
+
+def test_grid_times_seeds_with_seeds_innermost(file):
+    trials = Study.resolve(str(file), overrides={"seeds": [0, 7]}).trials()
+    assert [t.name for t in trials][:3] == ["00-pgd_at-noise_rate=0-s0", "01-pgd_at-noise_rate=0-s7", "02-pgd_at-noise_rate=1-s0"]  # fmt: skip
+    assert len({t.name for t in trials}) == len(trials) == 8
+    assert trials[-1].config.objective.beta == 3
+    assert trials[-1].swept == {"objective": "trades", "data.noise_rate": 1.0}
+    assert trials[-1].config.seed == 7
+
+
+def test_a_preset_replaces_an_axis_and_changes_the_base(file):
+    trials = Study.resolve(str(file), "laptop").trials()
+    assert [t.config.data.noise_rate for t in trials] == [0.5, 0.5]
+    assert trials[0].config.attack.eps == 0.1
+    assert trials[0].config.data.train_samples == 100
+
+
+def test_recorded_study_reads_back_equal_and_notices_an_edit(file):
+    study = Study.resolve(str(file), "laptop", parse_overrides(["optim.lr=0.2", "optim.schedule=cosine"]))
+    text = study.as_yaml()
+    assert Study.from_yaml(text, "x") == study
+    assert [t.config for t in Study.from_yaml(text, "x").trials()] == [t.config for t in study.trials()]
+    with pytest.raises(UserError, match="was changed after its sweep began"):
+        Study.from_yaml(text.replace("0.2", "0.3"), "x")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("title: x\nbase: {a: [1\naxes: {}\n", "line 3"),
+        ("title: x\naxes:\n  seed: [1]\n  seed: [2]\n", "line 4: is no valid YAML: the key 'seed' stands twice"),
+        ("- 1\n", "holds no study"),
+        ("base: {}\n", "title"),
+        ("title: x\naxis: {}\n", "axis: no such key (value {}); did you mean axes?"),
+        ("title: x\naxes: {data.noise_rat: [0]}\n", "axes.data.noise_rat: no such key; did you mean data.noise_rate"),
+        ("title: x\naxes: {data.noise_rate: []}\n", "axes.data.noise_rate"),
+        ("title: x\nbase: {data: {noise_rate: 2}}\n", "data.noise_rate: 2 must be at most 1"),
+        ("title: x\naxes: {attack.eps: [0.1, 2]}\n", "attack.eps: 2 must be at most 1"),
+    ],
+)
+def test_mistakes_in_a_file(tmp_path, text, message):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        Study.resolve(str(path))
+    assert message in str(caught.value)
+    assert "bad.yaml" in str(caught.value)
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_preset_of_every_shipped_study_resolves(path):
+    from analysis.figures import FIGURES
+
+    written = read_study(path)
+    assert written.paper
+    assert "laptop" in written.presets
+    for preset in ("", *written.presets):
+        study = Study.resolve(path.stem, preset)
+        assert study.trials()
+        assert all(figure in FIGURES for figure in study.figures)
+
+
+def test_unknown_names_are_answered_with_near_ones(file):
+    for arguments, message in [
+        (("random_label",), "did you mean random_labels"),
+        ((str(file), "lapto"), "did you mean laptop"),
+        ((str(file), "", {"data.noise": 1}), "data.noise"),
+        ((str(file), "", {"seeds": "x"}), "write seeds=[0,1,2]"),
+    ]:
+        with pytest.raises(UserError, match=message.replace("[", r"\[").replace("]", r"\]")):
+            Study.resolve(*arguments)
