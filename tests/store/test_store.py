@@ -1,0 +1,128 @@
+import json
+import subprocess
+import sys
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tune_at.errors import UserError
+from tune_at.store import query, read_arrow, read_table
+from tune_at.store.files import remove_temporaries, require_writable, write_whole
+from tune_at.store.schema import EPOCHS, TRIALS, VERSION, VERSION_KEY
+from tune_at.store.writer import part_path, write_rows
+
+
+def epoch(trial, number, **columns):
+    return {"trial": trial, "epoch": number, "lr": 0.1, "test_robust_accuracy": number / 10, **columns}
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    (tmp_path / "study.yaml").write_text("x")
+    write_rows(tmp_path, "epochs", "b", [epoch("b", 1, objective_kl=0.5), epoch("b", 2, objective_kl=0.25)])
+    write_rows(tmp_path, "epochs", "a", [epoch("a", 2), epoch("a", 1)])
+    return tmp_path
+
+
+def test_rows_come_back_typed_and_sorted(sweep):
+    table = read_arrow(sweep, "epochs")
+    assert [tuple(row) for row in zip(table["trial"].to_pylist(), table["epoch"].to_pylist(), strict=True)] == [
+        ("a", 1), ("a", 2), ("b", 1), ("b", 2),
+    ]  # fmt: skip
+    for field in EPOCHS:
+        assert table.schema.field(field.name).type == field.type
+    assert table["objective_kl"].to_pylist() == [None, None, 0.5, 0.25]
+    assert read_table(sweep, "epochs")["test_robust_accuracy"].tolist() == [0.1, 0.2, 0.1, 0.2]
+
+
+def test_writing_again_replaces(sweep):
+    write_rows(sweep, "epochs", "a", [epoch("a", 1), epoch("a", 2), epoch("a", 3)])
+    assert read_table(sweep, "epochs").groupby("trial").size().to_dict() == {"a": 3, "b": 2}
+
+
+def test_an_absent_table_is_empty_with_its_schema(sweep):
+    assert read_arrow(sweep, "trials").num_rows == 0
+    assert read_arrow(sweep, "trials").schema.names == TRIALS.names
+
+
+def test_query(sweep):
+    result = query(sweep, "SELECT trial, max(epoch) AS last FROM epochs GROUP BY trial ORDER BY trial")
+    assert result.to_pylist() == [{"trial": "a", "last": 2}, {"trial": "b", "last": 2}]
+    for statement in ("SELECT nothing FROM epochs", "SELEC 1", "SELECT * FROM epoch"):
+        with pytest.raises(UserError) as caught:
+            query(sweep, statement)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip"])
+def test_a_damaged_file_is_named(sweep, damage):
+    path = part_path(sweep, "epochs", "a")
+    data = bytearray(path.read_bytes())
+    if damage == "flip":
+        data[len(data) // 8] ^= 0xFF
+    path.write_bytes(data if damage == "flip" else data[:-20])
+    with pytest.raises(UserError, match=r"a\.parquet: is damaged"):
+        read_arrow(sweep, "epochs")
+
+
+def test_a_newer_schema_is_refused(sweep):
+    path = part_path(sweep, "epochs", "a")
+    table = pq.read_table(path).replace_schema_metadata({VERSION_KEY: str(VERSION + 1)})
+    pq.write_table(table, path)
+    with pytest.raises(UserError, match="upgrade tune-at"):
+        read_arrow(sweep, "epochs")
+
+
+def test_swept_columns_are_typed_by_their_values(sweep):
+    row = {
+        "sweep": "s", "study": "s", "stage": "main", "seed": 0, "status": "completed", "epochs": 1,
+        "selection": "validation", "config": "{}", "config_hash": "0",
+    }  # fmt: skip
+    write_rows(sweep, "trials", "a", [{**row, "trial": "a", "data.noise_rate": 0, "objective": "trades"}])
+    write_rows(sweep, "trials", "b", [{**row, "trial": "b", "data.noise_rate": 0.5, "objective": "pgd_at"}])
+    table = read_arrow(sweep, "trials")
+    assert table.schema.field("data.noise_rate").type == pa.float64()
+    assert query(sweep, 'SELECT trial FROM trials WHERE "data.noise_rate" > 0').to_pylist() == [{"trial": "b"}]
+
+
+def test_no_sweep_no_table(tmp_path, sweep):
+    with pytest.raises(UserError, match="is no sweep"):
+        read_table(tmp_path / "nowhere", "epochs")
+    with pytest.raises(UserError, match="did you mean epochs"):
+        read_table(sweep, "epoch")
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    write_whole(tmp_path / "f", b"old")
+    monkeypatch.setattr("os.fsync", lambda fd: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space"):
+        write_whole(tmp_path / "f", b"new")
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("f", b"old")]
+
+
+def test_temporaries_of_killed_writers_are_removed(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / ".x.parquet.12-ab.tmp").touch()
+    (tmp_path / "a" / "x.parquet").touch()
+    remove_temporaries(tmp_path)
+    assert [p.name for p in (tmp_path / "a").iterdir()] == ["x.parquet"]
+
+
+def test_require_writable(tmp_path):
+    require_writable(tmp_path / "new" / "deep", "--storage")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="is not a folder"):
+        require_writable(tmp_path / "file" / "x", "--storage")
+    with pytest.raises(UserError, match="cannot write in /proc"):
+        require_writable(tmp_path.__class__("/proc/tune-at"), "--storage")
+
+
+def test_reading_needs_neither_torch_nor_ray():
+    code = (
+        "import sys, json, tune_at, tune_at.store, tune_at.study, tune_at.cli, analysis.report;"
+        "print(json.dumps([m for m in ('torch', 'ray') if m in sys.modules]))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(found.stdout) == []
