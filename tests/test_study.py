@@ -25,7 +25,11 @@ def file(tmp_path):
 
 def test_grid_times_seeds_with_seeds_innermost(file):
     trials = Study.resolve(str(file), overrides={"seeds": [0, 7]}).trials()
-    assert [t.name for t in trials][:3] == ["00-pgd_at-noise_rate=0-s0", "01-pgd_at-noise_rate=0-s7", "02-pgd_at-noise_rate=1-s0"]  # fmt: skip
+    assert [t.name for t in trials][:3] == [
+        "00-pgd_at-noise_rate=0-s0",
+        "01-pgd_at-noise_rate=0-s7",
+        "02-pgd_at-noise_rate=1-s0",
+    ]
     assert len({t.name for t in trials}) == len(trials) == 8
     assert trials[-1].config.objective.beta == 3
     assert trials[-1].swept == {"objective": "trades", "data.noise_rate": 1.0}

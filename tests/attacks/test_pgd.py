@@ -74,8 +74,7 @@ def test_zero_gradient_is_survived():
 
 
 def linear(rows):
-    model = nn.Sequential(nn.Flatten(), nn.Linear(64, rows, bias=True)).double()
-    return model
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, rows)).double()
 
 
 def test_ce_on_a_two_class_linear_model_reaches_the_closed_form_optimum():

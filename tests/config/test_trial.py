@@ -72,7 +72,7 @@ def test_renaming_a_section_keeps_what_the_new_type_has_too():
     set_path(tree, "optim.schedule.name", "cosine", NAMED_SECTIONS)
     assert tree == {"optim": {"schedule": {"name": "cosine"}}, "objective": {"name": "pgd_at"}}
     set_path(tree, "objective.beta", 4, NAMED_SECTIONS)
-    with pytest.raises(UserError, match="objective.beta"):
+    with pytest.raises(UserError, match=r"objective\.beta"):
         TrialConfig.parse(tree)
 
 

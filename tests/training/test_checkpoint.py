@@ -26,7 +26,7 @@ def test_a_truncated_file_is_named(tmp_path, keep):
     save_state(path, STATE)
     data = path.read_bytes()
     path.write_bytes(data[: int(keep * len(data))])
-    with pytest.raises(DamagedCheckpoint, match="a.pt"):
+    with pytest.raises(DamagedCheckpoint, match=r"a\.pt"):
         load_state(path)
 
 

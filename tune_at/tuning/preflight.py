@@ -1,10 +1,11 @@
 """Before a sweep starts: one batch of each kind of trial, so that a mistake shows now and not overnight."""
 
 import json
+import os
 import time
 from collections.abc import Iterable
 
-from tune_at.config.trial import TrialConfig
+from tune_at.config.trial import ResourcesSection, TrialConfig
 from tune_at.cost import train_passes
 from tune_at.errors import UserError
 from tune_at.study import Trial
@@ -48,7 +49,8 @@ def preflight(trials: Iterable[Trial]) -> dict[str, float]:
 
 
 def _one_batch(config: TrialConfig) -> float:
-    here = config.model_copy(update={"resources": config.resources.model_copy(update={"gpu": 0.0})})
+    mine = ResourcesSection(cpu=min(config.resources.cpu, os.cpu_count() or 1), gpu=0)
+    here = config.model_copy(update={"resources": mine})
     trainer = Trainer(here)
     per_sample = train_passes(config) * config.model.flops(config.data.shape, config.data.num_classes)
     samples = max(2, min(config.train.batch_size, int(BUDGET / per_sample)))

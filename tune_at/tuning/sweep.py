@@ -47,10 +47,10 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> None:
     """
     new = not sweep.folder.exists()
     trials = sweep.study.trials() if new else sweep.unfinished()
-    measured = preflight(trials)
     with ray_session(launch.address):
         resources = [trial.config.resources for trial in trials]
         require_placeable(resources)
+        measured = preflight(trials)
         at_once = _concurrency(launch, resources, len(trials))
         console.print(_announcement(trials, measured, at_once), highlight=False, markup=False)
         if new:
@@ -71,7 +71,7 @@ def _run_trials(sweep: Sweep, trials: Sequence[Trial], at_once: int, console: Co
     # What Ray writes of its own is of no use once it has ended: every result is in the sweep's folder by then.
     with tempfile.TemporaryDirectory(prefix="tune-at-ray-", ignore_cleanup_errors=True) as scratch, progress:
         results = tune.Tuner(
-            tune.with_resources(ATTrainable, resources=_resources),
+            ATTrainable,
             param_space={"spec": tune.grid_search([spec.as_dict() for spec in specs])},
             tune_config=tune.TuneConfig(
                 reuse_actors=True,
@@ -91,10 +91,6 @@ def _run_trials(sweep: Sweep, trials: Sequence[Trial], at_once: int, console: Co
     for result in results:
         if result.error is not None and result.config is not None:
             write_failure(by_name[result.config["spec"]["trial"]], result.error)
-
-
-def _resources(config: dict[str, dict[str, dict[str, dict[str, float]]]]) -> dict[str, float]:
-    return dict(config["spec"]["config"]["resources"])
 
 
 def _trial_name(trial: "tune.experiment.Trial") -> str:

@@ -17,6 +17,12 @@ class ATTrainable(tune.Trainable):
     raises nothing here; Ray starts the trial anew, and it continues from its newest good checkpoint.
     """
 
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        """One bundle with what the trial's config asks for; Tune places it on one node."""
+        resources = config["spec"]["config"]["resources"]
+        return tune.PlacementGroupFactory([{"CPU": resources["cpu"], "GPU": resources["gpu"]}])
+
     def setup(self, config: dict[str, Any]) -> None:
         """Take the spec; the network is built in the first step, where an error is recorded."""
         self.spec = TrialSpec(**config["spec"])

@@ -1,0 +1,91 @@
+"""The numbers behind the figures, from tables small enough to work out by hand."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from analysis.frames import Frames, final_epochs, join
+from analysis.generalization_gap import draw_generalization_gap, prepare_generalization_gap
+from analysis.memorization_curves import draw_memorization_curves, prepare_memorization_curves
+from analysis.style import render_png
+from tune_at.errors import UserError
+
+
+def frames(cases):
+    """`cases`: (objective, noise rate, seed, status, [(train natural, train robust, test natural, test robust), …])."""
+    trials, epochs = [], []
+    for number, (objective, rate, seed, status, values) in enumerate(cases):
+        config = {"objective": {"name": objective}, "data": {"noise_rate": rate}, "seed": seed, "train": {"epochs": 2}}
+        trial = f"{number:02d}"
+        trials.append({"trial": trial, "seed": seed, "status": status, "epochs": 2, "config": json.dumps(config)})
+        for epoch, four in enumerate(values, 1):
+            names = ("train_natural", "train_robust", "test_natural", "test_robust")
+            measured = {f"{name}_accuracy": value for name, value in zip(names, four, strict=True)}
+            epochs.append({"trial": trial, "epoch": epoch, **measured})
+    return Frames(*join(pd.DataFrame(trials), pd.DataFrame(epochs)))
+
+
+CASES = frames(
+    [
+        ("pgd_at", 0.0, 0, "completed", [(0.5, 0.4, 0.5, 0.3), (0.9, 0.8, 0.7, 0.5)]),
+        ("pgd_at", 0.0, 1, "completed", [(0.7, 0.6, 0.5, 0.3), (1.0, 0.8, 0.7, 0.3)]),
+        ("pgd_at", 1.0, 0, "completed", [(0.1, 0.1, 0.1, 0.1), (0.2, 0.1, 0.1, 0.1)]),
+        ("trades", 1.0, 0, "completed", [(0.4, 0.2, 0.1, 0.0), (None, None, None, None)]),
+        ("trades", 1.0, 1, "diverged", [(0.9, 0.9, 0.9, 0.9), (0.9, 0.9, 0.9, 0.9)]),
+    ]
+)
+
+
+def test_join_puts_every_config_leaf_beside_each_epoch():
+    assert len(CASES.epochs) == 10
+    assert {"objective.name", "data.noise_rate", "seed", "train.epochs", "status"} <= set(CASES.epochs.columns)
+
+
+def test_final_is_the_last_evaluated_epoch_of_completed_trials():
+    final = final_epochs(CASES.epochs)
+    assert final[["trial", "epoch"]].to_numpy().tolist() == [["00", 2], ["01", 2], ["02", 2], ["03", 1]]
+
+
+def test_gap_is_train_minus_test_with_spread_over_seeds():
+    frame = prepare_generalization_gap(CASES).set_index(["objective", "noise_rate", "kind"])
+    robust = frame.loc[("pgd_at", 0.0, "robust")]
+    assert robust["gap"] == pytest.approx((0.3 + 0.5) / 2)
+    assert robust["spread"] == pytest.approx(0.1 * 2**0.5)  # two values 0.2 apart, ddof 1
+    assert robust["seeds"] == 2
+    assert frame.loc[("pgd_at", 0.0, "natural"), "gap"] == pytest.approx((0.2 + 0.3) / 2)
+    single = frame.loc[("trades", 1.0, "natural")]
+    assert (single["gap"], single["seeds"]) == (pytest.approx(0.3), 1)
+    assert single["spread"] != single["spread"]
+    assert len(frame) == 6
+
+
+def test_curves_average_over_seeds():
+    frame = prepare_memorization_curves(CASES).set_index(["objective", "noise_rate", "epoch", "kind"])
+    assert frame.loc[("pgd_at", 0.0, 1, "natural"), "accuracy"] == pytest.approx(0.6)
+    assert frame.loc[("pgd_at", 0.0, 2, "robust"), "accuracy"] == pytest.approx(0.8)
+    assert frame.loc[("pgd_at", 0.0, 2, "robust"), "seeds"] == 2
+
+
+@pytest.mark.parametrize(
+    ("prepare", "draw"),
+    [
+        (prepare_memorization_curves, draw_memorization_curves),
+        (prepare_generalization_gap, draw_generalization_gap),
+    ],
+)
+def test_figures_have_labelled_axes_and_a_legend(prepare, draw):
+    figure = draw(prepare(CASES))
+    assert [axis.get_title() for axis in figure.axes] == ["(a) PGD-AT", "(b) TRADES"]
+    assert all(axis.get_xlabel() for axis in figure.axes)
+    assert "accuracy" in figure.axes[0].get_ylabel()
+    assert figure.legends
+    assert render_png(figure).startswith(b"\x89PNG")
+
+
+def test_a_sweep_that_cannot_answer_says_why():
+    unmeasured = frames([("pgd_at", 0.0, 0, "completed", [(None, None, 0.5, 0.5)])])
+    with pytest.raises(UserError, match=r"set evaluation\.train_samples"):
+        prepare_memorization_curves(unmeasured)
+    with pytest.raises(UserError, match="no completed trial"):
+        prepare_generalization_gap(frames([("pgd_at", 0.0, 0, "running", [(0.1, 0.1, 0.5, 0.5)])]))

@@ -1,0 +1,143 @@
+"""Whatever is killed, the sweep's tables end equal to those of a sweep that nobody disturbed, bit for bit."""
+
+import os
+import signal
+import sys
+
+import pytest
+from processes import ROOT, STUDY, kill, results, run, start, stop_all, wait_for_epoch, workers
+
+from tune_at import Study, Trainer
+from tune_at.store import read_table
+from tune_at.training.checkpoint import checkpoints
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes in /proc"),
+]
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sweeps")
+    (folder / "faults.yaml").write_text(STUDY)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(storage):
+    done = run("sweep", storage / "faults.yaml", "--storage", storage, "--name", "undisturbed")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return storage / "undisturbed"
+
+
+@pytest.fixture(autouse=True)
+def no_process_outlives_its_test():
+    yield
+    stop_all()
+
+
+def begin(storage, name):
+    return start("sweep", storage / "faults.yaml", "--storage", storage, "--name", name), storage / name
+
+
+def assert_equal_tables(sweep, undisturbed):
+    epochs = results(sweep, "epochs")
+    assert epochs.num_rows == 4 * 16
+    assert len(set(zip(epochs["trial"].to_pylist(), epochs["epoch"].to_pylist(), strict=True))) == 4 * 16
+    for table in ("epochs", "trials"):
+        assert results(sweep, table).equals(results(undisturbed, table)), table
+
+
+def test_an_undisturbed_sweep(undisturbed):
+    trials = read_table(undisturbed, "trials")
+    assert trials["status"].tolist() == ["completed"] * 4
+    assert trials["epochs"].tolist() == [16] * 4
+    assert trials["objective"].tolist() == ["pgd_at", "pgd_at", "trades", "trades"]
+    assert not list(undisturbed.rglob("*.tmp"))
+
+
+def test_the_trainer_alone_gives_the_rows_that_ray_gives(undisturbed, storage):
+    study = Study.resolve(str(storage / "faults.yaml"))
+    stored = results(undisturbed, "epochs").to_pandas().set_index("trial")
+    for trial in (study.trials()[0], study.trials()[-1]):
+        alone = [record.row() for record in Trainer(trial.config).epochs()]
+        through_ray = stored.loc[trial.name].to_dict("records")
+        for ours, theirs in zip(alone, through_ray, strict=True):
+            for name, value in theirs.items():
+                assert value == ours.get(name, value if value != value else None) or value != value, name
+
+
+def test_kill_9_of_a_trials_process(storage, undisturbed):
+    driver, sweep = begin(storage, "trial-killed")
+    for epoch in (3, 9):
+        wait_for_epoch(sweep, epoch)
+        kill(workers(driver)[0])
+    output, _ = driver.communicate(timeout=240)
+    assert driver.returncode == 0, output
+    assert_equal_tables(sweep, undisturbed)
+
+
+def test_kill_9_of_the_driver_twice_and_a_damaged_checkpoint(storage, undisturbed):
+    driver, sweep = begin(storage, "driver-killed")
+    wait_for_epoch(sweep, 4)
+    kill(driver.pid)
+    driver.communicate()
+    assert 0 < len(read_table(sweep, "epochs")) < 4 * 16
+
+    again = start("resume", sweep)
+    wait_for_epoch(sweep, 10)
+    kill(again.pid)
+    again.communicate()
+
+    unfinished = [row for row in read_table(sweep, "trials").to_dict("records") if row["status"] == "running"]
+    newest = checkpoints(sweep / "checkpoints" / unfinished[0]["trial"])[0]
+    newest.write_bytes(newest.read_bytes()[:-100])
+    done = run("resume", sweep)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_equal_tables(sweep, undisturbed)
+
+
+def test_ctrl_c_leaves_a_sweep_that_resume_completes(storage, undisturbed):
+    driver, sweep = begin(storage, "interrupted")
+    wait_for_epoch(sweep, 4)
+    os.killpg(driver.pid, signal.SIGINT)
+    output, _ = driver.communicate(timeout=120)
+    assert driver.returncode == 130, output
+    assert f"continue with: python run.py resume {sweep}" in output
+    assert "Traceback" not in output
+    done = run("resume", sweep)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_equal_tables(sweep, undisturbed)
+    assert "nothing is left to run" in run("resume", sweep).stdout
+
+
+def test_a_finished_sweep_answers_status_query_and_report(undisturbed):
+    status = run("status", undisturbed)
+    assert "4 trials: 4 completed" in status.stdout
+    query = run("query", undisturbed, "SELECT count(*) AS n FROM epochs JOIN trials USING (trial)", "--format", "csv")
+    assert query.stdout.split() == ['"n"', "64"]
+    report = run("report", undisturbed, cwd=ROOT)
+    assert report.returncode == 0, report.stderr
+    written = sorted(path.name for path in (undisturbed / "report").iterdir())
+    names = ("generalization_gap", "memorization_curves")
+    assert written == [f"{name}.{kind}" for name in names for kind in ("csv", "png")]
+
+
+def test_tensorboard_has_one_point_an_epoch_and_every_key(undisturbed):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams import metadata, plugin_data_pb2
+
+    trial = read_table(undisturbed, "trials")["trial"][0]
+    events = EventAccumulator(str(undisturbed / "tensorboard" / trial)).Reload()
+    stored = read_table(undisturbed, "epochs").set_index("trial").loc[trial]
+    points = events.Scalars("test/robust_accuracy")
+    assert [p.step for p in points] == stored["epoch"].tolist()
+    assert [p.value for p in points] == pytest.approx(stored["test_robust_accuracy"].tolist())
+    best = stored.sort_values(["val_robust_accuracy", "val_natural_accuracy", "epoch"], ascending=[False, False, True])
+    assert events.Scalars("best/epoch")[-1].value == best["epoch"].iloc[0]
+    content = events.summary_metadata[metadata.SESSION_START_INFO_TAG].plugin_data.content
+    session = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info
+    assert session.hparams["attack.eps"].number_value == 0.1
+    assert session.hparams["objective.name"].string_value == "pgd_at"
+    assert len(session.hparams) > 25

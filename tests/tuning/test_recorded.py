@@ -1,0 +1,81 @@
+"""A trial that records itself, killed and damaged in ways that a test of whole processes meets only by luck."""
+
+import pytest
+
+from tune_at.store import read_table
+from tune_at.store.writer import part_path
+from tune_at.training.checkpoint import checkpoint_path
+from tune_at.tuning.recorded import RecordedTrial, TrialSpec, write_failure
+
+
+@pytest.fixture
+def spec(tmp_path, tiny):
+    (tmp_path / "study.yaml").write_text("x")
+
+    def build(trial="t", **sections):
+        return TrialSpec(str(tmp_path), "s", "study", "main", trial, tiny(**sections).as_tree(), {"seed_axis": 1})
+
+    return build
+
+
+def finish(spec):
+    trial = RecordedTrial(spec)
+    while trial.step()["status"] == "running":
+        pass
+    trial.close()
+
+
+def rows(tmp_path, trial):
+    frame = read_table(tmp_path, "epochs")
+    return frame[frame["trial"] == trial].drop(columns=["trial", "train_seconds", "evaluation_seconds"]).to_dict("list")
+
+
+@pytest.mark.parametrize("every", [1, 3])
+@pytest.mark.parametrize("lost", ["nothing", "rows", "newest checkpoint", "all checkpoints", "best"])
+def test_comes_back_from_what_is_left(tmp_path, spec, lost, every):
+    finish(spec("whole"))
+    first = RecordedTrial(spec(train={"checkpoint_every": every}))
+    for _ in range(3):
+        first.step()
+    folder = tmp_path / "checkpoints" / "t"
+    if lost == "rows":
+        part_path(tmp_path, "epochs", "t").unlink()
+    elif lost == "newest checkpoint":
+        checkpoint_path(folder, 3).write_bytes(b"torn")
+    elif lost == "all checkpoints":
+        for path in folder.iterdir():
+            path.write_bytes(b"torn")
+    elif lost == "best":
+        (folder / "best.pt").unlink()
+    finish(spec(train={"checkpoint_every": every}))
+    assert rows(tmp_path, "t") == rows(tmp_path, "whole")
+
+
+def test_finished_trial_started_again_returns_its_last_epoch(tmp_path, spec):
+    finish(spec())
+    before = part_path(tmp_path, "epochs", "t").read_bytes()
+    again = RecordedTrial(spec())
+    assert again.step()["epoch"] == 4
+    assert part_path(tmp_path, "epochs", "t").read_bytes() == before
+
+
+def test_a_failure_is_recorded_with_its_cause_and_history(tmp_path, spec):
+    trial = RecordedTrial(spec())
+    trial.step()
+    try:
+        raise RuntimeError("out of memory\nlong story")
+    except RuntimeError as error:
+        path = write_failure(spec(), error)
+    row = read_table(tmp_path, "trials").iloc[0]
+    assert (row["status"], row["epochs"], row["error"]) == ("failed", 1, "RuntimeError: out of memory")
+    assert "long story" in path.read_text()
+    assert "Traceback" in path.read_text()
+    finish(spec())
+    assert read_table(tmp_path, "trials").iloc[0]["status"] == "completed"
+
+
+def test_a_diverged_trial_is_recorded_as_such(tmp_path, spec):
+    finish(spec(optim={"lr": 1e30}))
+    row = read_table(tmp_path, "trials").iloc[0]
+    assert row["status"] == "diverged"
+    assert row["epochs"] == len(read_table(tmp_path, "epochs")) >= 1
