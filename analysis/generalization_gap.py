@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis.frames import Figure, Frames, final_epochs, objective_label
-from analysis.style import DARK, LIGHT, panels
+from analysis.style import DARK, LIGHT, legend_below, panels, styled
 from tune_at.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def prepare_generalization_gap(frames: Frames) -> pd.DataFrame:
     ).reset_index()
 
 
+@styled
 def draw_generalization_gap(frame: pd.DataFrame) -> "MatplotlibFigure":
     """A panel an objective; natural and robust gap with error bars of one standard deviation over seeds."""
     objectives = list(dict.fromkeys(frame["objective"]))
@@ -67,11 +68,8 @@ def draw_generalization_gap(frame: pd.DataFrame) -> "MatplotlibFigure":
         axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
     axes[0].set_ylabel("train − test accuracy (points)")
     seeds = sorted({int(n) for n in frame["seeds"]})
-    handles, names = axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="lower center", ncols=2, bbox_to_anchor=(0.5, -0.1))
-    if max(seeds) > 1:
-        note = f"bars: ± 1 standard deviation over {'–'.join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))} seeds"
-        figure.text(0.5, -0.13, note, ha="center", fontsize=8, color="0.3")
+    counted = "–".join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))
+    legend_below(figure, axes[0], title=f"bars: ± 1 standard deviation over {counted} seeds" if seeds[-1] > 1 else "")
     return figure
 
 

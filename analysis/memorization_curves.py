@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis.frames import Figure, Frames, objective_label
-from analysis.style import DARK, LIGHT, panels
+from analysis.style import DARK, LIGHT, legend_below, panels, styled
 from tune_at.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def prepare_memorization_curves(frames: Frames) -> pd.DataFrame:
     return grouped.agg(accuracy=("accuracy", "mean"), seeds=("seed", "nunique")).reset_index()
 
 
+@styled
 def draw_memorization_curves(frame: pd.DataFrame) -> "MatplotlibFigure":
     """A panel an objective; dark lines are true labels, light ones random; solid is natural, dashed robust."""
     objectives = list(dict.fromkeys(frame["objective"]))
@@ -53,10 +54,8 @@ def draw_memorization_curves(frame: pd.DataFrame) -> "MatplotlibFigure":
                 label=f"{_labels(rate)}, {kind}",
             )
         axis.set(title=f"({letter}) {objective_label(objective)}", xlabel="epoch", ylim=(-2, 102))
-        axis.axhline(10, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
     axes[0].set_ylabel("training accuracy (%)")
-    handles, names = axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="lower center", ncols=2, bbox_to_anchor=(0.5, -0.16))
+    legend_below(figure, axes[0], columns=min(4, len(rates)))
     return figure
 
 

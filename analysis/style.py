@@ -1,6 +1,9 @@
 """How all figures look: readable in grey, fonts for print, no interactive backend."""
 
-from typing import TYPE_CHECKING
+import functools
+import io
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import matplotlib
 
@@ -29,19 +32,38 @@ STYLE = {
 DARK, LIGHT = "#0b3c5d", "#d9822b"
 
 
-def panels(count: int, width: float = 4.4, height: float = 3.4) -> "tuple[Figure, list[Axes]]":
+Draw = TypeVar("Draw", bound=Callable[..., Any])
+
+
+def styled(draw: Draw) -> Draw:
+    """Let a drawing function work under `STYLE`, and leave matplotlib's settings as they were."""
+
+    @functools.wraps(draw)
+    def inside(*arguments: Any, **keywords: Any) -> Any:
+        with plt.rc_context(STYLE):
+            return draw(*arguments, **keywords)
+
+    return cast(Draw, inside)
+
+
+def panels(count: int, width: float = 4.4, height: float = 3.9) -> "tuple[Figure, list[Axes]]":
     """A row of panels that share their y axis."""
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, count, figsize=(width * count, height), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(
+        1, count, figsize=(width * count, height), sharey=True, squeeze=False, layout="constrained"
+    )
     return figure, list(axes[0])
 
 
-def render_png(figure: "Figure") -> bytes:
-    """Render as PNG."""
-    import io
+def legend_below(figure: "Figure", axis: "Axes", columns: int = 2, title: str = "") -> None:
+    """One legend for all panels, under them."""
+    handles, names = axis.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=columns, title=title or None)
 
+
+@styled
+def render_png(figure: "Figure") -> bytes:
+    """The figure as a PNG; it is closed."""
     buffer = io.BytesIO()
-    with plt.rc_context(STYLE):
-        figure.savefig(buffer, format="png", bbox_inches="tight")
+    figure.savefig(buffer, format="png", bbox_inches="tight")
     plt.close(figure)
     return buffer.getvalue()

@@ -58,7 +58,7 @@ def stop_all() -> None:
         for pid in [process.pid, *descendants(process.pid)]:
             with contextlib.suppress(ProcessLookupError):
                 kill(pid)
-        process.communicate()
+        process.wait()
 
 
 def wait_for_epoch(sweep: Path, epoch: int, timeout: float = 120) -> None:

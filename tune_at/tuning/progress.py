@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
 
@@ -29,6 +29,8 @@ class TrialView:
     epoch: int = 0
     status: str = "pending"
     metrics: dict[str, float] = field(default_factory=dict)
+    best: dict[str, float] = field(default_factory=dict)
+    """The metrics of the best epoch so far, and the epoch itself."""
 
 
 class SweepProgress:
@@ -78,6 +80,9 @@ class SweepProgress:
                 self.epochs_since += 1
             view.epoch = result["epoch"]
         view.metrics |= {k: v for k, v in result.items() if k.endswith("accuracy") and isinstance(v, float)}
+        key = f"{self.split}_robust_accuracy"
+        if key in view.metrics and view.metrics[key] > view.best.get(key, -1.0):
+            view.best = {**view.metrics, "epoch": view.epoch}
         if view.status == "failed":
             self.console.print(f"failed: {view.name}: {result['error']}\n  full log: {result['log']}", soft_wrap=True)
         if not self.console.is_terminal:
@@ -125,14 +130,16 @@ class SweepProgress:
         total = sum(view.epochs for view in self.views.values())
         done = sum(view.epoch for view in self.views.values())
         head = Text(f"{self.counts()}  ·  {clock(time.monotonic() - self.began)} elapsed, {self.time_left()}")
-        bar = ProgressBar(total=max(1, total), completed=done, width=60)
+        bar = Table.grid()  # a bar of its own would not end its line
+        bar.add_row(ProgressBar(total=max(1, total), completed=done, width=60))
         key = f"{self.split}_robust_accuracy"
-        ranked = sorted((v for v in self.views.values() if key in v.metrics), key=lambda v: -v.metrics[key])
+        ranked = sorted((v for v in self.views.values() if v.best), key=lambda v: -v.best[key])
+        best = [replace(v, epoch=int(v.best["epoch"]), metrics=v.best) for v in ranked[:5]]
         parts: list[RenderableType] = [head, bar]
         if running := self._with("running"):
             parts.append(view_table("running", running[:8], self.split, len(running) - 8))
-        if ranked:
-            parts.append(view_table(f"best {self.split} robust accuracy", ranked[:5], self.split, 0))
+        if best:
+            parts.append(view_table(f"best {self.split} robust accuracy so far", best, self.split, 0))
         return Group(*parts)
 
 
