@@ -5,7 +5,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tensorboard.plugins.hparams import summary_v2 as hp
+from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from torch.utils.tensorboard import SummaryWriter
 
 from tune_at.config.tree import Tree, leaves
@@ -41,7 +43,7 @@ class TrialBoard:
         self.selection = trainer.config.train.selection
         self.history: list[EpochRecord] = []
         self.writer = SummaryWriter(str(folder))
-        self.writer._get_file_writer().add_summary(hp.hparams_pb(hparams(trainer.config.as_tree()), trial_id=trial))
+        self.writer._get_file_writer().add_summary(hparams_pb(hparams(trainer.config.as_tree()), trial_id=trial))
         for record in trainer.history:
             self._write(record)
         self.writer.flush()
@@ -90,19 +92,37 @@ def hparams(config: Tree) -> dict[str, Any]:
 
 
 def write_experiment(sweep: Path, configs: Iterable[Tree]) -> None:
-    """Declare the HParams page of a sweep: all keys, those that vary first, and the metrics."""
+    """Declare the HParams page of a sweep: all keys, which of them vary, and the metrics."""
     values: dict[str, set[Any]] = {}
     for config in configs:
         for path, value in hparams(config).items():
             values.setdefault(path, set()).add(value)
-    ordered = sorted(values, key=lambda path: len(values[path]) == 1)
+    infos = [
+        api_pb2.HParamInfo(name=path, type=_data_type(found), differs=len(found) > 1)  # those that differ come first
+        for path, found in values.items()
+    ]
+    metrics = [api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag)) for tag in METRICS]
     folder = sweep / "tensorboard"
     for old in folder.glob("events.out.tfevents.*"):
         old.unlink()
     with SummaryWriter(str(folder)) as writer:
-        writer._get_file_writer().add_summary(
-            hp.hparams_config_pb(
-                hparams=[hp.HParam(path) for path in ordered],
-                metrics=[hp.Metric(tag) for tag in METRICS],
-            )
-        )
+        writer._get_file_writer().add_summary(_experiment(infos, metrics))
+
+
+def _experiment(infos: list["api_pb2.HParamInfo"], metrics: list["api_pb2.MetricInfo"]) -> Summary:
+    # TensorBoard's own helper for this wants TensorFlow, or cannot say which keys differ.
+    content = plugin_data_pb2.HParamsPluginData(
+        experiment=api_pb2.Experiment(hparam_infos=infos, metric_infos=metrics),
+        version=metadata.PLUGIN_DATA_VERSION,
+    )
+    plugin = SummaryMetadata.PluginData(plugin_name=metadata.PLUGIN_NAME, content=content.SerializeToString())
+    value = Summary.Value(tag=metadata.EXPERIMENT_TAG, metadata=SummaryMetadata(plugin_data=plugin))
+    return Summary(value=[value])
+
+
+def _data_type(values: set[Any]) -> "api_pb2.DataType":
+    if all(isinstance(value, bool) for value in values):
+        return api_pb2.DATA_TYPE_BOOL
+    if all(isinstance(value, int | float) for value in values):
+        return api_pb2.DATA_TYPE_FLOAT64
+    return api_pb2.DATA_TYPE_STRING
