@@ -7,6 +7,7 @@ nor Ray.
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from tune_at import __version__, commands
 from tune_at.errors import UserError
@@ -14,9 +15,17 @@ from tune_at.errors import UserError
 EPILOG = "A study is the name of a shipped one (`list studies`) or the path of a YAML file."
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """An `ArgumentParser` whose errors are one line, like every other mistake of a user's."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what `main` prints."""
+        raise UserError(self.prog, message, f"see {self.prog} --help")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """All commands and their options."""
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="tune-at", description="Sweeps of adversarial training with Ray Tune.", epilog=EPILOG, allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"tune-at {__version__}")
@@ -80,8 +89,18 @@ def _add_storage(parser: argparse.ArgumentParser) -> None:
 
 def _add_launch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--concurrency", type=int, default=0, metavar="N", help="at most N trials at a time (default: as many as fit)"
+        "--concurrency",
+        type=_at_least_one,
+        default=0,
+        metavar="N",
+        help="at most N trials at a time (default: as many as fit)",
     )
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
 
 
 def _add_sweep(parser: argparse.ArgumentParser) -> None:
@@ -90,8 +109,8 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command and exit: 0 done, 1 a trial failed, 2 a user's mistake, 130 interrupted."""
-    arguments = build_parser().parse_args(argv)
     try:
+        arguments = build_parser().parse_args(argv)
         code = arguments.run(arguments)
     except UserError as error:
         print(f"tune-at: error: {error}", file=sys.stderr)

@@ -120,6 +120,8 @@ def resume(arguments: Namespace) -> int:
     existing = Sweep.open(arguments.sweep)
     if not arguments.as_recorded:
         existing.require_unchanged()
+    for damage in existing.discard_damaged():
+        console().print(f"{damage}", markup=False, soft_wrap=True)
     if not existing.unfinished():
         console().print(f"{existing.folder} is complete: nothing is left to run")
         return _finish(existing)
@@ -127,9 +129,9 @@ def resume(arguments: Namespace) -> int:
 
 
 def _run(planned: "Sweep", concurrency: int) -> int:
-    from tune_at.tuning.sweep import Launch, run_sweep
+    from tune_at.tuning.sweep import run_sweep
 
-    run_sweep(planned, Launch(concurrency=concurrency), console())
+    run_sweep(planned, concurrency, console())
     return _finish(planned)
 
 

@@ -73,7 +73,7 @@ class Study:
         if preset and preset not in written.presets:
             raise UserError(f"{path.name}: preset", f"{preset!r} is unknown", suggestion(preset, written.presets))
         base, axes, seeds = dict(written.base), dict(written.axes), list(written.seeds)
-        TrialConfig.parse(base, path.name)
+        TrialConfig.parse(base, path.name, complete=False)
         known = set(field_paths(TrialConfig))
         for axis in axes:
             _check_path(f"{path.name}: axes.{axis}", axis, known)

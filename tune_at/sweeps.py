@@ -6,7 +6,9 @@ from pathlib import Path
 from tune_at.config.tree import difference
 from tune_at.errors import UserError
 from tune_at.store.files import require_writable, write_whole
-from tune_at.store.reader import read_table, sweep_folder
+from tune_at.store.reader import damaged_parts, read_table, sweep_folder
+from tune_at.store.schema import TABLES
+from tune_at.store.writer import part_path
 from tune_at.study import Study, Trial
 
 FINAL = ("completed", "stopped", "diverged")
@@ -52,6 +54,17 @@ class Sweep:
         """The status of each trial that has a row; the others are pending."""
         rows = read_table(self.folder, "trials")
         return dict(zip(rows["trial"], rows["status"], strict=True))
+
+    def discard_damaged(self) -> list[str]:
+        """Remove damaged files of the store, and their trials' rows, so that these trials are run to their end again.
+
+        They continue from their checkpoints, so what is written again equals what was lost. Returns what was found.
+        """
+        damaged = damaged_parts(self.folder)
+        for trial in damaged:
+            for table in TABLES:
+                part_path(self.folder, table, trial).unlink(missing_ok=True)
+        return list(damaged.values())
 
     def unfinished(self) -> list[Trial]:
         """The trials that `resume` has to run."""

@@ -126,3 +126,12 @@ def test_reading_needs_neither_torch_nor_ray():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(found.stdout) == []
+
+
+def test_damaged_parts_are_found(sweep):
+    from tune_at.store.reader import damaged_parts
+
+    assert damaged_parts(sweep) == {}
+    path = part_path(sweep, "epochs", "a")
+    path.write_bytes(path.read_bytes()[:-5])
+    assert list(damaged_parts(sweep)) == ["a"]

@@ -10,6 +10,7 @@ from processes import ROOT, STUDY, kill, results, run, start, stop_all, wait_for
 from tune_at import Study, Trainer
 from tune_at.store import read_table
 from tune_at.store.schema import TIMES as ALL_TIMES
+from tune_at.store.writer import part_path
 from tune_at.training.checkpoint import checkpoints
 
 TIMES = ALL_TIMES["epochs"]
@@ -113,6 +114,12 @@ def test_ctrl_c_leaves_a_sweep_that_resume_completes(storage, undisturbed):
     assert done.returncode == 0, done.stdout + done.stderr
     assert_equal_tables(sweep, undisturbed)
     assert "nothing is left to run" in run("resume", sweep).stdout
+
+    path = part_path(sweep, "epochs", read_table(sweep, "trials")["trial"][1])
+    path.write_bytes(path.read_bytes()[:-50])
+    assert "is damaged" in run("query", sweep, "SELECT 1 FROM epochs").stderr
+    assert f"{path}: is damaged" in run("resume", sweep).stdout
+    assert_equal_tables(sweep, undisturbed)
 
 
 def test_a_finished_sweep_answers_status_query_and_report(undisturbed):

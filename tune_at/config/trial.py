@@ -86,18 +86,20 @@ class TrialConfig(Section):
         return fill_names(value, NAMED_SECTIONS) if isinstance(value, Mapping) else value
 
     @classmethod
-    def parse(cls, tree: Tree, where: str = "") -> "TrialConfig":
+    def parse(cls, tree: Tree, where: str = "", *, complete: bool = True) -> "TrialConfig":
         """Validate a nested mapping; a mistake raises `UserError` with its path, value and remedy.
 
         Args:
             tree: sections by name; named sections may be strings.
             where: put before the path in the message, e.g. a file's name.
+            complete: whether the rules between sections hold too; a study's base alone need not obey them yet.
         """
         try:
             config = cls.model_validate(tree)
         except ValidationError as error:
             raise user_error(error, cls, where) from None
-        config.check(where)
+        if complete:
+            config.check(where)
         return config
 
     def check(self, where: str = "") -> None:

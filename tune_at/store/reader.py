@@ -65,11 +65,28 @@ def sweep_folder(sweep: str | Path) -> Path:
     return folder
 
 
+def damaged_parts(sweep: str | Path) -> dict[str, str]:
+    """The trials of which a table's file is damaged, with the reason; reads every file of the store."""
+    folder = sweep_folder(sweep)
+    damaged = {}
+    for table in TABLES:
+        for path in sorted((folder / "store" / table).glob("*.parquet")):
+            try:
+                _read_part(path)
+            except DamagedPart as error:
+                damaged[path.stem] = str(error)
+    return damaged
+
+
+class DamagedPart(UserError):
+    """A file of the store that cannot be read back whole."""
+
+
 def _read_part(path: Path) -> pa.Table:
     try:
         table = pq.read_table(path, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         reason: Any = str(error).splitlines()[0]
-        raise UserError(str(path), f"is damaged: {reason}", "`python run.py resume` writes it again") from None
+        raise DamagedPart(str(path), f"is damaged: {reason}", "`python run.py resume` writes it again") from None
     check_version(table.schema, str(path))
     return table

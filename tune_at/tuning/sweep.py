@@ -6,7 +6,6 @@ sweep is resumed by running the trials that are left as a new Tune experiment, a
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rich.console import Console
 
@@ -31,27 +30,21 @@ WORKER_RETRIES = 8
 """Times a trial is started again after its worker was lost; each time it continues from its newest checkpoint."""
 
 
-@dataclass(frozen=True)
-class Launch:
-    """How to run: Ray's address (`local` starts one), and at most how many trials at a time (0: as many as fit)."""
-
-    address: str = "local"
-    concurrency: int = 0
-
-
-def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> None:
+def run_sweep(sweep: Sweep, concurrency: int, console: Console) -> None:
     """Run the trials that are left, creating the sweep's folder if this is the first time.
+
+    `concurrency`: at most so many trials at a time; 0 is as many as fit.
 
     Returns when all have ended or the user has interrupted. Raises `UserError` before anything is written if a trial
     cannot work or cannot be placed.
     """
     new = not sweep.folder.exists()
     trials = sweep.study.trials() if new else sweep.unfinished()
-    with ray_session(launch.address):
+    with ray_session():
         resources = [trial.config.resources for trial in trials]
         require_placeable(resources)
         measured = preflight(trials)
-        at_once = _concurrency(launch, resources, len(trials))
+        at_once = _at_once(concurrency, resources, len(trials))
         console.print(_announcement(trials, measured, at_once), highlight=False, markup=False)
         if new:
             sweep.create()
@@ -109,9 +102,9 @@ def _spec(sweep: Sweep, trial: Trial) -> TrialSpec:
     )
 
 
-def _concurrency(launch: Launch, resources: Sequence[ResourcesSection], trials: int) -> int:
+def _at_once(concurrency: int, resources: Sequence[ResourcesSection], trials: int) -> int:
     fitting = max(1, min(slots(r) for r in dict.fromkeys(resources)))
-    return max(1, min(trials, fitting, launch.concurrency or fitting))
+    return max(1, min(trials, fitting, concurrency or fitting))
 
 
 def _announcement(trials: Sequence[Trial], measured: dict[str, float], at_once: int) -> str:
