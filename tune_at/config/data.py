@@ -62,4 +62,4 @@ DATASETS = Registry(
 if TYPE_CHECKING:
     DataConfig = DataSection
 else:
-    DataConfig = Annotated[DATASETS.union, Field(discriminator="name")]
+    DataConfig = Annotated[DATASETS.union, DATASETS.discriminator]

@@ -53,4 +53,4 @@ OBJECTIVES = Registry(
 if TYPE_CHECKING:
     ObjectiveConfig = ObjectiveSection
 else:
-    ObjectiveConfig = Annotated[OBJECTIVES.union, Field(discriminator="name")]
+    ObjectiveConfig = Annotated[OBJECTIVES.union, OBJECTIVES.discriminator]

@@ -58,7 +58,7 @@ SCHEDULES = Registry(
 if TYPE_CHECKING:
     ScheduleConfig = ScheduleSection
 else:
-    ScheduleConfig = Annotated[SCHEDULES.union, Field(discriminator="name")]
+    ScheduleConfig = Annotated[SCHEDULES.union, SCHEDULES.discriminator]
 
 
 class OptimSection(Section):
@@ -93,4 +93,4 @@ OPTIMIZERS = Registry(
 if TYPE_CHECKING:
     OptimConfig = OptimSection
 else:
-    OptimConfig = Annotated[OPTIMIZERS.union, Field(discriminator="name")]
+    OptimConfig = Annotated[OPTIMIZERS.union, OPTIMIZERS.discriminator]

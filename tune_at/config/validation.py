@@ -65,7 +65,10 @@ def find_field(model: type[BaseModel], path: str) -> FieldInfo | None:
 
 
 def _models(field: FieldInfo) -> Iterator[type[BaseModel]]:
-    for item in (field.annotation, *typing.get_args(field.annotation)):
+    pending: list[Any] = [field.annotation]
+    while pending:  # unions of annotated types
+        item = pending.pop(0)
+        pending.extend(typing.get_args(item))
         if isinstance(item, type) and issubclass(item, BaseModel):
             yield item
 

@@ -16,6 +16,6 @@ def build_model(
         in_channels: channels of its input.
         image_size: height and width of its input, in pixels.
     """
-    section = MODELS[config].config() if isinstance(config, str) else config
+    section = MODELS[config].config(name=config) if isinstance(config, str) else config
     model: nn.Module = MODELS[section.name].load()(section, num_classes, in_channels, image_size)
     return model
