@@ -1,6 +1,7 @@
 """A sweep's tables joined into one tidy frame."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,10 +62,32 @@ def final_epochs(epochs: pd.DataFrame) -> pd.DataFrame:
     return ended.sort_values("epoch").groupby("trial", as_index=False).tail(1).sort_values("trial")
 
 
+def add_series(epochs: pd.DataFrame, shown: Sequence[str]) -> pd.DataFrame:
+    """A copy with the column `series`: the objective and every key that varies among its trials, but for `shown`.
+
+    So an average over seeds is never one over, say, two values of beta: these are two series.
+    """
+    out = epochs.copy()
+    out["series"] = out["objective.name"]
+    known = {"objective.name", "seed", *shown}
+    keys = [c for c in out.columns if "." in c and c not in known]
+    for name, part in epochs.groupby("objective.name"):
+        here = out["objective.name"] == name
+        for key in keys:
+            if part[key].map(str).nunique() > 1:
+                out.loc[here, "series"] += ", " + key.rpartition(".")[2] + " " + part[key].map(_short)
+    return out
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 OBJECTIVE_LABELS = {"standard": "ST", "pgd_at": "PGD-AT", "trades": "TRADES"}
 """The paper's names."""
 
 
-def objective_label(name: str) -> str:
-    """The paper's name of an objective."""
-    return OBJECTIVE_LABELS.get(name, name)
+def series_label(series: str) -> str:
+    """A series with the paper's name of its objective."""
+    name, comma, rest = series.partition(",")
+    return OBJECTIVE_LABELS.get(name, name) + comma + rest

@@ -1,10 +1,11 @@
 """Fig. 2c: how the generalization gap grows with the noise rate."""
 
+from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.frames import Figure, Frames, final_epochs, objective_label
+from analysis.frames import Figure, Frames, add_series, final_epochs, series_label
 from analysis.style import DARK, LIGHT, legend_below, panels, styled
 from tune_at.errors import UserError
 
@@ -18,23 +19,23 @@ def prepare_generalization_gap(frames: Frames) -> pd.DataFrame:
     """Train - test accuracy at the last epoch of completed trials, against the noise rate.
 
     Returns:
-        Columns objective, noise_rate, kind (natural, robust), gap (mean over seeds, in [-1, 1]),
-        spread (standard deviation over seeds, ddof 1; NaN for one seed), seeds, and train, test (mean accuracies).
+        Columns series (the objective, and what else varies), noise_rate, kind (natural, robust), gap (mean over
+        seeds, in [-1, 1]), spread (standard deviation over seeds, ddof 1; NaN for one seed), seeds, and train, test
+        (mean accuracies).
     """
     final = final_epochs(frames.epochs)
     final = final[final["train_robust_accuracy"].notna()]
     if final.empty:
         raise UserError("generalization_gap", "no completed trial has training accuracies", "let the sweep finish")
+    final = add_series(final, ["data.noise_rate"]).rename(columns={"data.noise_rate": "noise_rate"})
     parts = []
     for kind in KINDS:
-        part = final[["objective.name", "data.noise_rate", "seed"]].set_axis(
-            ["objective", "noise_rate", "seed"], axis=1
-        )
+        part = final[["series", "noise_rate", "seed"]].copy()
         part["kind"] = kind
         part["train"], part["test"] = final[f"train_{kind}_accuracy"], final[f"test_{kind}_accuracy"]
         part["gap"] = part["train"] - part["test"]
         parts.append(part)
-    grouped = pd.concat(parts).groupby(["objective", "noise_rate", "kind"], sort=True)
+    grouped = pd.concat(parts).groupby(["series", "noise_rate", "kind"], sort=True)
     return grouped.agg(
         gap=("gap", "mean"),
         spread=("gap", "std"),
@@ -46,13 +47,13 @@ def prepare_generalization_gap(frames: Frames) -> pd.DataFrame:
 
 @styled
 def draw_generalization_gap(frame: pd.DataFrame) -> "MatplotlibFigure":
-    """A panel an objective; natural and robust gap with error bars of one standard deviation over seeds."""
-    objectives = list(dict.fromkeys(frame["objective"]))
-    figure, axes = panels(len(objectives))
+    """A panel a series; natural and robust gap with error bars of one standard deviation over seeds."""
+    series = list(dict.fromkeys(frame["series"]))
+    figure, axes = panels(len(series))
     looks = {"natural": (DARK, "-", "o"), "robust": (LIGHT, (0, (4, 2)), "s")}
-    for axis, letter, objective in zip(axes, "abcdefghijkl", objectives, strict=False):
+    for axis, letter, name in zip(axes, ascii_lowercase, series, strict=False):
         for kind, (color, style, marker) in looks.items():
-            part = frame[(frame["objective"] == objective) & (frame["kind"] == kind)]
+            part = frame[(frame["series"] == name) & (frame["kind"] == kind)]
             axis.errorbar(
                 100 * part["noise_rate"],
                 100 * part["gap"],
@@ -64,7 +65,7 @@ def draw_generalization_gap(frame: pd.DataFrame) -> "MatplotlibFigure":
                 capsize=3,
                 label=f"{kind} gap",
             )
-        axis.set(title=f"({letter}) {objective_label(objective)}", xlabel="label noise (%)")
+        axis.set(title=f"({letter}) {series_label(name)}", xlabel="label noise (%)")
         axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
     axes[0].set_ylabel("train − test accuracy (points)")
     seeds = sorted({int(n) for n in frame["seeds"]})

@@ -47,11 +47,15 @@ def styled(draw: Draw) -> Draw:
 
 
 def panels(count: int, width: float = 4.4, height: float = 3.9) -> "tuple[Figure, list[Axes]]":
-    """A row of panels that share their y axis."""
+    """Panels that share their y axis, four a row."""
+    columns = min(count, 4)
+    rows = -(-count // columns)
     figure, axes = plt.subplots(
-        1, count, figsize=(width * count, height), sharey=True, squeeze=False, layout="constrained"
+        rows, columns, figsize=(width * columns, height * rows), sharey=True, squeeze=False, layout="constrained"
     )
-    return figure, list(axes[0])
+    for unused in axes.flat[count:]:
+        unused.set_axis_off()
+    return figure, list(axes.flat[:count])
 
 
 def legend_below(figure: "Figure", axis: "Axes", columns: int = 2, title: str = "") -> None:

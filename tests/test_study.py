@@ -1,7 +1,8 @@
 import pytest
 
 from tune_at.errors import UserError
-from tune_at.study import SHIPPED, Study, parse_overrides, read_study
+from tune_at.study import Study
+from tune_at.study_file import SHIPPED, parse_overrides, read_study
 
 STUDY = """\
 title: A study
@@ -32,7 +33,7 @@ def test_grid_times_seeds_with_seeds_innermost(file):
     ]
     assert len({t.name for t in trials}) == len(trials) == 8
     assert trials[-1].config.objective.beta == 3
-    assert trials[-1].swept == {"objective": "trades", "data.noise_rate": 1.0}
+    assert trials[-1].swept == {"objective": "trades", "objective.beta": 3.0, "data.noise_rate": 1.0}
     assert trials[-1].config.seed == 7
 
 
@@ -64,6 +65,11 @@ def test_recorded_study_reads_back_equal_and_notices_an_edit(file):
         ("title: x\naxes: {data.noise_rate: []}\n", "axes.data.noise_rate"),
         ("title: x\nbase: {data: {noise_rate: 2}}\n", "data.noise_rate: 2 must be at most 1"),
         ("title: x\naxes: {attack.eps: [0.1, 2]}\n", "attack.eps: 2 must be at most 1"),
+        ("title: x\nbase: {seed: 3}\n", "write `seeds: [...]`"),
+        ("title: x\naxes: {seed: [3]}\n", "a seed is no key of the base and no axis"),
+        ("title: x\naxes: {objective: [trades, pgd_at], objective.beta: [1]}\n", "objective.beta: no such key"),
+        ("title: 2020-13-45\n", "cannot be read"),
+        ("title: x\n? [a]\n: 1\n", "bad.yaml, line 2"),
     ],
 )
 def test_mistakes_in_a_file(tmp_path, text, message):
@@ -94,6 +100,43 @@ def test_unknown_names_are_answered_with_near_ones(file):
         ((str(file), "lapto"), "did you mean laptop"),
         ((str(file), "", {"data.noise": 1}), "data.noise"),
         ((str(file), "", {"seeds": "x"}), "write seeds=[0,1,2]"),
+        ((str(file), "", {"seeds": [2**63]}), "write seeds=[0,1,2]"),
+        ((str(file), "", {"seed": 3}), "--set seeds=[0,1]"),
+        ((str(file), "", {"data.noise_rate": []}), "leaves the axis without a value"),
+        ((str(file), "", {"data": 5}), "data"),
     ]:
         with pytest.raises(UserError, match=message.replace("[", r"\[").replace("]", r"\]")):
             Study.resolve(*arguments)
+
+
+def test_two_forms_of_one_objective_are_told_apart(tmp_path):
+    path = tmp_path / "s.yaml"
+    path.write_text(
+        "title: x\nbase: {train: {batch_size: 50}}\n"
+        "axes: {objective: [{name: trades, beta: 1}, trades, pgd_at], train: [{epochs: 1}], data.subset: [all, 200]}\n"
+    )
+    trials = Study.resolve(str(path)).trials()
+    assert [t.name for t in trials][:2] == [
+        "00-trades-beta=1-epochs=1-subset=all-s0",
+        "01-trades-beta=1-epochs=1-subset=200-s0",
+    ]
+    assert [t.swept["objective.beta"] for t in trials] == [1, 1, 6, 6, None, None]
+    assert {t.config.train.batch_size for t in trials} == {50}
+    assert {type(t.swept["data.subset"]) for t in trials} == {str}  # a column has one type
+
+
+def test_an_axis_of_a_key_may_stand_before_the_axis_of_its_section(tmp_path):
+    path = tmp_path / "s.yaml"
+    path.write_text("title: x\naxes: {objective.beta: [1, 2], objective: [trades]}\n")
+    assert [t.config.objective.beta for t in Study.resolve(str(path)).trials()] == [1, 2]
+
+
+def test_a_changed_default_is_noticed(file, monkeypatch):
+    import re
+
+    text = Study.resolve(str(file)).as_yaml()
+    from tune_at.study import _digest
+
+    body = re.sub("configs: .*", "configs: other", text.partition("\n")[2])
+    with pytest.raises(UserError, match="a default has changed between tune-at"):
+        Study.from_yaml(f"# digest: {_digest(body)}\n{body}", "x")

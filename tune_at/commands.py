@@ -1,5 +1,6 @@
 """What each command does. Heavy imports stand inside the functions that need them."""
 
+import itertools
 import time
 from argparse import Namespace
 from pathlib import Path
@@ -7,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from tune_at.errors import UserError, suggestion
 from tune_at.registry import Registry
-from tune_at.study import SHIPPED, Study, parse_overrides, read_study
+from tune_at.study import Study
+from tune_at.study_file import SHIPPED, parse_overrides, read_study
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -87,11 +89,11 @@ def sweep(arguments: Namespace) -> int:
     name = arguments.name or "-".join(filter(None, (study.name, study.preset, time.strftime("%Y%m%d-%H%M%S"))))
     planned = Sweep.plan(study, arguments.storage, name)
     if arguments.dry_run:
-        return _dry_run(planned)
+        return _dry_run(planned, arguments.concurrency)
     return _run(planned, arguments.concurrency)
 
 
-def _dry_run(planned: "Sweep") -> int:
+def _dry_run(planned: "Sweep", concurrency: int) -> int:
     import os
 
     import yaml
@@ -104,7 +106,9 @@ def _dry_run(planned: "Sweep") -> int:
         config = next(t.config for t in trials if t.name == trial)
         print(f"\n{trial}:")
         print("  " + yaml.safe_dump(config.as_tree(), sort_keys=False).rstrip().replace("\n", "\n  "))
-    at_once = max(1, (os.cpu_count() or 1) // trials[0].config.resources.cpu)
+    # On this machine, one trial a GPU; a cluster may hold more.
+    fit = 1 if trials[0].config.resources.gpu else max(1, (os.cpu_count() or 1) // trials[0].config.resources.cpu)
+    at_once = min(fit, concurrency or fit, len(trials))
     seconds = sweep_seconds((trial_seconds(t.config) for t in trials), at_once)
     print(
         f"\nroughly {in_words(seconds)} with {at_once} trials at a time, from a count of operations; within a factor of"
@@ -120,9 +124,7 @@ def resume(arguments: Namespace) -> int:
     existing = Sweep.open(arguments.sweep)
     if not arguments.as_recorded:
         existing.require_unchanged()
-    for damage in existing.discard_damaged():
-        console().print(f"{damage}", markup=False, soft_wrap=True)
-    if not existing.unfinished():
+    if not existing.unfinished(existing.damaged()):
         console().print(f"{existing.folder} is complete: nothing is left to run")
         return _finish(existing)
     return _run(existing, arguments.concurrency)
@@ -158,6 +160,7 @@ def status(arguments: Namespace) -> int:
     """`status DIR/NAME`."""
     from tune_at.results import results_table
     from tune_at.store import read_table
+    from tune_at.store.lock import is_locked
     from tune_at.sweeps import Sweep
 
     existing = Sweep.open(arguments.sweep)
@@ -168,6 +171,10 @@ def status(arguments: Namespace) -> int:
     words = ", ".join(f"{count} {name}" for name, count in sorted(counted.items()) if count)
     console().print(f"{existing.study.title}: {total} trials: {words}", markup=False)
     console().print(results_table(trials, epochs))
+    if is_locked(existing.folder):
+        print("running now")
+    elif existing.unfinished():
+        print(f"not running; continue with: python run.py resume {_shown(existing.folder)}")
     return 0
 
 
@@ -194,26 +201,34 @@ def query(arguments: Namespace) -> int:
 def demo(arguments: Namespace) -> int:
     """`demo`: the study `random_labels`, preset `laptop`, then its figure."""
     from analysis.report import write_report
-    from tune_at.sweeps import Sweep
 
     study = Study.resolve("random_labels", "laptop")
-    unfinished = None
-    for number in range(1, 1000):
-        name = "demo" if number == 1 else f"demo-{number}"
-        if not (Path(arguments.storage) / name).exists():
-            break
-        existing = Sweep.open(str(Path(arguments.storage) / name))
-        if existing.study == study and existing.unfinished():
-            unfinished = existing
-            break
-    planned = unfinished or Sweep.plan(study, arguments.storage, name)
-    if unfinished:
-        print(f"continuing {_shown(unfinished.folder)}")
+    planned = _demo_sweep(study, arguments.storage)
     code = _run(planned, 0)
     if code == 0:
         for path in write_report(planned.folder, study.figures):
             print(f"{'figure' if path.suffix == '.png' else 'numbers':11} {_shown(path)}")
     return code
+
+
+def _demo_sweep(study: Study, storage: str) -> "Sweep":
+    """The first demo that is unfinished, or a new one under the next free name."""
+    from tune_at.store.lock import is_locked
+    from tune_at.sweeps import Sweep
+
+    for number in itertools.count(1):
+        name = "demo" if number == 1 else f"demo-{number}"
+        folder = Path(storage) / name
+        if not folder.exists():
+            break
+        try:
+            existing = Sweep.open(str(folder))
+        except UserError:
+            continue  # something else of that name
+        if existing.study == study and existing.unfinished() and not is_locked(folder):
+            print(f"continuing {_shown(existing.folder)}")
+            return existing
+    return Sweep.plan(study, storage, name)
 
 
 def _shown(path: Path) -> Path:

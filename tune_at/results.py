@@ -43,7 +43,9 @@ def print_result(result: pa.Table, form: str) -> None:
         pa.csv.write_csv(result, pa.PythonFile(sys.stdout.buffer, mode="w"))
         return
     if form == "json":
-        print(json.dumps(result.to_pylist(), default=str, indent=1))
+        # JSON has no NaN.
+        rows = [{k: None if v != v else v for k, v in row.items()} for row in result.to_pylist()]
+        print(json.dumps(rows, default=str, indent=1, allow_nan=False))
         return
     table = Table(box=None, padding=(0, 1), header_style="bold")
     for field in result.schema:

@@ -6,36 +6,20 @@ overrides. An override of an axis replaces its values; an override of any other 
 
 import hashlib
 import itertools
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tune_at.config.tree import Tree, get_path, set_path
+import tune_at
+from tune_at.config.tree import Tree, get_path, leaves, set_path
 from tune_at.config.trial import NAMED_SECTIONS, TrialConfig
-from tune_at.config.validation import field_paths, user_error
+from tune_at.config.validation import field_paths
 from tune_at.errors import UserError, suggestion
-
-SHIPPED = Path(__file__).parent.parent / "search_spaces"
-"""The folder of the studies that come with the program."""
-
-
-class StudyFile(BaseModel):
-    """The keys of a study's YAML file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    title: str
-    paper: str = ""
-    base: dict[str, Any] = {}
-    axes: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
-    presets: dict[str, dict[str, Any]] = {}
-    figures: list[str] = []
+from tune_at.study_file import find_study, read_study
 
 
 @dataclass(frozen=True)
@@ -73,8 +57,10 @@ class Study:
         if preset and preset not in written.presets:
             raise UserError(f"{path.name}: preset", f"{preset!r} is unknown", suggestion(preset, written.presets))
         base, axes, seeds = dict(written.base), dict(written.axes), list(written.seeds)
+        known = set(field_paths(TrialConfig)) - {"seed"}
+        if "seed" in base:
+            raise UserError(f"{path.name}: base.seed", f"{base['seed']!r}", "write `seeds: [...]` beside base")
         TrialConfig.parse(base, path.name, complete=False)
-        known = set(field_paths(TrialConfig))
         for axis in axes:
             _check_path(f"{path.name}: axes.{axis}", axis, known)
         for origin, changes in (
@@ -88,12 +74,15 @@ class Study:
                 _check_path(f"{origin} {key}", key, known)
                 if key in axes:
                     axes[key] = value if isinstance(value, list) else [value]
+                    if not axes[key]:
+                        raise UserError(f"{origin} {key}", "[] leaves the axis without a value", "write at least one")
                 else:
                     set_path(base, key, value, NAMED_SECTIONS)
         resolved = cls(
             path.stem, written.title, written.paper, preset, dict(overrides or {}), base, axes, seeds,
-            list(written.figures), str(path),
+            list(written.figures), str(path.resolve()),
         )  # fmt: skip
+        TrialConfig.parse(base, resolved.origin, complete=False)
         resolved.trials()
         return resolved
 
@@ -101,16 +90,29 @@ class Study:
         """The full grid of the axes times the seeds, seeds innermost. Raises `UserError` for an invalid point."""
         points = list(itertools.product(*self.axes.values(), self.seeds))
         width = max(2, len(str(len(points) - 1)))
-        where = f"{self.name}.yaml with --set" if self.overrides else f"{self.name}.yaml"
-        trials = []
-        for index, (*values, seed) in enumerate(points):
-            tree: Tree = {**self.base, "seed": seed}
-            for path, value in zip(self.axes, values, strict=True):
-                set_path(tree, path, value, NAMED_SECTIONS)
-            config = TrialConfig.parse(tree, where)
-            swept = {path: swept_value(config, path) for path in self.axes}
-            trials.append(Trial(trial_name(f"{index:0{width}d}", swept, seed), config, swept))
-        return trials
+        # A section's name is set before the keys in it, in whatever order the axes are written.
+        order = sorted(range(len(self.axes)), key=lambda i: list(self.axes)[i].removesuffix(".name").count("."))
+        columns = swept_columns(self.axes)
+        configs, rows = [], []
+        for point in points:
+            tree: Tree = {**self.base, "seed": point[-1]}
+            for i in order:
+                set_path(tree, list(self.axes)[i], point[i], NAMED_SECTIONS)
+            configs.append(TrialConfig.parse(tree, self.origin))
+            rows.append({column: swept_value(configs[-1], column) for column in columns})
+        return [
+            Trial(trial_name(f"{index:0{width}d}", swept, config.seed), config, swept)
+            for index, (config, swept) in enumerate(zip(configs, _alike(rows), strict=True))
+        ]
+
+    @property
+    def origin(self) -> str:
+        """Where a mistake in a resolved value may stand."""
+        return f"{self.name}.yaml with --set" if self.overrides else f"{self.name}.yaml"
+
+    def configs_digest(self) -> str:
+        """A digest of all resolved configs, defaults included."""
+        return _digest(" ".join(trial.config.hash for trial in self.trials()))
 
     def as_yaml(self) -> str:
         """The resolved study as YAML, whose first line carries the digest of the rest."""
@@ -119,6 +121,7 @@ class Study:
                 "study": self.name, "title": self.title, "paper": self.paper, "preset": self.preset,
                 "source": self.source, "overrides": dict(self.overrides), "base": self.base,
                 "axes": {k: list(v) for k, v in self.axes.items()}, "seeds": self.seeds, "figures": self.figures,
+                "tune_at": tune_at.__version__, "configs": self.configs_digest(),
             },
             sort_keys=False,
         )  # fmt: skip
@@ -133,85 +136,58 @@ class Study:
                 where, "was changed after its sweep began", "undo the change, or start a new sweep with --name"
             )
         tree = yaml.safe_load(body)
-        return cls(
+        study = cls(
             tree["study"], tree["title"], tree["paper"], tree["preset"], tree["overrides"], tree["base"],
             tree["axes"], tree["seeds"], tree["figures"], tree["source"],
         )  # fmt: skip
+        if study.configs_digest() != tree["configs"]:
+            raise UserError(
+                where,
+                f"a default has changed between tune-at {tree['tune_at']} and {tune_at.__version__}",
+                f"continue it with version {tree['tune_at']}",
+            )
+        return study
 
 
-def find_study(study: str) -> Path:
-    """The file of a study given by a shipped name or by a path."""
-    path = Path(study)
-    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
-        if not path.is_file():
-            raise UserError("study", f"no file {study}", "`python run.py list studies` names the shipped ones")
-        return path
-    shipped = {p.stem: p for p in sorted(SHIPPED.glob("*.yaml"))}
-    if study not in shipped:
-        raise UserError("study", f"{study!r} is unknown", suggestion(study, shipped))
-    return shipped[study]
-
-
-def read_study(path: Path) -> StudyFile:
-    """Read a study's file. Raises `UserError` with file and line for a syntax error."""
-    try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error)
-        raise UserError(f"{path}{line}", f"is no valid YAML: {problem}", "mend that line") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(str(path), f"cannot be read: {error}") from None
-    if not isinstance(tree, dict):
-        raise UserError(str(path), "holds no study", "write title, base, axes and presets; see docs/studies.md")
-    try:
-        return StudyFile.model_validate(tree)
-    except ValidationError as error:
-        raise user_error(error, StudyFile, path.name) from None
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML lets a key stand twice and keeps the last; a study must not lose an axis that way."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def parse_overrides(pairs: list[str]) -> dict[str, Any]:
-    """`["a.b=c", …]` as a mapping; values are YAML, so numbers, lists and true/false are themselves."""
-    overrides: dict[str, Any] = {}
-    for pair in pairs:
-        path, equals, text = pair.partition("=")
-        if not equals or not path.strip():
-            raise UserError("--set", f"{pair!r} is no assignment", "write --set data.noise_rate=0.4")
-        try:
-            overrides[path.strip()] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise UserError(f"--set {path}", f"{text!r} is no valid YAML value", "quote it for the shell") from None
-    return overrides
+def swept_columns(axes: Mapping[str, list[Any]]) -> list[str]:
+    """The dotted paths that tell a study's points apart: its axes, and what their mappings set beside a name."""
+    columns: list[str] = []
+    for path, values in axes.items():
+        mappings = [value for value in values if isinstance(value, Mapping)]
+        if path in NAMED_SECTIONS or not mappings:
+            columns.append(path)
+        columns += [f"{path}.{leaf}" for value in mappings for leaf, _ in leaves(value) if leaf != "name"]
+    return list(dict.fromkeys(columns))
 
 
 def swept_value(config: TrialConfig, path: str) -> Any:
-    """The resolved value at an axis; for a named section its name, with what the study sets beside it."""
-    value = get_path(config.as_tree(), path)
-    if isinstance(value, Mapping):
-        return value["name"]
-    return value
+    """The resolved value at a swept path: a named section's name, and None for a key that its type lacks."""
+    try:
+        value = get_path(config.as_tree(), path)
+    except KeyError:
+        return None
+    return value["name"] if isinstance(value, Mapping) else value
+
+
+def _alike(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The swept values of all trials, each column of one type: numbers stay, anything mixed becomes a string."""
+    mixed = set()
+    for column in dict.fromkeys(key for row in rows for key in row):
+        kinds = {type(row[column]) for row in rows if row[column] is not None}
+        if not (kinds <= {int, float} or len(kinds) == 1) or kinds & {list, dict}:
+            mixed.add(column)
+    return [
+        {k: v if k not in mixed or v is None else v if isinstance(v, str) else json.dumps(v) for k, v in row.items()}
+        for row in rows
+    ]
 
 
 def trial_name(index: str, swept: Mapping[str, Any], seed: int) -> str:
     """A trial's name: its place in the grid, its swept values and its seed, safe as a file's name."""
     parts = []
     for path, value in swept.items():
+        if value is None:
+            continue
         if path in NAMED_SECTIONS or path.removesuffix(".name") in NAMED_SECTIONS:
             parts.append(str(value))
         else:
@@ -222,13 +198,15 @@ def trial_name(index: str, swept: Mapping[str, Any], seed: int) -> str:
 
 
 def _check_path(where: str, path: str, known: set[str]) -> None:
+    if path == "seed":
+        raise UserError(where, "a seed is no key of the base and no axis", "write seeds: [0, 1], or --set seeds=[0,1]")
     if path not in known:
         raise UserError(where, "no such key", suggestion(path, known))
 
 
 def _seeds(origin: str, value: Any) -> list[int]:
     seeds = value if isinstance(value, list) else [value]
-    if not seeds or not all(isinstance(seed, int) and seed >= 0 for seed in seeds):
+    if not seeds or not all(isinstance(seed, int) and 0 <= seed < 2**63 for seed in seeds):
         raise UserError(f"{origin} seeds", f"{value!r} is no list of whole numbers", "write seeds=[0,1,2]")
     return seeds
 

@@ -1,11 +1,12 @@
 """A sweep's folder: creating it, finding out what is left to do in it, and refusing a changed study."""
 
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tune_at.config.tree import difference
 from tune_at.errors import UserError
-from tune_at.store.files import require_writable, write_whole
+from tune_at.store.files import create_folder, require_writable
 from tune_at.store.reader import damaged_parts, read_table, sweep_folder
 from tune_at.store.schema import TABLES
 from tune_at.store.writer import part_path
@@ -30,10 +31,16 @@ class Sweep:
     @classmethod
     def plan(cls, study: Study, storage: str, name: str) -> "Sweep":
         """A sweep that does not exist yet. Writes nothing; raises `UserError` if its folder cannot be made."""
-        if not name or Path(name).name != name or name.startswith("."):
-            raise UserError("--name", f"{name!r} is no name of a folder", "use letters, digits, - and _")
-        folder = Path(storage).expanduser().resolve() / name
-        if folder.exists():
+        if not name or Path(name).name != name or name.startswith(".") or len(name) > 100:
+            raise UserError("--name", f"{name!r} is no name of a folder", "use letters, digits, - and _, up to 100")
+        if "://" in storage:
+            raise UserError("--storage", f"{storage!r} is no local folder", "name a folder; URIs are not supported yet")
+        try:
+            folder = Path(storage).expanduser().resolve() / name
+            exists = folder.exists()
+        except (OSError, RuntimeError) as error:
+            raise UserError("--storage", f"{storage!r} cannot be used: {error}", "name another folder") from None
+        if exists:
             known = (folder / "study.yaml").is_file()
             remedy = f"continue it with `python run.py resume {storage}/{name}`, or choose another --name"
             raise UserError("--name", f"{folder} exists", remedy if known else "choose another --name")
@@ -47,35 +54,46 @@ class Sweep:
         return cls(path, Study.from_yaml((path / "study.yaml").read_text(encoding="utf-8"), str(path / "study.yaml")))
 
     def create(self) -> None:
-        """Make the folder and record the study."""
-        write_whole(self.folder / "study.yaml", self.study.as_yaml().encode())
+        """Make the folder and record the study. Raises `UserError` if another sweep was faster."""
+        try:
+            create_folder(self.folder, {"study.yaml": self.study.as_yaml().encode()})
+        except FileExistsError:
+            raise UserError("--name", f"{self.folder} exists by now", "choose another --name") from None
 
     def statuses(self) -> dict[str, str]:
         """The status of each trial that has a row; the others are pending."""
         rows = read_table(self.folder, "trials")
         return dict(zip(rows["trial"], rows["status"], strict=True))
 
-    def discard_damaged(self) -> list[str]:
-        """Remove damaged files of the store, and their trials' rows, so that these trials are run to their end again.
+    def damaged(self) -> dict[str, str]:
+        """The trials of which a file in the store is damaged, with the reason."""
+        return damaged_parts(self.folder)
 
-        They continue from their checkpoints, so what is written again equals what was lost. Returns what was found.
+    def discard(self, trials: Iterable[str]) -> None:
+        """Remove the rows of trials, which then are unfinished.
+
+        They continue from their checkpoints, so what is written again equals what was there.
         """
-        damaged = damaged_parts(self.folder)
-        for trial in damaged:
+        for trial in trials:
             for table in TABLES:
                 part_path(self.folder, table, trial).unlink(missing_ok=True)
-        return list(damaged.values())
 
-    def unfinished(self) -> list[Trial]:
-        """The trials that `resume` has to run."""
-        statuses = self.statuses()
-        return [trial for trial in self.study.trials() if statuses.get(trial.name) not in FINAL]
+    def unfinished(self, damaged: Container[str] = ()) -> list[Trial]:
+        """The trials that `resume` has to run: those without a final status, without all their rows, or `damaged`."""
+        rows = read_table(self.folder, "trials", without=damaged)
+        counts = read_table(self.folder, "epochs", without=damaged).groupby("trial").size()
+        done = {
+            row["trial"]
+            for row in rows.to_dict("records")
+            if row["status"] in FINAL and counts.get(row["trial"], 0) == row["epochs"]
+        }
+        return [trial for trial in self.study.trials() if trial.name not in done]
 
     def require_unchanged(self) -> None:
         """Raise `UserError` with the difference if the study's file now means something else than when it began."""
         recorded = self.study
         if not Path(recorded.source).is_file():
-            return
+            return  # moved, deleted, or on another machine: study.yaml has all that is needed
         remedy = "undo the change, continue with --as-recorded, or start a new sweep"
         try:
             current = Study.resolve(recorded.source, recorded.preset, recorded.overrides)

@@ -13,10 +13,15 @@ from tune_at.errors import UserError
 
 
 def frames(cases):
-    """`cases`: (objective, noise rate, seed, status, [(train natural, train robust, test natural, test robust), …])."""
+    """`cases`: (objective, noise rate, seed, status, [(train natural, train robust, test natural, test robust), …]).
+
+    An objective is a name, or a name and beta.
+    """
     trials, epochs = [], []
     for number, (objective, rate, seed, status, values) in enumerate(cases):
-        config = {"objective": {"name": objective}, "data": {"noise_rate": rate}, "seed": seed, "train": {"epochs": 2}}
+        name, _, beta = objective.partition(" ")
+        section = {"name": name, "beta": float(beta)} if beta else {"name": name}
+        config = {"objective": section, "data": {"noise_rate": rate}, "seed": seed, "train": {"epochs": 2}}
         trial = f"{number:02d}"
         trials.append({"trial": trial, "seed": seed, "status": status, "epochs": 2, "config": json.dumps(config)})
         for epoch, four in enumerate(values, 1):
@@ -48,7 +53,7 @@ def test_final_is_the_last_evaluated_epoch_of_completed_trials():
 
 
 def test_gap_is_train_minus_test_with_spread_over_seeds():
-    frame = prepare_generalization_gap(CASES).set_index(["objective", "noise_rate", "kind"])
+    frame = prepare_generalization_gap(CASES).set_index(["series", "noise_rate", "kind"])
     robust = frame.loc[("pgd_at", 0.0, "robust")]
     assert robust["gap"] == pytest.approx((0.3 + 0.5) / 2)
     assert robust["spread"] == pytest.approx(0.1 * 2**0.5)  # two values 0.2 apart, ddof 1
@@ -60,8 +65,21 @@ def test_gap_is_train_minus_test_with_spread_over_seeds():
     assert len(frame) == 6
 
 
+def test_an_average_over_seeds_is_none_over_other_keys():
+    four = [(0.9, 0.8, 0.7, 0.5)]
+    other = [(0.1, 0.1, 0.1, 0.1)]
+    mixed = frames([("trades 1", 0.0, 0, "completed", four), ("trades 6", 0.0, 0, "completed", other)])
+    frame = prepare_memorization_curves(mixed)
+    assert set(frame["series"]) == {"trades, beta 1", "trades, beta 6"}
+    assert sorted(frame["accuracy"]) == [0.1, 0.1, 0.8, 0.9]
+    gaps = prepare_generalization_gap(mixed)
+    assert gaps["spread"].isna().all()
+    figure = draw_memorization_curves(frame)
+    assert [axis.get_title() for axis in figure.axes] == ["(a) TRADES, beta 1", "(b) TRADES, beta 6"]
+
+
 def test_curves_average_over_seeds():
-    frame = prepare_memorization_curves(CASES).set_index(["objective", "noise_rate", "epoch", "kind"])
+    frame = prepare_memorization_curves(CASES).set_index(["series", "noise_rate", "epoch", "kind"])
     assert frame.loc[("pgd_at", 0.0, 1, "natural"), "accuracy"] == pytest.approx(0.6)
     assert frame.loc[("pgd_at", 0.0, 2, "robust"), "accuracy"] == pytest.approx(0.8)
     assert frame.loc[("pgd_at", 0.0, 2, "robust"), "seeds"] == 2

@@ -43,6 +43,8 @@ def test_fractions():
         ({"train": {"batch_size": 2000}}, "train.batch_size: 2000 is more than the 1293 training images"),
         ({"data": {"subset": 5000}}, "data.subset: 5000 is more than the 1293"),
         ({"data": {"validation": 0}}, "set train.selection=test"),
+        ({"resources": {"gpu": 1.5}}, "resources.gpu: 1.5 is refused"),
+        ({"seed": 2**63}, "seed: 9223372036854775808 must be below"),
         ({"train": {"selection": "train"}}, "train.selection: 'train' must be 'validation' or 'test'"),
     ],
 )
@@ -59,6 +61,7 @@ def test_piecewise_is_lower_from_the_epoch_after_the_milestone():
     assert factors == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
     assert Piecewise().milestone_epochs(200) == [100, 150]
     assert Piecewise().milestone_epochs(30) == [15, 22]
+    assert Piecewise().factor_at(1, 1) == 1
 
 
 def test_cosine_falls_from_one_by_half_at_the_middle():

@@ -8,7 +8,9 @@ import pytest
 
 from tune_at.errors import UserError
 from tune_at.store import query, read_arrow, read_table
-from tune_at.store.files import remove_temporaries, require_writable, write_whole
+from tune_at.store.files import create_folder, remove_temporaries, require_writable, write_whole
+from tune_at.store.lock import Locked, is_locked, sweep_lock
+from tune_at.store.reader import damaged_parts, read_part
 from tune_at.store.schema import EPOCHS, TRIALS, VERSION, VERSION_KEY
 from tune_at.store.writer import part_path, write_rows
 
@@ -49,10 +51,20 @@ def test_an_absent_table_is_empty_with_its_schema(sweep):
 def test_query(sweep):
     result = query(sweep, "SELECT trial, max(epoch) AS last FROM epochs GROUP BY trial ORDER BY trial")
     assert result.to_pylist() == [{"trial": "a", "last": 2}, {"trial": "b", "last": 2}]
-    for statement in ("SELECT nothing FROM epochs", "SELEC 1", "SELECT * FROM epoch"):
+    for statement in (
+        "SELECT nothing FROM epochs",
+        "SELEC 1",
+        "SELECT * FROM epoch",
+        "SELECT 1; SELECT 2",
+        "DROP VIEW epochs",
+        f"COPY epochs TO '{sweep}/out.csv'",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM epochs a JOIN epochs b ON a.trial = b.trial",
+    ):
         with pytest.raises(UserError) as caught:
             query(sweep, statement)
         assert "\n" not in str(caught.value)
+    assert not (sweep / "out.csv").exists()
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip"])
@@ -64,6 +76,22 @@ def test_a_damaged_file_is_named(sweep, damage):
     path.write_bytes(data if damage == "flip" else data[:-20])
     with pytest.raises(UserError, match=r"a\.parquet: is damaged"):
         read_arrow(sweep, "epochs")
+
+
+def test_no_flipped_bit_reads_back_as_another_table(sweep):
+    path = part_path(sweep, "epochs", "b")
+    whole, table = path.read_bytes(), read_part(path)
+    random = __import__("random").Random(0)
+    noticed = 0
+    for _ in range(600):
+        data = bytearray(whole)
+        data[random.randrange(len(data))] ^= 1 << random.randrange(8)
+        path.write_bytes(data)
+        try:
+            assert read_part(path).equals(table)
+        except UserError:
+            noticed += 1
+    assert noticed > 200
 
 
 def test_a_newer_schema_is_refused(sweep):
@@ -129,9 +157,33 @@ def test_reading_needs_neither_torch_nor_ray():
 
 
 def test_damaged_parts_are_found(sweep):
-    from tune_at.store.reader import damaged_parts
-
     assert damaged_parts(sweep) == {}
     path = part_path(sweep, "epochs", "a")
     path.write_bytes(path.read_bytes()[:-5])
     assert list(damaged_parts(sweep)) == ["a"]
+
+
+def test_one_driver_a_sweep(sweep):
+    code = (
+        "import sys, pathlib; from tune_at.store.lock import sweep_lock\n"
+        "with sweep_lock(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code, sweep], stdin=-1, stdout=-1, text=True)
+    assert holder.stdout.readline() == "held\n"
+    assert is_locked(sweep)
+    with pytest.raises(Locked, match=f"is being run by process {holder.pid}"), sweep_lock(sweep):
+        pass
+    holder.kill()
+    holder.communicate()
+    assert not is_locked(sweep)
+
+
+def test_a_folder_is_made_whole_or_not_at_all(tmp_path, monkeypatch):
+    create_folder(tmp_path / "a", {"f": b"1"})
+    with pytest.raises(FileExistsError):
+        create_folder(tmp_path / "a", {"f": b"2"})
+    monkeypatch.setattr("os.fsync", lambda fd: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space"):
+        create_folder(tmp_path / "b", {"f": b"1"})
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a" / "f").read_bytes() == b"1"

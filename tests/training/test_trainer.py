@@ -111,6 +111,15 @@ def test_a_diverged_trial_keeps_its_history(tiny):
     assert records[-1].metrics == {}
 
 
+def test_weights_that_the_last_update_of_an_epoch_spoils_are_noticed(tiny):
+    """One batch an epoch: its training loss is still finite, what it leaves behind is not."""
+    trainer = Trainer(tiny("standard", optim={"lr": 1e30}, train={"epochs": 1, "batch_size": 64}))
+    (record,) = trainer.epochs()
+    assert math.isfinite(record.scalars["loss"])
+    assert trainer.status == "diverged"
+    assert trainer.best is None
+
+
 def test_selection_on_the_test_set_trains_on_everything(tiny):
     config = tiny(data={"subset": "all", "validation": 0}, train={"selection": "test", "epochs": 1})
     trainer = Trainer(config)

@@ -85,6 +85,7 @@ def test_kill_9_of_a_trials_process(storage, undisturbed):
 def test_kill_9_of_the_driver_twice_and_a_damaged_checkpoint(storage, undisturbed):
     driver, sweep = begin(storage, "driver-killed")
     wait_for_epoch(sweep, 4)
+    assert "is being run by process" in run("resume", sweep).stderr
     kill(driver.pid)
     driver.communicate()
     assert 0 < len(read_table(sweep, "epochs")) < 4 * 16
@@ -92,13 +93,15 @@ def test_kill_9_of_the_driver_twice_and_a_damaged_checkpoint(storage, undisturbe
     again = start("resume", sweep)
     wait_for_epoch(sweep, 10)
     kill(again.pid)
-    again.communicate()
+    again.communicate()  # returns when the last worker is gone, too: they share the pipe
 
-    unfinished = [row for row in read_table(sweep, "trials").to_dict("records") if row["status"] == "running"]
-    newest = checkpoints(sweep / "checkpoints" / unfinished[0]["trial"])[0]
+    unfinished = [row["trial"] for row in read_table(sweep, "trials").to_dict("records") if row["status"] == "running"]
+    newest = next(found[0] for trial in unfinished if (found := checkpoints(sweep / "checkpoints" / trial)))
     newest.write_bytes(newest.read_bytes()[:-100])
     done = run("resume", sweep)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert newest.name in done.stdout
+    assert "the checkpoint before it is used" in done.stdout
     assert_equal_tables(sweep, undisturbed)
 
 

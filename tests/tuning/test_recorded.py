@@ -1,10 +1,11 @@
 """A trial that records itself, killed and damaged in ways that a test of whole processes meets only by luck."""
 
 import pytest
+import torch
 
 from tune_at.store import read_table
 from tune_at.store.writer import part_path
-from tune_at.training.checkpoint import checkpoint_path
+from tune_at.training.checkpoint import checkpoint_path, load_state
 from tune_at.tuning.recorded import RecordedTrial, TrialSpec, write_failure
 
 
@@ -47,8 +48,27 @@ def test_comes_back_from_what_is_left(tmp_path, spec, lost, every):
             path.write_bytes(b"torn")
     elif lost == "best":
         (folder / "best.pt").unlink()
-    finish(spec(train={"checkpoint_every": every}))
+
+    second = RecordedTrial(spec(train={"checkpoint_every": every}))
+    if lost != "rows":
+        assert rows(tmp_path, "t")["epoch"] == [1, 2, 3]  # what is in the store stays there until it is reached again
+    notes = second.step()["notes"]
+    expected = {
+        "newest checkpoint": ["epoch-000003.pt"] if every == 1 else ["epoch-000003.pt", "starts again"],
+        "all checkpoints": ["epoch-000003.pt", *(["epoch-000002.pt"] if every == 1 else []), "starts again"],
+    }.get(lost, [])
+    if lost == "best" and first.trainer.best.epoch not in ((2, 3) if every == 1 else (3,)):
+        expected = ["best.pt"]
+    assert len(notes) == len(expected)
+    assert all(part in note for part, note in zip(expected, notes, strict=True))
+    while second.step()["status"] == "running":
+        pass
+    second.close()
     assert rows(tmp_path, "t") == rows(tmp_path, "whole")
+    if not any("lost" in note for note in notes):
+        ours, whole = (load_state(tmp_path / "checkpoints" / name / "best.pt") for name in ("t", "whole"))
+        assert ours["epoch"] == whole["epoch"]
+        assert all(torch.equal(ours["model"][key], whole["model"][key]) for key in whole["model"])
 
 
 def test_finished_trial_started_again_returns_its_last_epoch(tmp_path, spec):

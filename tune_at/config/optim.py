@@ -30,7 +30,7 @@ class Piecewise(ScheduleSection):
 
     def milestone_epochs(self, epochs: int) -> list[int]:
         """The milestones as whole epochs of a run of `epochs`."""
-        return [round(m * epochs) if m < 1 else round(m) for m in self.milestones]
+        return [max(1, round(m * epochs)) if m < 1 else round(m) for m in self.milestones]
 
     def factor_at(self, epoch: int, epochs: int) -> float:
         """`factor` to the number of milestones passed: with milestone 100, epoch 101 is the first lower one."""

@@ -29,8 +29,9 @@ def fill_names(value: Mapping[str, Any], named: Mapping[str, Registry]) -> Tree:
 def set_path(tree: Tree, path: str, value: Any, named: Mapping[str, Registry]) -> None:
     """Set a dotted path in place.
 
-    A named section may be set by its name alone or through `.name`. Keys that its new type has too are kept;
-    keys that only its old type has are dropped; keys that neither has stay, so that validation names them.
+    A mapping is merged into what is there. A named section may be set by its name alone or through `.name`; keys that
+    its new type has too are kept; keys that only its old type has are dropped; keys that neither has stay, so that
+    validation names them.
     """
     if path.endswith(".name") and path.removesuffix(".name") in named:
         path = path.removesuffix(".name")
@@ -40,18 +41,24 @@ def set_path(tree: Tree, path: str, value: Any, named: Mapping[str, Registry]) -
         child = node.get(parent)
         if isinstance(child, str) and ".".join(parents[: index + 1]) in named:
             child = {"name": child}
-        node[parent] = child = dict(child) if isinstance(child, Mapping) else {}
+        if child is not None and not isinstance(child, Mapping):
+            return  # a value where a section belongs: validation names it
+        node[parent] = child = dict(child or {})
         node = child
     if path in named and isinstance(value, str):
-        value = _renamed(node.get(last, {}), value, named[path])
+        value = {"name": value}
+    if isinstance(value, Mapping):
+        old = node.get(last, {})
+        if path in named:
+            old = _renamed(old, value.get("name"), named[path])
+        value = {**old, **value} if isinstance(old, Mapping) else dict(value)
     node[last] = value
 
 
-def _renamed(section: Any, name: str, registry: Registry) -> Tree:
+def _renamed(section: Any, name: Any, registry: Registry) -> Tree:
     old = {"name": section} if isinstance(section, str) else dict(section)
-    if not old:
-        return {"name": name}
     old_name = old.pop("name", next(iter(registry)))
+    name = old_name if name is None else name
     if old_name == name or name not in registry or old_name not in registry:
         return {"name": name, **old}
     old_fields, new_fields = (registry[n].config.model_fields for n in (old_name, name))  # type: ignore[attr-defined]

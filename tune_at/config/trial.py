@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from tune_at.config.attack import AttackSection
 from tune_at.config.data import DATASETS, DataConfig, Digits
@@ -60,7 +60,14 @@ class ResourcesSection(Section):
     cpu: Annotated[int, Field(ge=1)] = 1
     """Processor cores; also the number of threads, on which the last bits of a CPU result depend."""
     gpu: Annotated[float, Field(ge=0)] = 0.0
-    """GPUs; a fraction shares one among trials. 0 trains on the CPU."""
+    """GPUs; a fraction below 1 shares one among trials. 0 trains on the CPU."""
+
+    @field_validator("gpu")
+    @classmethod
+    def _whole(cls, gpu: float) -> float:
+        if gpu > 1 and gpu != round(gpu):
+            raise ValueError("above 1 it must be a whole number")
+        return gpu
 
 
 class TrialConfig(Section):
@@ -77,7 +84,7 @@ class TrialConfig(Section):
     train: TrainSection = TrainSection()
     evaluation: EvaluationSection = EvaluationSection()
     resources: ResourcesSection = ResourcesSection()
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of the network, the label noise, the order of the data and the attacks."""
 
     @model_validator(mode="before")

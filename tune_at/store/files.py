@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import uuid
 from pathlib import Path
 
@@ -24,6 +25,21 @@ def write_whole(path: Path, data: bytes) -> None:
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        raise
+
+
+def create_folder(folder: Path, files: dict[str, bytes]) -> None:
+    """Make a folder with its first files, whole or not at all. Raises `FileExistsError` if it is there already."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if folder.exists():
+        raise FileExistsError(folder)
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        for name, data in files.items():
+            write_whole(temporary / name, data)
+        temporary.rename(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 

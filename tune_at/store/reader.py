@@ -1,5 +1,6 @@
 """Reading tables: pandas, Arrow or SQL."""
 
+from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,18 +8,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tune_at.errors import UserError, suggestion
-from tune_at.store.schema import TABLES, build_table, check_version
+from tune_at.store.schema import CHECKSUM_KEY, TABLES, build_table, check_version, checksum
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def read_arrow(sweep: str | Path, table: str) -> pa.Table:
+def read_arrow(sweep: str | Path, table: str, without: Container[str] = ()) -> pa.Table:
     """All rows of a table as Arrow, sorted by their key. An absent table is empty.
 
     Args:
         sweep: the sweep's folder.
         table: `trials` or `epochs`.
+        without: trials whose files are not read.
 
     Raises:
         UserError: no sweep there, no such table, a damaged file (it is named), or a newer schema.
@@ -27,16 +29,18 @@ def read_arrow(sweep: str | Path, table: str) -> pa.Table:
     if table not in TABLES:
         raise UserError("table", f"{table!r} is unknown", suggestion(table, TABLES))
     _, key = TABLES[table]
-    parts = [_read_part(path) for path in sorted((folder / "store" / table).glob("*.parquet"))]
+    parts = [
+        read_part(path) for path in sorted((folder / "store" / table).glob("*.parquet")) if path.stem not in without
+    ]
     if not parts:
         return build_table(table, [])
     joined = pa.concat_tables(parts, promote_options="permissive").combine_chunks()
     return joined.sort_by([(column, "ascending") for column in key])
 
 
-def read_table(sweep: str | Path, table: str) -> "pd.DataFrame":
+def read_table(sweep: str | Path, table: str, without: Container[str] = ()) -> "pd.DataFrame":
     """All rows of a table as a pandas frame, sorted by their key; see `read_arrow`."""
-    return read_arrow(sweep, table).to_pandas()
+    return read_arrow(sweep, table, without).to_pandas()
 
 
 def query(sweep: str | Path, sql: str) -> pa.Table:
@@ -50,11 +54,19 @@ def query(sweep: str | Path, sql: str) -> pa.Table:
     with duckdb.connect() as connection:
         for table in TABLES:
             connection.register(table, read_arrow(sweep, table))
+        connection.execute("SET enable_external_access = false")
         try:
-            return connection.sql(sql).to_arrow_table()
-        except (duckdb.Error, AttributeError) as error:
-            message = str(error).splitlines()[0] if isinstance(error, duckdb.Error) else "the statement returns no rows"
+            statements = connection.extract_statements(sql)
+            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+                raise UserError("query", "is not one SELECT statement", "the tables are read, never written")
+            result = connection.sql(sql).to_arrow_table()
+        except duckdb.Error as error:
+            message = str(error).splitlines()[0]
             raise UserError("query", message, 'quote dotted columns, e.g. "data.noise_rate"') from None
+    twice = {name for name in result.column_names if result.column_names.count(name) > 1}
+    if twice:
+        raise UserError("query", f"gives two columns named {min(twice)}", "name them with AS, or join with USING")
+    return result
 
 
 def sweep_folder(sweep: str | Path) -> Path:
@@ -72,7 +84,7 @@ def damaged_parts(sweep: str | Path) -> dict[str, str]:
     for table in TABLES:
         for path in sorted((folder / "store" / table).glob("*.parquet")):
             try:
-                _read_part(path)
+                read_part(path)
             except DamagedPart as error:
                 damaged[path.stem] = str(error)
     return damaged
@@ -82,11 +94,16 @@ class DamagedPart(UserError):
     """A file of the store that cannot be read back whole."""
 
 
-def _read_part(path: Path) -> pa.Table:
+def read_part(path: Path) -> pa.Table:
+    """One file of the store, checked. Raises `DamagedPart`, or `UserError` for a newer schema."""
     try:
         table = pq.read_table(path, page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:
-        reason: Any = str(error).splitlines()[0]
+        check_version(table.schema, str(path))
+        if int((table.schema.metadata or {})[CHECKSUM_KEY]) != checksum(table):
+            raise ValueError("the checksum does not match")
+    except UserError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:  # ValueError: text that is no UTF-8, too
+        reason: Any = (str(error) or type(error).__name__).splitlines()[0]
         raise DamagedPart(str(path), f"is damaged: {reason}", "`python run.py resume` writes it again") from None
-    check_version(table.schema, str(path))
     return table

@@ -4,10 +4,13 @@ A trial's rows are one Parquet file a table, `store/<table>/<trial>.parquet`, re
 place in one file, so no crash and no retry can make two rows of it.
 """
 
+import json
+import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tune_at.errors import UserError
 
@@ -15,6 +18,8 @@ VERSION = 1
 """Raised when a column changes its meaning; a reader refuses newer tables."""
 
 VERSION_KEY = b"tune_at_schema_version"
+
+CHECKSUM_KEY = b"tune_at_checksum"
 
 STATUSES = ("running", "completed", "stopped", "diverged", "failed")
 """A trial's states. `running` stays on trials whose sweep was killed; all others are final."""
@@ -78,9 +83,25 @@ def build_table(name: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     schema = base
     for key in extra:
         schema = schema.append(pa.field(key, _type_of([row.get(key) for row in rows])))
-    return pa.Table.from_pylist([dict(row) for row in rows], schema=schema).replace_schema_metadata(
-        {VERSION_KEY: str(VERSION)}
-    )
+    table = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
+    return table.replace_schema_metadata({VERSION_KEY: str(VERSION), CHECKSUM_KEY: str(checksum(table))})
+
+
+def checksum(table: pa.Table) -> int:
+    """CRC-32 of the columns' names, types and values.
+
+    Parquet's own checksums cover its pages, but not the footer that says where and what they are.
+    """
+    crc = zlib.crc32(repr([(field.name, str(field.type)) for field in table.schema]).encode())
+    for column in table.columns:
+        if pa.types.is_string(column.type):
+            data = json.dumps(column.to_pylist()).encode()
+        else:
+            numbers = column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
+            missing = pc.is_null(numbers)
+            data = missing.to_numpy().tobytes() + pc.fill_null(numbers, 0).to_numpy().tobytes()
+        crc = zlib.crc32(data, crc)
+    return crc
 
 
 def check_version(schema: pa.Schema, where: str) -> None:

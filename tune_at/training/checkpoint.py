@@ -47,6 +47,11 @@ def checkpoint_path(folder: Path, epoch: int) -> Path:
     return folder / f"epoch-{epoch:06d}.pt"
 
 
+def epoch_of(path: Path) -> int:
+    """The epoch after which a checkpoint was taken."""
+    return int(path.stem.removeprefix("epoch-"))
+
+
 def checkpoints(folder: Path) -> list[Path]:
     """A trial's checkpoints, newest first."""
     return sorted(folder.glob("epoch-*.pt"), reverse=True)

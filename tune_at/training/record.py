@@ -1,5 +1,6 @@
 """What one epoch of one trial leaves: a row of the `epochs` table."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,12 @@ class EpochRecord:
     train_seconds: float = 0.0
     evaluation_seconds: float = 0.0
 
+    @property
+    def finite(self) -> bool:
+        """Whether the training loss and all measured losses are finite; if not, the trial has diverged."""
+        measured = (value for name, value in self.metrics.items() if name.endswith("loss"))
+        return all(map(math.isfinite, (self.scalars.get("loss", 0.0), *measured)))
+
     def row(self) -> dict[str, Any]:
         """The record as a flat row; the objective's scalars are prefixed `objective_`."""
         return {
@@ -47,6 +54,6 @@ def best_record(history: Sequence[EpochRecord], selection: str) -> EpochRecord |
     `selection` is `train.selection`: the split that is judged, `validation` or `test`.
     """
     split = SELECTION_SPLITS[selection]
-    measured = [record for record in history if f"{split}_robust_accuracy" in record.metrics]
+    measured = [r for r in history if f"{split}_robust_accuracy" in r.metrics and r.finite]
     key = (f"{split}_robust_accuracy", f"{split}_natural_accuracy")
     return max(measured, key=lambda r: (r.metrics[key[0]], r.metrics[key[1]], -r.epoch), default=None)

@@ -71,7 +71,7 @@ class Trainer:
     @property
     def status(self) -> str:
         """`running`, `completed` or `diverged`."""
-        if self.history and not math.isfinite(self.history[-1].scalars["loss"]):
+        if self.history and not self.history[-1].finite:
             return "diverged"
         return "completed" if len(self.history) >= self.config.train.epochs else "running"
 
@@ -127,16 +127,16 @@ class Trainer:
         return {"loss": loss.detach(), **scalars}
 
     def try_batch(self, samples: int) -> None:
-        """One update on the first `samples` training images and one evaluation of them: does this trial run at all?
+        """One update on `samples` training images and one evaluation of them: does this trial run at all?
 
         Changes the network; meant for a trainer that is thrown away.
         """
         chance = generator(self.device, self.config.seed, "preflight")
         with torch.random.fork_rng(self._cuda_devices):
             self.model.train()
-            for batch in self.data["train"].in_order(samples, samples):
-                self._update(batch, 1, chance)
-                evaluate(self.engine.attacked, [batch], PGD.of(self.config.attack, steps=1), chance).means()
+            batch = next(self.data["train"].shuffled(samples, self.config.data, self.config.seed, 1))
+            self._update(batch, 1, chance)
+            evaluate(self.engine.attacked, [batch], PGD.of(self.config.attack, steps=1), chance).means()
 
     def _is_evaluated(self, epoch: int) -> bool:
         return epoch % self.config.evaluation.every == 0 or epoch == self.config.train.epochs

@@ -13,9 +13,15 @@ class ProgressCallback(tune.Callback):
 
     def __init__(self, progress: SweepProgress) -> None:
         self.progress: SweepProgress | None = progress
+        self.lost: set[str] = set()
+        """Trials that Tune has given up."""
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"progress": None}
+        return {"progress": None, "lost": set()}
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial's retries are used up; Tune reports retries themselves as `on_trial_recover`."""
+        self.lost.add(trial.config["spec"]["trial"])
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial was given its worker."""

@@ -10,6 +10,7 @@ from tune_at.cost import train_passes
 from tune_at.errors import UserError
 from tune_at.study import Trial
 from tune_at.training.trainer import Trainer
+from tune_at.tuning.recorded import cause_of
 
 BUDGET = 2e10
 """Multiply-adds that one trial's batch may cost here; larger networks are tried with fewer samples."""
@@ -19,8 +20,8 @@ def family(config: TrialConfig) -> str:
     """What configs share when one batch of one of them speaks for all: the code that runs and the shapes."""
     tree = config.as_tree()
     return json.dumps(
-        [tree["model"], tree["train"]["precision"], config.data.name, config.objective.name, config.optim.name,
-         config.attack.norm, config.train.batch_size]
+        [tree["model"], tree["train"]["precision"], config.data.name, config.data.crop, config.data.flip,
+         config.objective.name, config.optim.name, config.attack.norm, config.train.batch_size]
     )  # fmt: skip
 
 
@@ -43,8 +44,9 @@ def preflight(trials: Iterable[Trial]) -> dict[str, float]:
         except UserError:
             raise
         except Exception as error:
-            cause = f"{type(error).__name__}: {error}".splitlines()[0]
-            raise UserError(f"preflight of {trial.name}", cause, "the first batch of this trial fails") from error
+            raise UserError(
+                f"preflight of {trial.name}", cause_of(error), "the first batch of this trial fails"
+            ) from error
     return seconds
 
 

@@ -84,28 +84,26 @@ class SweepProgress:
         if key in view.metrics and view.metrics[key] > view.best.get(key, -1.0):
             view.best = {**view.metrics, "epoch": view.epoch}
         if view.status == "failed":
-            self.console.print(f"failed: {view.name}: {result['error']}\n  full log: {result['log']}", soft_wrap=True)
+            self.say(f"failed: {view.name}: {result['error']}\n  full log: {result['log']}")
+        for note in result.get("notes") or ():
+            self.say(f"note: {view.name}: {note}")
         if not self.console.is_terminal:
             self._plain_line(view)
+
+    def say(self, text: str) -> None:
+        """Print a line above the live view, as it is."""
+        self.console.print(text, soft_wrap=True, highlight=False, markup=False)
 
     def _plain_line(self, view: TrialView) -> None:
         now = time.monotonic()
         if view.status != "running":
-            self.console.print(
-                f"[{clock(now - self.began)}] {view.status} {view.name} after {view.epoch} epochs  {accuracies(view)}",
-                soft_wrap=True,
-                highlight=False,
-                markup=False,
+            self.say(
+                f"[{clock(now - self.began)}] {view.status} {view.name} after {view.epoch} epochs  {accuracies(view)}"
             )
         elif now - self.last_line > PLAIN_INTERVAL:
             self.last_line = now
             running = ", ".join(f"{v.name} {v.epoch}/{v.epochs}" for v in self._with("running"))
-            self.console.print(
-                f"[{clock(now - self.began)}] {self.counts()}, {self.time_left()}; {running}",
-                soft_wrap=True,
-                highlight=False,
-                markup=False,
-            )
+            self.say(f"[{clock(now - self.began)}] {self.counts()}, {self.time_left()}; {running}")
 
     def counts(self) -> str:
         """Trials by status, in words."""

@@ -6,7 +6,6 @@ checkpoint and writes the rows anew from it.
 """
 
 import json
-import logging
 import os
 import platform
 import resource
@@ -18,25 +17,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
+import pyarrow as pa
 import torch
 
 import tune_at
 from tune_at.config.trial import TrialConfig
 from tune_at.store.files import write_whole
+from tune_at.store.reader import DamagedPart, read_part
+from tune_at.store.schema import build_table
 from tune_at.store.writer import part_path, write_rows
 from tune_at.training.checkpoint import (
     DamagedCheckpoint,
     checkpoint_path,
     checkpoints,
+    epoch_of,
     load_state,
     prune,
     save_state,
 )
 from tune_at.training.trainer import Trainer
 from tune_at.tuning.tensorboard import TrialBoard
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,9 @@ class RecordedTrial:
         self.spec = spec
         self.folder = Path(spec.folder)
         self.checkpoints = self.folder / "checkpoints" / spec.trial
-        self.started = first_start(self.folder, spec.trial) or datetime.now(UTC)
+        self.started = stored_row(self.folder, spec.trial).get("started") or datetime.now(UTC)
+        self.stored_epochs = stored_epochs(self.folder, spec.trial)
+        self.notes: list[str] = []
         self.trainer = Trainer(TrialConfig.parse(spec.config))
         self._restore()
         self._write_rows()
@@ -76,46 +78,76 @@ class RecordedTrial:
             record = trainer.run_epoch()
             epoch = record.epoch
             if trainer.best is record:
-                self._save_best(epoch)
+                self._save_best(trainer.model.state_dict())
             if trainer.status != "running" or epoch % trainer.config.train.checkpoint_every == 0:
                 trainer.save(checkpoint_path(self.checkpoints, epoch))
                 prune(self.checkpoints, epoch)
             self._write_rows()
             self.board.add(record)
         newest = trainer.history[-1]
+        notes, self.notes = self.notes, []
         return {
             "trial": self.spec.trial,
             "status": trainer.status,
             "epochs": trainer.config.train.epochs,
+            "notes": notes,
             **newest.row(),
         }
 
     def close(self) -> None:
-        """Flush TensorBoard's file."""
-        self.board.close()
+        """Write how the trial ended for TensorBoard, and flush its file."""
+        self.board.close(self.trainer.status)
 
     def _restore(self) -> None:
+        """Continue from the newest good checkpoint; what is damaged is named in `notes`."""
+        kept: dict[int, Path] = {}
         for path in checkpoints(self.checkpoints):
             try:
-                self.trainer.load_state_dict(load_state(path, self.trainer.device))
-                return
+                state = load_state(path, self.trainer.device)
             except FileNotFoundError:  # pruned by a worker that outlived its driver for a moment
                 continue
             except DamagedCheckpoint as error:
-                log.warning("%s; the checkpoint before it is used", error)
+                self.notes.append(f"{error}; the checkpoint before it is used")
+                continue
+            kept[epoch_of(path)] = path
+            if len(kept) == 1:
+                self.trainer.load_state_dict(state)
+        if not kept and self.notes:
+            self.notes.append("no good checkpoint is left; the trial starts again from its first epoch")
+        self._check_best(kept)
 
-    def _save_best(self, epoch: int) -> None:
-        state = {"epoch": epoch, "config": self.trainer.config.as_json(), "model": self.trainer.model.state_dict()}
+    def _check_best(self, kept: dict[int, Path]) -> None:
+        """The best weights were written before the checkpoint that says which epoch is best; were they lost since?"""
+        best = self.trainer.best
+        if best is None:
+            return
+        path = self.checkpoints / "best.pt"
+        try:
+            # A later epoch than the checkpoint's is run again, and gives the same weights.
+            if load_state(path)["epoch"] >= best.epoch:
+                return
+        except (DamagedCheckpoint, FileNotFoundError) as error:
+            if best.epoch in kept:
+                self._save_best(load_state(kept[best.epoch], self.trainer.device)["model"])
+                return
+            self.notes.append(f"{error}; the weights of the best epoch so far, {best.epoch}, are lost")
+
+    def _save_best(self, weights: dict[str, Any]) -> None:
+        best = self.trainer.best
+        assert best is not None
+        state = {"epoch": best.epoch, "config": self.trainer.config.as_json(), "model": weights}
         save_state(self.checkpoints / "best.pt", state)
 
     def _write_rows(self) -> None:
         rows = [{"trial": self.spec.trial, **record.row()} for record in self.trainer.history]
-        write_rows(self.folder, "epochs", self.spec.trial, rows)
+        # After an old checkpoint the store knows more epochs than the trainer: they stay until they are reached again.
+        if len(rows) >= self.stored_epochs:
+            write_rows(self.folder, "epochs", self.spec.trial, rows)
         best = self.trainer.best
         write_trial(
             self.spec,
             self.trainer.status,
-            epochs=len(rows),
+            epochs=max(len(rows), self.stored_epochs),
             best_epoch=best.epoch if best else None,
             started=self.started,
             device=device_name(self.trainer.device),
@@ -151,30 +183,39 @@ def write_failure(spec: TrialSpec, error: BaseException) -> Path:
     folder = Path(spec.folder)
     path = folder / "logs" / f"{spec.trial}.txt"
     write_whole(path, "".join(traceback.format_exception(error)).encode())
-    cause = f"{type(error).__name__}: {error}".splitlines()[0]
+    known = stored_row(folder, spec.trial)
     write_trial(
         spec,
         "failed",
-        epochs=finished_epochs(folder, spec.trial),
-        started=first_start(folder, spec.trial),
-        error=cause,
+        **{column: known.get(column) for column in ("started", "best_epoch", "device", "peak_memory_mb")},
+        epochs=stored_epochs(folder, spec.trial),
+        error=cause_of(error),
     )
     return path
 
 
-def first_start(folder: Path, trial: str) -> datetime | None:
-    """When the trial was first started, from its row; None for a new trial."""
-    path = part_path(folder, "trials", trial)
-    if not path.exists():
-        return None
-    started: datetime | None = pq.read_table(path, columns=["started"])["started"][0].as_py()
-    return started
+def cause_of(error: BaseException) -> str:
+    """An exception in one line."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def finished_epochs(folder: Path, trial: str) -> int:
-    """The number of the trial's rows in the `epochs` table."""
-    path = part_path(folder, "epochs", trial)
-    return int(pq.read_metadata(path).num_rows) if path.exists() else 0
+def stored_row(folder: Path, trial: str) -> dict[str, Any]:
+    """The trial's row of the `trials` table; empty if there is none, or no whole one."""
+    rows = _stored(folder, "trials", trial).to_pylist()
+    return dict(rows[0]) if rows else {}
+
+
+def stored_epochs(folder: Path, trial: str) -> int:
+    """The number of the trial's rows in the `epochs` table; 0 if its file is damaged."""
+    return int(_stored(folder, "epochs", trial).num_rows)
+
+
+def _stored(folder: Path, table: str, trial: str) -> pa.Table:
+    path = part_path(folder, table, trial)
+    try:
+        return read_part(path) if path.exists() else build_table(table, [])
+    except DamagedPart:
+        return build_table(table, [])
 
 
 def versions() -> str:

@@ -4,6 +4,7 @@ Ray schedules and restarts; what is finished, and where a trial continues, is re
 sweep is resumed by running the trials that are left as a new Tune experiment, and nothing of Ray's is restored.
 """
 
+import contextlib
 import tempfile
 from collections.abc import Sequence
 
@@ -12,6 +13,7 @@ from rich.console import Console
 from tune_at.config.trial import ResourcesSection
 from tune_at.cost import epoch_passes, in_words, sweep_seconds
 from tune_at.store.files import remove_temporaries
+from tune_at.store.lock import sweep_lock
 from tune_at.study import Trial
 from tune_at.sweeps import Sweep
 from tune_at.tuning.cluster import ray_session, require_placeable, slots  # first: it sets what Ray reads when imported
@@ -38,18 +40,27 @@ def run_sweep(sweep: Sweep, concurrency: int, console: Console) -> None:
     Returns when all have ended or the user has interrupted. Raises `UserError` before anything is written if a trial
     cannot work or cannot be placed.
     """
-    new = not sweep.folder.exists()
-    trials = sweep.study.trials() if new else sweep.unfinished()
-    with ray_session():
+    with contextlib.ExitStack() as held:
+        new = not sweep.folder.exists()
+        damaged = {}
+        if not new:
+            held.enter_context(sweep_lock(sweep.folder))
+            damaged = sweep.damaged()
+        trials = sweep.study.trials() if new else sweep.unfinished(damaged)
+        held.enter_context(ray_session())
         resources = [trial.config.resources for trial in trials]
         require_placeable(resources)
         measured = preflight(trials)
         at_once = _at_once(concurrency, resources, len(trials))
-        console.print(_announcement(trials, measured, at_once), highlight=False, markup=False)
+        # Nothing has been written so far; from here on nothing is refused.
         if new:
             sweep.create()
-        else:
-            remove_temporaries(sweep.folder)
+            held.enter_context(sweep_lock(sweep.folder))
+        for damage in damaged.values():
+            console.print(damage, highlight=False, markup=False, soft_wrap=True)
+        sweep.discard(damaged)
+        remove_temporaries(sweep.folder)
+        console.print(_announcement(trials, measured, at_once), highlight=False, markup=False)
         write_experiment(sweep.folder, (trial.config.as_tree() for trial in sweep.study.trials()))
         _run_trials(sweep, trials, at_once, console)
 
@@ -62,8 +73,9 @@ def _run_trials(sweep: Sweep, trials: Sequence[Trial], at_once: int, console: Co
     selection = everything[0].config.train.selection
     progress = SweepProgress({t.name: t.config.train.epochs for t in everything}, finished, selection, console)
     # What Ray writes of its own is of no use once it has ended: every result is in the sweep's folder by then.
+    callback = ProgressCallback(progress)
     with tempfile.TemporaryDirectory(prefix="tune-at-ray-", ignore_cleanup_errors=True) as scratch, progress:
-        results = tune.Tuner(
+        tune.Tuner(
             ATTrainable,
             param_space={"spec": tune.grid_search([spec.as_dict() for spec in specs])},
             tune_config=tune.TuneConfig(
@@ -77,13 +89,16 @@ def _run_trials(sweep: Sweep, trials: Sequence[Trial], at_once: int, console: Co
                 storage_path=scratch,
                 verbose=0,
                 failure_config=tune.FailureConfig(max_failures=WORKER_RETRIES),
-                callbacks=[ProgressCallback(progress)],
+                callbacks=[callback],
             ),
         ).fit()
-    by_name = {spec.trial: spec for spec in specs}
-    for result in results:
-        if result.error is not None and result.config is not None:
-            write_failure(by_name[result.config["spec"]["trial"]], result.error)
+    for spec in specs:
+        if spec.trial in callback.lost:
+            write_failure(spec, WorkerLost(f"its worker was lost {WORKER_RETRIES + 1} times"))
+
+
+class WorkerLost(Exception):
+    """A trial's worker was lost more often than it is started again."""
 
 
 def _trial_name(trial: "tune.experiment.Trial") -> str:

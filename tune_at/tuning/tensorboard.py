@@ -1,6 +1,7 @@
 """TensorBoard: scalars by epoch while a trial runs, and HParams with every key and the best and last metrics."""
 
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,17 +17,12 @@ from tune_at.training.record import SPLITS, EpochRecord, best_record
 if TYPE_CHECKING:
     from tune_at.training.trainer import Trainer
 
+KINDS = ("natural", "robust")
 METRICS = (
     "best/epoch",
-    "best/val_robust_accuracy",
-    "best/test_robust_accuracy",
-    "best/test_natural_accuracy",
-    "train/natural_accuracy",
-    "train/robust_accuracy",
-    "test/natural_accuracy",
-    "test/robust_accuracy",
-    "gap/natural",
-    "gap/robust",
+    *(f"best/{split}_{kind}_accuracy" for split in ("val", "test", "train") for kind in KINDS),
+    *(f"{split}/{kind}_accuracy" for split in SPLITS for kind in KINDS),
+    *(f"gap/{kind}" for kind in KINDS),
 )
 """Columns of the HParams page. Those under `best/` are taken at the best epoch, the others at the last."""
 
@@ -43,7 +39,7 @@ class TrialBoard:
         self.selection = trainer.config.train.selection
         self.history: list[EpochRecord] = []
         self.writer = SummaryWriter(str(folder))
-        self.writer._get_file_writer().add_summary(hparams_pb(hparams(trainer.config.as_tree()), trial_id=trial))
+        self._summary(hparams_pb(hparams(trainer.config.as_tree()), trial_id=trial))
         for record in trainer.history:
             self._write(record)
         self.writer.flush()
@@ -58,9 +54,20 @@ class TrialBoard:
         for tag, value in scalars(record, self.history, self.selection):
             self.writer.add_scalar(tag, value, record.epoch)
 
-    def close(self) -> None:
-        """Close the file."""
+    def close(self, status: str) -> None:
+        """Write how the trial ended, for the HParams page, and close the file."""
+        ends = {"completed": api_pb2.STATUS_SUCCESS, "running": api_pb2.STATUS_UNKNOWN}
+        self._summary(session_end_pb(ends.get(status, api_pb2.STATUS_FAILURE)))
         self.writer.close()
+
+    def _summary(self, summary: Summary) -> None:
+        self.writer._get_file_writer().add_summary(summary)
+
+
+def session_end_pb(status: "api_pb2.Status") -> Summary:
+    """The record that ends a session on the HParams page."""
+    end = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=time.time())
+    return _plugin_summary(metadata.SESSION_END_INFO_TAG, session_end_info=end)
 
 
 def scalars(record: EpochRecord, history: list[EpochRecord], selection: str) -> Iterator[tuple[str, float]]:
@@ -72,7 +79,7 @@ def scalars(record: EpochRecord, history: list[EpochRecord], selection: str) -> 
         for name, value in record.metrics.items():
             if name.startswith(f"{split}_"):
                 yield f"{split}/{name.removeprefix(f'{split}_')}", value
-    for kind in ("natural", "robust"):
+    for kind in KINDS:
         train, test = (record.metrics.get(f"{split}_{kind}_accuracy") for split in ("train", "test"))
         if train is not None and test is not None:
             yield f"gap/{kind}", train - test
@@ -106,18 +113,18 @@ def write_experiment(sweep: Path, configs: Iterable[Tree]) -> None:
     for old in folder.glob("events.out.tfevents.*"):
         old.unlink()
     with SummaryWriter(str(folder)) as writer:
-        writer._get_file_writer().add_summary(_experiment(infos, metrics))
+        writer._get_file_writer().add_summary(
+            _plugin_summary(
+                metadata.EXPERIMENT_TAG, experiment=api_pb2.Experiment(hparam_infos=infos, metric_infos=metrics)
+            )
+        )
 
 
-def _experiment(infos: list["api_pb2.HParamInfo"], metrics: list["api_pb2.MetricInfo"]) -> Summary:
-    # TensorBoard's own helper for this wants TensorFlow, or cannot say which keys differ.
-    content = plugin_data_pb2.HParamsPluginData(
-        experiment=api_pb2.Experiment(hparam_infos=infos, metric_infos=metrics),
-        version=metadata.PLUGIN_DATA_VERSION,
-    )
-    plugin = SummaryMetadata.PluginData(plugin_name=metadata.PLUGIN_NAME, content=content.SerializeToString())
-    value = Summary.Value(tag=metadata.EXPERIMENT_TAG, metadata=SummaryMetadata(plugin_data=plugin))
-    return Summary(value=[value])
+def _plugin_summary(tag: str, **content: Any) -> Summary:
+    # TensorBoard's own helpers for these want TensorFlow, or cannot say which keys differ.
+    data = plugin_data_pb2.HParamsPluginData(version=metadata.PLUGIN_DATA_VERSION, **content)
+    plugin = SummaryMetadata.PluginData(plugin_name=metadata.PLUGIN_NAME, content=data.SerializeToString())
+    return Summary(value=[Summary.Value(tag=tag, metadata=SummaryMetadata(plugin_data=plugin))])
 
 
 def _data_type(values: set[Any]) -> "api_pb2.DataType":

@@ -1,13 +1,10 @@
 """The Ray Tune trainable: a thin shell around a recorded trial."""
 
-import logging
 from typing import Any
 
 from ray import tune
 
-from tune_at.tuning.recorded import RecordedTrial, TrialSpec, write_failure
-
-log = logging.getLogger(__name__)
+from tune_at.tuning.recorded import RecordedTrial, TrialSpec, cause_of, write_failure
 
 
 class ATTrainable(tune.Trainable):
@@ -41,9 +38,12 @@ class ATTrainable(tune.Trainable):
                 self.trial_run = RecordedTrial(self.spec)
             result = self.trial_run.step()
         except Exception as error:
-            path = write_failure(self.spec, error)
-            cause = f"{type(error).__name__}: {error}".splitlines()[0]
-            result = {"trial": self.spec.trial, "status": "failed", "error": cause, "log": str(path)}
+            result = {
+                "trial": self.spec.trial,
+                "status": "failed",
+                "error": cause_of(error),
+                "log": _record(self.spec, error),
+            }
         return {**result, "done": result["status"] != "running"}
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
@@ -58,3 +58,11 @@ class ATTrainable(tune.Trainable):
         if self.trial_run is not None:
             self.trial_run.close()
             self.trial_run = None
+
+
+def _record(spec: TrialSpec, error: Exception) -> str:
+    """Where the failure is recorded; if the storage fails too, that is all there is to say."""
+    try:
+        return str(write_failure(spec, error))
+    except Exception as second:
+        return f"none: {cause_of(second)}"
