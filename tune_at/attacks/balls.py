@@ -1,5 +1,6 @@
 """Balls around images: random points in them, projections onto them, steepest-ascent steps. All meet [0, 1]."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -7,10 +8,27 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class LinfBall:
-    """{x' : max |x' - x| ≤ eps} ∩ [0, 1]. `eps` in pixels on [0, 1]."""
+class Ball(ABC):
+    """{x' : ‖x' - x‖ ≤ eps} ∩ [0, 1]. `eps` in pixels on [0, 1]. Images are (b, channels, height, width)."""
 
     eps: float
+
+    @abstractmethod
+    def uniform(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """A random point of the ball around each image, clamped to [0, 1]."""
+
+    @abstractmethod
+    def project(self, moved: Tensor, x: Tensor) -> Tensor:
+        """A point near `moved` that is in the ball around `x` and in [0, 1]."""
+
+    @abstractmethod
+    def ascend(self, gradient: Tensor, step: float) -> Tensor:
+        """The step of length `step` that raises a linear function most; zero where the gradient is zero."""
+
+
+@dataclass(frozen=True)
+class LinfBall(Ball):
+    """max |x' - x| ≤ eps."""
 
     def uniform(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """X + U(-eps, eps) for each pixel, clamped to [0, 1]."""
@@ -18,9 +36,38 @@ class LinfBall:
         return (x + (2 * noise - 1) * self.eps).clamp_(0, 1)
 
     def project(self, moved: Tensor, x: Tensor) -> Tensor:
-        """The nearest point to `moved` that is in the ball around `x` and in [0, 1]."""
+        """The nearest point of the ball, pixel by pixel."""
         return torch.minimum(torch.maximum(moved, x - self.eps), x + self.eps).clamp_(0, 1)
 
     def ascend(self, gradient: Tensor, step: float) -> Tensor:
-        """The step of length `step` that raises a linear function most; zero where the gradient is zero."""
+        """Step · sign(gradient)."""
         return step * gradient.sign()
+
+
+@dataclass(frozen=True)
+class L2Ball(Ball):
+    """‖x' - x‖₂ ≤ eps, over all pixels and channels of an image."""
+
+    def uniform(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Uniform in the ball's volume: a normal direction, and a radius eps · u^(1/d)."""
+        direction = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+        radius = torch.rand(len(x), generator=generator, device=x.device, dtype=x.dtype) ** (1 / x[0].numel())
+        return (x + self.ascend(direction, self.eps) * radius.view(-1, 1, 1, 1)).clamp_(0, 1)
+
+    def project(self, moved: Tensor, x: Tensor) -> Tensor:
+        """Scaled back to the sphere, then clamped: clamping moves towards x and cannot leave the ball."""
+        delta = moved - x
+        length = delta.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+        return (x + delta * (self.eps / length.clamp_min(self.eps).clamp_min(1e-12))).clamp_(0, 1)
+
+    def ascend(self, gradient: Tensor, step: float) -> Tensor:
+        """Step · gradient / ‖gradient‖₂."""
+        # Scaled by the largest entry first: squares of small float32 gradients underflow to a norm of zero.
+        largest = gradient.abs().flatten(1).amax(1).view(-1, 1, 1, 1)
+        scaled = gradient / torch.where(largest > 0, largest, torch.ones_like(largest))
+        length = scaled.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+        return step * scaled / length.clamp_min(1e-12)
+
+
+BALLS: dict[str, type[Ball]] = {"linf": LinfBall, "l2": L2Ball}
+"""By the name of the norm in a config."""

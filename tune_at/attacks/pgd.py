@@ -1,15 +1,15 @@
-"""Projected gradient ascent (Eq. 2)."""
+"""Projected gradient ascent (Eq. 2): PGD with any loss, step count and restarts; FGSM and C&W are special cases."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from tune_at.attacks.balls import LinfBall
+from tune_at.attacks.balls import BALLS, Ball
+from tune_at.attacks.losses import LABEL_LOSSES, SampleLoss, kl_divergence, log_probabilities
 from tune_at.attacks.modes import evaluating
-from tune_at.config.attack import AttackSection
+from tune_at.config.attack import AttackSection, LossName, StartName
 
 GAUSSIAN_START = 0.001
 """Standard deviation of TRADES' random start, in pixels on [0, 1]."""
@@ -19,25 +19,40 @@ GAUSSIAN_START = 0.001
 class PGD:
     """What `pgd` does. Lengths in pixels on [0, 1].
 
-    `loss`: `ce`, the cross-entropy with the label, or `kl`, KL(f(x) ‖ f(x')) with f(x) fixed (TRADES).
-    `start`: `uniform` in the ball, or `gaussian`, x + 0.001 · N(0, 1) (TRADES).
+    Attributes:
+        norm: `linf` or `l2`.
+        loss: `ce`, cross-entropy with the label; `kl`, KL(f(x) ‖ f(x')) with f(x) fixed (TRADES); `cw`, the margin
+            max_{j≠y} z_j - z_y; `dlr`, the margin divided by z_π1 - z_π3.
+        start: `uniform` in the ball; `gaussian`, x + 0.001 · N(0, 1) (TRADES); `zero`, x itself (FGSM).
+        restarts: runs from different starts; of each example the worst is kept.
     """
 
     eps: float
     step: float
     steps: int
-    loss: Literal["ce", "kl"] = "ce"
-    start: Literal["uniform", "gaussian"] = "uniform"
+    norm: Literal["linf", "l2"] = "linf"
+    loss: LossName = "ce"
+    start: StartName = "uniform"
+    restarts: int = 1
 
     @classmethod
-    def of(cls, attack: AttackSection, loss: Literal["ce", "kl"] = "ce", steps: int | None = None) -> "PGD":
+    def of(cls, attack: AttackSection, loss: LossName = "ce") -> "PGD":
         """The training attack of a config; TRADES' start goes with TRADES' loss."""
-        start: Literal["uniform", "gaussian"] = "gaussian" if loss == "kl" else "uniform"
-        return cls(attack.eps, attack.step, attack.steps if steps is None else steps, loss, start)
+        start: StartName = "gaussian" if loss == "kl" else "uniform"
+        return cls(attack.eps, attack.step, attack.steps, attack.norm, loss, start)
+
+    @property
+    def ball(self) -> Ball:
+        """The ball around an image."""
+        return BALLS[self.norm](self.eps)
+
+    def single_step(self, step: float, start: StartName) -> "PGD":
+        """One step from the given start (FGSM, Fast AT)."""
+        return replace(self, step=step, steps=1, start=start)
 
 
 def pgd(model: nn.Module, x: Tensor, y: Tensor, spec: PGD, generator: torch.Generator) -> Tensor:
-    """Adversarial examples x' in the ball around x, by `spec.steps` steps of signed gradient ascent (Eq. 2).
+    """Adversarial examples x' in the ball around x, by `spec.steps` steps of steepest ascent (Eq. 2).
 
     Works on the model in eval mode and leaves its modes, its gradients and the global generators as they were.
 
@@ -45,34 +60,63 @@ def pgd(model: nn.Module, x: Tensor, y: Tensor, spec: PGD, generator: torch.Gene
         model: logits from images.
         x: float32 (b, channels, height, width) in [0, 1].
         y: labels, int64 (b,).
-        spec: ball, steps and loss.
+        spec: ball, loss, steps and restarts.
         generator: on x's device, for the random start.
 
     Returns:
-        x', detached, of x's shape, within eps of x and in [0, 1].
+        x', detached, of x's shape, within eps of x and in [0, 1]. With restarts, of each example a point that is
+        misclassified if any run found one, and otherwise the one of the highest loss.
     """
-    ball = LinfBall(spec.eps)
-    if spec.start == "uniform":
-        moved = ball.uniform(x, generator)
-    else:
-        noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-        moved = ball.project(x + GAUSSIAN_START * noise, x)
+    with evaluating(model):
+        if spec.loss == "kl":
+            loss = kl_divergence(log_probabilities(model, x))
+        else:
+            loss = LABEL_LOSSES[spec.loss](y)
+        best = maximise(model, x, loss, spec, generator)
+        if spec.restarts == 1:
+            return best
+        worst = _badness(model, best, y, loss)
+        for _ in range(spec.restarts - 1):
+            other = maximise(model, x, loss, spec, generator)
+            badness = _badness(model, other, y, loss)
+            best = torch.where((badness > worst).view(-1, 1, 1, 1), other, best)
+            worst = torch.maximum(worst, badness)
+        return best
+
+
+def maximise(model: nn.Module, x: Tensor, loss: SampleLoss, spec: PGD, generator: torch.Generator) -> Tensor:
+    """One run of `pgd` with any loss of the logits; `spec.loss` and `spec.restarts` are not looked at.
+
+    Args:
+        model: logits from images; used in eval mode.
+        x: float32 (b, channels, height, width) in [0, 1].
+        loss: from logits (b, C) to one value a sample (b,).
+        spec: ball, start, step and steps.
+        generator: on x's device.
+    """
+    ball = spec.ball
+    moved = _start(ball, x, spec.start, generator)
     with evaluating(model), torch.enable_grad():
-        target = _log_probabilities(model, x) if spec.loss == "kl" else y
         for _ in range(spec.steps):
             moved.requires_grad_(True)
-            logits = model(moved)
             # Summed, not averaged: a mean over the batch only makes input gradients underflow sooner.
-            if spec.loss == "kl":
-                loss = F.kl_div(F.log_softmax(logits, 1), target, log_target=True, reduction="sum")
-            else:
-                loss = F.cross_entropy(logits, target, reduction="sum")
-            (gradient,) = torch.autograd.grad(loss, moved)
+            (gradient,) = torch.autograd.grad(loss(model(moved)).sum(), moved)
             with torch.no_grad():
                 moved = ball.project(moved + ball.ascend(gradient, spec.step), x)
     return moved.detach()
 
 
-def _log_probabilities(model: nn.Module, x: Tensor) -> Tensor:
-    with torch.no_grad():
-        return F.log_softmax(model(x), 1)
+def _start(ball: Ball, x: Tensor, start: StartName, generator: torch.Generator) -> Tensor:
+    if start == "zero":
+        return x.clone()
+    if start == "uniform":
+        return ball.uniform(x, generator)
+    noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+    return ball.project(x + GAUSSIAN_START * noise, x)
+
+
+@torch.no_grad()
+def _badness(model: nn.Module, x_adv: Tensor, y: Tensor, loss: SampleLoss) -> Tensor:
+    """The loss, and infinity where the prediction is wrong."""
+    logits = model(x_adv)
+    return loss(logits).masked_fill(logits.argmax(1) != y, float("inf"))

@@ -4,7 +4,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -136,13 +136,13 @@ class Trainer:
             self.model.train()
             batch = next(self.data["train"].shuffled(samples, self.config.data, self.config.seed, 1))
             self._update(batch, 1, chance)
-            evaluate(self.engine.attacked, [batch], PGD.of(self.config.attack, steps=1), chance).means()
+            evaluate(self.engine.attacked, [batch], replace(PGD.of(self.config.attack), steps=1), chance).means()
 
     def _is_evaluated(self, epoch: int) -> bool:
         return epoch % self.config.evaluation.every == 0 or epoch == self.config.train.epochs
 
     def _evaluate(self, epoch: int) -> dict[str, float]:
-        spec = PGD.of(self.config.attack, steps=self.config.evaluation.steps)
+        spec = replace(PGD.of(self.config.attack), steps=self.config.evaluation.steps)
         metrics: dict[str, float] = {}
         for name, images in self.data.items():
             count = min(self.config.evaluation.train_samples, len(images)) if name == "train" else len(images)
