@@ -43,7 +43,7 @@ def assert_mistake(result, *parts):
         (["sweep", "random_label"], ["'random_label' is unknown", "did you mean random_labels?"]),
         (["sweep", "no/such.yaml"], ["no file no/such.yaml"]),
         (["sweep", "random_labels", "--preset", "lap"], ["'lap' is unknown", "laptop"]),
-        (["sweep", "random_labels", "--set", "objective=trade"], ["objective.name: 'trade' is unknown", "trades?"]),
+        (["sweep", "random_labels", "--set", "objective=trade"], ["objective.name: 'trade' is unknown", "trades"]),
         (["sweep", "random_labels", "--set", "model=resnet"], ["model.name: 'resnet' is unknown", "resnet18"]),
         (["sweep", "random_labels", "--set", "data.name=cifar"], ["data.name: 'cifar' is unknown", "digits"]),
         (["sweep", "random_labels", "--set", "data.noise=1"], ["data.noise: no such key", "data.noise_rate"]),

@@ -12,8 +12,8 @@ GPU_RATE = 5e12
 
 def train_passes(config: TrialConfig) -> float:
     """Forward-pass equivalents of training on one sample: a step of the attack costs two, an outer pass three."""
-    attack = 2 * config.attack.steps if config.objective.attacks else 0
-    return attack + 3 * config.objective.outer_passes
+    fixed = config.objective.attack_steps
+    return 2 * (config.attack.steps if fixed is None else fixed) + 3 * config.objective.outer_passes
 
 
 def epoch_passes(config: TrialConfig) -> float:

@@ -1,10 +1,11 @@
 """Objective sections: what a training step minimises."""
 
+import math
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from tune_at.config.section import Section
+from tune_at.config.section import Pixels, Rate, Section, When, epoch_of
 from tune_at.registry import Entry, Registry
 
 
@@ -13,8 +14,10 @@ class ObjectiveSection(Section):
 
     outer_passes: ClassVar[int]
     """Forward and backward passes of the outer loss, for the estimate of a sweep's time."""
-    attacks: ClassVar[bool] = True
-    """Whether a step runs the training attack."""
+    attack_steps: ClassVar[int | None] = None
+    """Steps of the training attack where the method fixes them; None takes them from `attack`."""
+    norms: ClassVar[tuple[str, ...]] = ("linf", "l2")
+    """Norms in which the method is defined."""
 
     name: str
 
@@ -23,7 +26,7 @@ class Standard(ObjectiveSection):
     """Standard training (ST): CE(x)."""
 
     outer_passes: ClassVar[int] = 1
-    attacks: ClassVar[bool] = False
+    attack_steps: ClassVar[int | None] = 0
     name: Literal["standard"] = "standard"
 
 
@@ -43,11 +46,145 @@ class TRADES(ObjectiveSection):
     """Weight of the KL term."""
 
 
+class MixedPGDAT(ObjectiveSection):
+    """Refined PGD-AT: (1 - g) CE(x) + g CE(x') with g from 0 to 1, Eq. 6."""
+
+    outer_passes: ClassVar[int] = 2
+    name: Literal["mixed_pgd_at"] = "mixed_pgd_at"
+    ramp_end: Annotated[When, Field(gt=0)] = 1.0
+    """Epoch in which g reaches 1, on a line from 0 in the first; 1 is the last epoch of the run."""
+
+    def gamma_at(self, epoch: int, epochs: int) -> float:
+        """G of an epoch (from 1)."""
+        last = epochs if self.ramp_end == 1 else epoch_of(self.ramp_end, epochs)
+        return min(1.0, (epoch - 1) / (last - 1)) if last > 1 else 1.0
+
+
+class TemporalEnsembling(ObjectiveSection):
+    """What the objectives with temporal ensembling share: the weight w(t) and the momentum of p."""
+
+    weight: Annotated[float, Field(ge=0)] = 30.0
+    """w, on the squared distance summed over classes; reached at `full`."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Of the ensemble prediction: p ← momentum · p + (1 - momentum) · f(x)."""
+    start: When = 0.45
+    """Epoch from which p is kept and the penalty counts: 90 of 200."""
+    full: When = 0.75
+    """Epoch from which the weight is w: 150 of 200."""
+
+    def start_epoch(self, epochs: int) -> int:
+        """`start` as an epoch."""
+        return epoch_of(self.start, epochs)
+
+    def weight_at(self, epoch: int, epochs: int) -> float:
+        """w(t) = w exp(-5 (1 - (t - start) / (full - start))²) from `start` to `full`, 0 before, w after."""
+        start, full = self.start_epoch(epochs), epoch_of(self.full, epochs)
+        if epoch < start:
+            return 0.0
+        if epoch >= full:
+            return self.weight
+        return self.weight * math.exp(-5 * (1 - (epoch - start) / (full - start)) ** 2)
+
+
+class PGDATTE(TemporalEnsembling):
+    """PGD-AT with temporal ensembling: CE(x') + w(t) ‖f(x') - p̂‖², Eq. 7."""
+
+    outer_passes: ClassVar[int] = 2
+    name: Literal["pgd_at_te"] = "pgd_at_te"
+
+
+class TRADESTE(TemporalEnsembling):
+    """TRADES with temporal ensembling (Sec. 4.2)."""
+
+    outer_passes: ClassVar[int] = 3
+    name: Literal["trades_te"] = "trades_te"
+    beta: Annotated[float, Field(ge=0)] = 6.0
+    """Weight of the KL term."""
+    penalise: Literal["clean", "adversarial"] = "clean"
+    """Whose prediction the outer loss pulls to p̂: f(x), as the public code does, or f(x'), as Eq. 7 reads."""
+
+
+class PGDATLS(ObjectiveSection):
+    """PGD-AT with label smoothing in the outer loss; the attack sees hard labels (Tab. 2)."""
+
+    outer_passes: ClassVar[int] = 1
+    name: Literal["pgd_at_ls"] = "pgd_at_ls"
+    smoothing: Rate = 0.2
+    """s: the target is (1 - s) one-hot + s / C."""
+
+
+class SAT(ObjectiveSection):
+    """Self-adaptive training: soft targets that follow the predictions (Tab. 2)."""
+
+    outer_passes: ClassVar[int] = 2
+    name: Literal["sat"] = "sat"
+    form: Literal["pgd_at", "trades"] = "pgd_at"
+    """Soft cross-entropy on x', or on x beside TRADES' KL term."""
+    start: When = 0.35
+    """Epoch from which targets move: 70 of 200."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """t ← momentum · t + (1 - momentum) · f(x)."""
+    beta: Annotated[float, Field(ge=0)] = 6.0
+    """Weight of the KL term in the TRADES form."""
+
+    def start_epoch(self, epochs: int) -> int:
+        """`start` as an epoch."""
+        return epoch_of(self.start, epochs)
+
+
+class CoTeaching(ObjectiveSection):
+    """Co-teaching AT: two networks, each trained on the other's small-loss samples (footnote 2)."""
+
+    outer_passes: ClassVar[int] = 4
+    name: Literal["co_teaching"] = "co_teaching"
+    forget_rate: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """t: share of a batch that is left out in the end."""
+    warmup: When = 10
+    """Epochs over which the share left out grows from 0 to `forget_rate`, on a line."""
+
+    def forget_at(self, epoch: int, epochs: int) -> float:
+        """t(e) of an epoch (from 1)."""
+        warmup = epoch_of(self.warmup, epochs)
+        return self.forget_rate * min(1.0, (epoch - 1) / warmup) if warmup else self.forget_rate
+
+
+class FGSMAT(ObjectiveSection):
+    """FGSM adversarial training: one step of length eps from x (App. A.2.1)."""
+
+    outer_passes: ClassVar[int] = 1
+    attack_steps: ClassVar[int | None] = 1
+    name: Literal["fgsm_at"] = "fgsm_at"
+
+
+class FastAT(ObjectiveSection):
+    """Fast AT: one step from a uniform start, l-inf only (App. A.2.1)."""
+
+    outer_passes: ClassVar[int] = 1
+    attack_steps: ClassVar[int | None] = 1
+    norms: ClassVar[tuple[str, ...]] = ("linf",)
+    name: Literal["fast_at"] = "fast_at"
+    step: Annotated[Pixels, Field(gt=0)] = 10 / 255
+    """Length of the step, in pixels on [0, 1]; the ball is that of `attack`."""
+
+
+def _entry(config: type[ObjectiveSection], factory: str, source: str, summary: str) -> Entry:
+    name: str = config.model_fields["name"].default
+    return Entry(name, config, f"tune_at.objectives.{factory}", source, summary)
+
+
 OBJECTIVES = Registry(
     "objective",
-    Entry("standard", Standard, "tune_at.objectives.standard:StandardObjective", "Sec. 3.1 (ST)", "CE on x"),
-    Entry("pgd_at", PGDAT, "tune_at.objectives.pgd_at:PGDATObjective", "Eq. 1, 2", "CE on x' found by PGD"),
-    Entry("trades", TRADES, "tune_at.objectives.trades:TRADESObjective", "Eq. 3", "CE on x + beta · KL(f(x) ‖ f(x'))"),
+    _entry(Standard, "standard:StandardObjective", "Sec. 3.1 (ST)", "CE on x"),
+    _entry(PGDAT, "pgd_at:PGDATObjective", "Eq. 1, 2", "CE on x' found by PGD"),
+    _entry(TRADES, "trades:TRADESObjective", "Eq. 3", "CE on x + beta · KL(f(x) ‖ f(x'))"),
+    _entry(MixedPGDAT, "mixed_pgd_at:MixedPGDATObjective", "Eq. 6", "(1-g) CE on x + g CE on x', g from 0 to 1"),
+    _entry(PGDATTE, "temporal_ensembling:PGDATTEObjective", "Eq. 7", "PGD-AT + w(t) ‖f(x') - p̂‖²"),
+    _entry(TRADESTE, "temporal_ensembling:TRADESTEObjective", "Sec. 4.2", "TRADES + w(t) ‖f - p̂‖²"),
+    _entry(PGDATLS, "pgd_at:PGDATLSObjective", "Tab. 2 (LS)", "PGD-AT with label smoothing in the outer loss"),
+    _entry(SAT, "sat:SATObjective", "Tab. 2 (SAT)", "self-adaptive soft targets, PGD-AT or TRADES form"),
+    _entry(CoTeaching, "co_teaching:CoTeachingObjective", "Sec. 4.2, footnote 2", "two networks that choose samples"),
+    _entry(FGSMAT, "pgd_at:FGSMATObjective", "App. A.2.1", "CE on x' found by one step of length eps from x"),
+    _entry(FastAT, "pgd_at:FastATObjective", "App. A.2.1", "CE on x' found by one step from a random start"),
 )
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from tune_at.config.section import Rate, Section
+from tune_at.config.section import Rate, Section, When, epoch_of
 from tune_at.registry import Entry, Registry
 
 
@@ -23,14 +23,14 @@ class Piecewise(ScheduleSection):
     """The learning rate falls by `factor` after each milestone."""
 
     name: Literal["piecewise"] = "piecewise"
-    milestones: tuple[Annotated[float, Field(gt=0)], ...] = (0.5, 0.75)
+    milestones: tuple[Annotated[When, Field(gt=0)], ...] = (0.5, 0.75)
     """Last epoch before each fall; a number below 1 is a share of the run."""
     factor: Annotated[float, Field(gt=0, le=1)] = 0.1
     """What the learning rate is multiplied by at a milestone."""
 
     def milestone_epochs(self, epochs: int) -> list[int]:
         """The milestones as whole epochs of a run of `epochs`."""
-        return [max(1, round(m * epochs)) if m < 1 else round(m) for m in self.milestones]
+        return [epoch_of(moment, epochs) for moment in self.milestones]
 
     def factor_at(self, epoch: int, epochs: int) -> float:
         """`factor` to the number of milestones passed: with milestone 100, epoch 101 is the first lower one."""

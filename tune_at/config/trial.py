@@ -124,6 +124,12 @@ class TrialConfig(Section):
                         f"{written:g} is after the last epoch, {self.train.epochs}",
                         "lower it, raise train.epochs, or write shares of the run such as [0.5, 0.75]",
                     )
+        if self.attack.norm not in self.objective.norms:
+            raise UserError(
+                f"{prefix}attack.norm",
+                f"{self.attack.norm!r}, but {self.objective.name} is for {' and '.join(self.objective.norms)} only",
+                "change one of them",
+            )
         if isinstance(self.optim, SGD) and self.optim.nesterov and self.optim.momentum == 0:
             raise UserError(f"{prefix}optim.nesterov", "True, but optim.momentum is 0", "raise optim.momentum")
         available = self.data.train_size - self.data.validation_samples

@@ -1,12 +1,14 @@
 """What an objective is given and what it returns."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from tune_at.attacks.modes import evaluating
 from tune_at.config.attack import AttackSection
 from tune_at.config.objective import ObjectiveSection
 
@@ -49,6 +51,10 @@ class Objective(ABC, Generic[Config]):
         self.config, self.attack = config, attack
         self.num_samples, self.num_classes = num_samples, num_classes
 
+    def networks(self, make: Callable[[], nn.Module]) -> nn.Module:
+        """What is trained: one network from `make`, unless the method has more."""
+        return make()
+
     @abstractmethod
     def loss(self, step: Step) -> Loss:
         """The loss of one batch."""
@@ -61,6 +67,13 @@ class Objective(ABC, Generic[Config]):
         """Restore what `state_dict` returned."""
         if state:
             raise ValueError(f"{type(self).__name__} keeps no state, but the checkpoint holds {sorted(state)}")
+
+
+@torch.no_grad()
+def clean_probabilities(model: nn.Module, x: Tensor) -> Tensor:
+    """f(x) of the network in eval mode, without a graph: what TE and SAT average over epochs."""
+    with evaluating(model):
+        return model(x).softmax(1)
 
 
 def accuracy(logits: Tensor, y: Tensor) -> Tensor:

@@ -53,15 +53,15 @@ class Trainer:
         train = self.data["train"]
         labels = corrupt_labels(splits.train.labels, config.data.noise_rate, config.data.num_classes, config.seed)
         train.labels = torch.from_numpy(labels).to(self.device)
+        objective = OBJECTIVES[config.objective.name].load()
+        self.objective: Objective[Any] = objective(config.objective, config.attack, len(train), config.data.num_classes)
         with torch.random.fork_rng(self._cuda_devices):
             torch.manual_seed(derive_seed(config.seed, "network"))
             channels, size, _ = config.data.shape
-            model = build_model(config.model, config.data.num_classes, channels, size)
+            model = self.objective.networks(lambda: build_model(config.model, config.data.num_classes, channels, size))
         self.engine = Engine(model, self.device)
         self.model = self.engine.model
         self.optimizer = build_optimizer(config.optim, self.model.parameters())
-        objective = OBJECTIVES[config.objective.name].load()
-        self.objective: Objective[Any] = objective(config.objective, config.attack, len(train), config.data.num_classes)
         self.history: list[EpochRecord] = []
 
     @property
