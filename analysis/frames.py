@@ -83,8 +83,25 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-OBJECTIVE_LABELS = {"standard": "ST", "pgd_at": "PGD-AT", "trades": "TRADES"}
+OBJECTIVE_LABELS = {
+    "standard": "ST",
+    "pgd_at": "PGD-AT",
+    "trades": "TRADES",
+    "mixed_pgd_at": "refined PGD-AT",
+    "pgd_at_te": "PGD-AT+TE",
+    "trades_te": "TRADES+TE",
+    "pgd_at_ls": "PGD-AT+LS",
+    "sat": "SAT",
+    "co_teaching": "Co-teaching",
+    "fgsm_at": "FGSM AT",
+    "fast_at": "Fast AT",
+}
 """The paper's names."""
+
+
+def panel_title(letter: str, series: str, panels: int) -> str:
+    """`(a) PGD-AT`, without the letter where there is one panel alone."""
+    return f"({letter}) {series_label(series)}" if panels > 1 else series_label(series)
 
 
 def series_label(series: str) -> str:

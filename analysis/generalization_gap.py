@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.frames import Figure, Frames, add_series, final_epochs, series_label
+from analysis.frames import Figure, Frames, add_series, final_epochs, panel_title
 from analysis.style import DARK, LIGHT, legend_below, panels, styled
 from tune_at.errors import UserError
 
@@ -65,7 +65,8 @@ def draw_generalization_gap(frame: pd.DataFrame) -> "MatplotlibFigure":
                 capsize=3,
                 label=f"{kind} gap",
             )
-        axis.set(title=f"({letter}) {series_label(name)}", xlabel="label noise (%)")
+        axis.set(title=panel_title(letter, name, len(series)), xlabel="label noise (%)")
+        axis.set_xticks(sorted(100 * frame["noise_rate"].unique()))
         axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
     axes[0].set_ylabel("train − test accuracy (points)")
     seeds = sorted({int(n) for n in frame["seeds"]})

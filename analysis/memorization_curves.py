@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.frames import Figure, Frames, add_series, series_label
+from analysis.frames import Figure, Frames, add_series, panel_title
 from analysis.style import DARK, LIGHT, legend_below, panels, styled
 from tune_at.errors import UserError
 
@@ -55,7 +55,7 @@ def draw_memorization_curves(frame: pd.DataFrame) -> "MatplotlibFigure":
                 linestyle="-" if kind == "natural" else (0, (4, 2)),
                 label=f"{_labels(rate)}, {kind}",
             )
-        axis.set(title=f"({letter}) {series_label(name)}", xlabel="epoch", ylim=(-2, 102))
+        axis.set(title=panel_title(letter, name, len(series)), xlabel="epoch", ylim=(-2, 102))
     axes[0].set_ylabel("training accuracy (%)")
     legend_below(figure, axes[0], columns=min(4, len(rates)))
     return figure

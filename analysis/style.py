@@ -47,8 +47,8 @@ def styled(draw: Draw) -> Draw:
 
 
 def panels(count: int, width: float = 4.4, height: float = 3.9) -> "tuple[Figure, list[Axes]]":
-    """Panels that share their y axis, four a row."""
-    columns = min(count, 4)
+    """Panels that share their y axis, up to three a row."""
+    columns = 2 if count == 4 else min(count, 3)
     rows = -(-count // columns)
     figure, axes = plt.subplots(
         rows, columns, figsize=(width * columns, height * rows), sharey=True, squeeze=False, layout="constrained"

@@ -57,8 +57,8 @@ def assert_mistake(result, *parts):
         (["show", "random_labels", "--set", "seeds=[-1]"], ["seeds"]),
         (["list", "objective"], ["did you mean objectives?"]),
         (["resume", "nowhere"], ["is no sweep"]),
-        (["swep"], ["invalid choice: 'swep'", "see tune-at --help"]),
-        (["sweep"], ["tune-at sweep: the following arguments are required: STUDY"]),
+        (["swep"], ["command: 'swep' is unknown", "did you mean sweep?"]),
+        (["sweep"], ["sweep: the following arguments are required: STUDY", "see tune-at sweep --help"]),
         (["sweep", "random_labels", "--concurrency", "0"], ["'0' is no whole number above 0"]),
         (["query", "a", "b", "--format", "xml"], ["invalid choice: 'xml'"]),
         (["status", "nowhere"], ["is no sweep"]),
@@ -94,7 +94,8 @@ def test_a_yaml_mistake_names_file_and_line(call, tmp_path_factory):
 def test_an_unknown_figure_is_refused_before_the_sweep(call, tmp_path_factory):
     path = tmp_path_factory.mktemp("studies") / "s.yaml"
     path.write_text("title: x\nfigures: [memorisation_curves]\n")
-    assert_mistake(call("sweep", path), "did you mean memorization_curves?")
+    assert_mistake(call("sweep", path), "s.yaml: figures", "did you mean memorization_curves?")
+    assert_mistake(call("sweep", path, "--preset", "laptop"), "the study has no presets")
 
 
 def test_a_name_that_exists_offers_resume(call, tmp_path):

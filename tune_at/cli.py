@@ -5,12 +5,13 @@ nor Ray.
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from tune_at import __version__, commands
-from tune_at.errors import UserError
+from tune_at.errors import UserError, suggestion
 
 EPILOG = "A study is the name of a shipped one (`list studies`) or the path of a YAML file."
 
@@ -20,7 +21,12 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise what `main` prints."""
-        raise UserError(self.prog, message, f"see {self.prog} --help")
+        where = self.prog.removeprefix("tune-at").strip() or "command"
+        found = re.match(r"argument COMMAND: invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        if found:
+            known = [name.strip("' ") for name in found[2].split(",")]
+            raise UserError(where, f"{found[1]!r} is unknown", suggestion(found[1], known))
+        raise UserError(where, message, f"see {self.prog} --help")
 
 
 def build_parser() -> argparse.ArgumentParser:

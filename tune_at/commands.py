@@ -70,7 +70,8 @@ def _resolve(arguments: Namespace) -> Study:
 
     study = Study.resolve(arguments.study, arguments.preset, parse_overrides(arguments.overrides))
     for figure in study.figures:
-        FIGURES[figure]
+        if figure not in FIGURES:
+            raise UserError(f"{study.name}.yaml: figures", f"{figure!r} is unknown", suggestion(figure, FIGURES))
     return study
 
 
@@ -151,8 +152,11 @@ def _finish(ended: "Sweep") -> int:
     for row in failed.to_dict("records"):
         print(f"failed: {row['trial']}: {row['error']}\n  full log: {_shown(ended.folder / 'logs' / row['trial'])}.txt")
     if len(left) > len(failed):
-        print(f"{len(left)} trials are left; continue with: python run.py resume {_shown(ended.folder)}")
+        counted = f"{len(left)} of {len(ended.study.trials())} trials left"
+        print(f"{counted}; continue with: python run.py resume {_shown(ended.folder)}")
         return 130
+    if ended.study.figures:
+        print(f"figures     python run.py report {_shown(ended.folder)}")
     return 1 if len(failed) else 0
 
 

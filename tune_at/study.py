@@ -55,7 +55,8 @@ class Study:
         path = find_study(study)
         written = read_study(path)
         if preset and preset not in written.presets:
-            raise UserError(f"{path.name}: preset", f"{preset!r} is unknown", suggestion(preset, written.presets))
+            remedy = suggestion(preset, written.presets) or "the study has no presets: leave --preset out"
+            raise UserError(f"{path.name}: preset", f"{preset!r} is unknown", remedy)
         base, axes, seeds = dict(written.base), dict(written.axes), list(written.seeds)
         known = set(field_paths(TrialConfig)) - {"seed"}
         if "seed" in base:

@@ -111,7 +111,7 @@ def test_ctrl_c_leaves_a_sweep_that_resume_completes(storage, undisturbed):
     os.killpg(driver.pid, signal.SIGINT)
     output, _ = driver.communicate(timeout=120)
     assert driver.returncode == 130, output
-    assert f"continue with: python run.py resume {sweep}" in output
+    assert f"trials left; continue with: python run.py resume {sweep}" in output
     assert "Traceback" not in output
     done = run("resume", sweep)
     assert done.returncode == 0, done.stdout + done.stderr

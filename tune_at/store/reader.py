@@ -62,7 +62,8 @@ def query(sweep: str | Path, sql: str) -> pa.Table:
             result = connection.sql(sql).to_arrow_table()
         except duckdb.Error as error:
             message = str(error).splitlines()[0]
-            raise UserError("query", message, 'quote dotted columns, e.g. "data.noise_rate"') from None
+            remedy = f'the tables are {" and ".join(TABLES)}; dotted columns are quoted: "data.noise_rate"'
+            raise UserError("query", message, remedy) from None
     twice = {name for name in result.column_names if result.column_names.count(name) > 1}
     if twice:
         raise UserError("query", f"gives two columns named {min(twice)}", "name them with AS, or join with USING")

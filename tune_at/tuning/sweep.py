@@ -47,6 +47,7 @@ def run_sweep(sweep: Sweep, concurrency: int, console: Console) -> None:
             held.enter_context(sweep_lock(sweep.folder))
             damaged = sweep.damaged()
         trials = sweep.study.trials() if new else sweep.unfinished(damaged)
+        console.print("starting Ray, and trying one batch of each kind of trial ...", highlight=False)
         held.enter_context(ray_session())
         resources = [trial.config.resources for trial in trials]
         require_placeable(resources)
