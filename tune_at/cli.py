@@ -5,9 +5,11 @@ nor Ray.
 """
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from tune_at import __version__, commands
@@ -67,6 +69,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--as-recorded", action="store_true", help="run the study as recorded, though its file has changed since"
     )
 
+    data = command("data", commands.data, "data sets: what is here, and fetching one")
+    data.add_argument("action", choices=("fetch", "list"), help="fetch NAME downloads it with its checksum")
+    data.add_argument("name", nargs="?", metavar="NAME", help="cifar10, cifar100 or svhn")
+    _add_data_dir(data)
+
     status = command("status", commands.status, "trials by status, and where each stands")
     _add_sweep(status)
 
@@ -93,7 +100,12 @@ def _add_storage(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--storage", default="runs", metavar="DIR", help="where sweeps go (default: runs)")
 
 
+def _add_data_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data-dir", metavar="DIR", help="where data sets are (default: $TUNE_AT_DATA, or the cache)")
+
+
 def _add_launch(parser: argparse.ArgumentParser) -> None:
+    _add_data_dir(parser)
     parser.add_argument(
         "--concurrency",
         type=_at_least_one,
@@ -117,6 +129,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run a command and exit: 0 done, 1 a trial failed, 2 a user's mistake, 130 interrupted."""
     try:
         arguments = build_parser().parse_args(argv)
+        # Workers run elsewhere than here: the path must not depend on where they do.
+        if folder := getattr(arguments, "data_dir", None) or os.environ.get("TUNE_AT_DATA"):
+            os.environ["TUNE_AT_DATA"] = str(Path(folder).expanduser().resolve())
         code = arguments.run(arguments)
     except UserError as error:
         print(f"tune-at: error: {error}", file=sys.stderr)

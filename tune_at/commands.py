@@ -160,6 +160,28 @@ def _finish(ended: "Sweep") -> int:
     return 1 if len(failed) else 0
 
 
+def data(arguments: Namespace) -> int:
+    """`data fetch NAME`, `data list`."""
+    from tune_at.config.data import DATASETS, Vision
+
+    names = [name for name, entry in DATASETS.items() if issubclass(entry.config, Vision)]
+    if arguments.action == "fetch":
+        if arguments.name not in names:
+            raise UserError(
+                "data fetch", f"{arguments.name!r} is none to fetch", suggestion(arguments.name or "", names)
+            )
+        from tune_at.data.vision import fetch
+
+        print(f"{arguments.name} is in {fetch(arguments.name)}")
+        return 0
+    from tune_at.data.vision import data_folder, whereabouts
+
+    print(f"looking in {data_folder()}")
+    for name in names:
+        print(f"  {name:10} {whereabouts(name)}")
+    return 0
+
+
 def status(arguments: Namespace) -> int:
     """`status DIR/NAME`."""
     from tune_at.results import results_table

@@ -49,10 +49,50 @@ class Cosine(ScheduleSection):
         return self.final + (1 - self.final) * (1 + math.cos(math.pi * (epoch - 1) / epochs)) / 2
 
 
+class StepDecay(ScheduleSection):
+    """The learning rate falls by `factor` every so many epochs."""
+
+    name: Literal["step"] = "step"
+    every: Annotated[When, Field(gt=0)] = 0.34
+    """Epochs between falls; a number below 1 is a share of the run (100 of 300 in Sec. 3)."""
+    factor: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """What the learning rate is multiplied by."""
+
+    def factor_at(self, epoch: int, epochs: int) -> float:
+        """`factor` to the number of whole periods before the epoch."""
+        return self.factor ** ((epoch - 1) // epoch_of(self.every, epochs))
+
+
+class Cyclic(ScheduleSection):
+    """One triangle: up on a line to 1 at `peak`, and down to 0 after the last epoch (Fast AT)."""
+
+    name: Literal["cyclic"] = "cyclic"
+    peak: Annotated[Rate, Field(gt=0, lt=1)] = 0.4
+    """Share of the run at which the learning rate is highest."""
+
+    def factor_at(self, epoch: int, epochs: int) -> float:
+        """The triangle at the middle of the epoch."""
+        moment = (epoch - 0.5) / epochs
+        return moment / self.peak if moment < self.peak else (1 - moment) / (1 - self.peak)
+
+
+class Constant(ScheduleSection):
+    """The learning rate stays as it is."""
+
+    name: Literal["constant"] = "constant"
+
+    def factor_at(self, epoch: int, epochs: int) -> float:
+        """1."""
+        return 1.0
+
+
 SCHEDULES = Registry(
     "schedule",
     Entry("piecewise", Piecewise, "tune_at.config.optim:Piecewise", "Sec. 5", "falls by a factor at milestones"),
+    Entry("step", StepDecay, "tune_at.config.optim:StepDecay", "Sec. 3", "falls by a factor every so many epochs"),
     Entry("cosine", Cosine, "tune_at.config.optim:Cosine", "Sec. 5 (SVHN)", "half a cosine down to zero"),
+    Entry("cyclic", Cyclic, "tune_at.config.optim:Cyclic", "App. A.2.1 (Fast AT)", "one triangle up and down"),
+    Entry("constant", Constant, "tune_at.config.optim:Constant", "ours", "stays as it is"),
 )
 
 if TYPE_CHECKING:
@@ -85,9 +125,20 @@ class SGD(OptimSection):
     """Nesterov's form of momentum."""
 
 
+class Adam(OptimSection):
+    """Adam (Kingma and Ba, 2015); weight decay is added to the gradient."""
+
+    name: Literal["adam"] = "adam"
+    lr: Annotated[float, Field(gt=0)] = 1e-3
+    """Base learning rate."""
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
+    """Decay of the two moving averages."""
+
+
 OPTIMIZERS = Registry(
     "optimiser",
     Entry("sgd", SGD, "tune_at.training.optim:build_sgd", "Sec. 5", "SGD with momentum, Nesterov's form too"),
+    Entry("adam", Adam, "tune_at.training.optim:build_adam", "App. A.2.1", "Adam"),
 )
 
 if TYPE_CHECKING:

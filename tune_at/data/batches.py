@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tune_at.config.data import DataSection
-from tune_at.data.sources import ImageSet
+from tune_at.data.arrays import ImageSet
 from tune_at.seeding import generator
 
 

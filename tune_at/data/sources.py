@@ -1,38 +1,12 @@
-"""Data sets as arrays. A source returns whole integer images; they become floats in [0, 1] on the device."""
+"""Data sets as arrays: the one way from a config to images."""
 
-from dataclasses import dataclass
+import functools
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tune_at.config.data import DATASETS, DataSection
+from tune_at.data.arrays import ImageSet, Source
 from tune_at.data.splits import stratified_choice
-
-
-@dataclass(frozen=True)
-class ImageSet:
-    """Images of one split.
-
-    `images`: uint8 (n, channels, height, width), in which `scale` is white; `labels`: int64 (n,).
-    """
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-    scale: float = 255.0
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: NDArray[np.int64]) -> "ImageSet":
-        return ImageSet(self.images[index], self.labels[index], self.scale)
-
-
-@dataclass(frozen=True)
-class Source:
-    """A data set as it comes: training and test images, before any split or noise."""
-
-    train: ImageSet
-    test: ImageSet
 
 
 def load_digits(config: DataSection) -> Source:
@@ -47,6 +21,12 @@ def load_digits(config: DataSection) -> Source:
 
 
 def load_source(config: DataSection) -> Source:
-    """The data set that a config names."""
+    """The data set that a config names. A worker that runs trial after trial on one data set reads it once."""
+    shared = {name: field.default for name, field in DataSection.model_fields.items() if name != "name"}
+    return _load(config.model_copy(update=shared))
+
+
+@functools.lru_cache(maxsize=2)
+def _load(config: DataSection) -> Source:
     source: Source = DATASETS[config.name].load()(config)
     return source

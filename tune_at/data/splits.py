@@ -9,7 +9,7 @@ from tune_at.config.data import DataSection
 from tune_at.seeding import derive_seed
 
 if TYPE_CHECKING:
-    from tune_at.data.sources import ImageSet, Source
+    from tune_at.data.arrays import ImageSet, Source
 
 
 class Splits(NamedTuple):

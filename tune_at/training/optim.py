@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from tune_at.config.optim import OPTIMIZERS, SGD, OptimSection
+from tune_at.config.optim import OPTIMIZERS, SGD, Adam, OptimSection
 
 
 def build_sgd(config: SGD, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -17,6 +17,11 @@ def build_sgd(config: SGD, parameters: Iterable[nn.Parameter]) -> torch.optim.Op
         weight_decay=config.weight_decay,
         nesterov=config.nesterov,
     )
+
+
+def build_adam(config: Adam, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """Adam with an L2 penalty in the gradient."""
+    return torch.optim.Adam(parameters, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay)
 
 
 def build_optimizer(config: OptimSection, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
