@@ -107,10 +107,15 @@ def test_swept_columns_are_typed_by_their_values(sweep):
         "sweep": "s", "study": "s", "stage": "main", "seed": 0, "status": "completed", "epochs": 1,
         "selection": "validation", "config": "{}", "config_hash": "0",
     }  # fmt: skip
-    write_rows(sweep, "trials", "a", [{**row, "trial": "a", "data.noise_rate": 0, "objective": "trades"}])
-    write_rows(sweep, "trials", "b", [{**row, "trial": "b", "data.noise_rate": 0.5, "objective": "pgd_at"}])
+    swept = {"data.noise_rate": 0, "objective": "trades", "data.flip": True, "objective.form": None, "beta": None}
+    write_rows(sweep, "trials", "a", [{**row, "trial": "a", **swept}])
+    swept = {"data.noise_rate": 0.5, "objective": "sat", "data.flip": None, "objective.form": "trades", "beta": 6}
+    write_rows(sweep, "trials", "b", [{**row, "trial": "b", **swept}])
     table = read_arrow(sweep, "trials")
     assert table.schema.field("data.noise_rate").type == pa.float64()
+    assert table["objective.form"].to_pylist() == [None, "trades"]
+    assert table["data.flip"].to_pylist() == [True, None]
+    assert table["beta"].to_pylist() == [None, 6.0]
     assert query(sweep, 'SELECT trial FROM trials WHERE "data.noise_rate" > 0').to_pylist() == [{"trial": "b"}]
 
 

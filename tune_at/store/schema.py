@@ -96,8 +96,11 @@ def checksum(table: pa.Table) -> int:
     for column in table.columns:
         if pa.types.is_string(column.type):
             data = json.dumps(column.to_pylist()).encode()
+        elif pa.types.is_null(column.type):
+            data = b""
         else:
-            numbers = column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
+            whole = pa.types.is_timestamp(column.type) or pa.types.is_boolean(column.type)
+            numbers = column.cast(pa.int64()) if whole else column
             missing = pc.is_null(numbers)
             data = missing.to_numpy().tobytes() + pc.fill_null(numbers, 0).to_numpy().tobytes()
         crc = zlib.crc32(data, crc)
@@ -113,6 +116,8 @@ def check_version(schema: pa.Schema, where: str) -> None:
 
 def _type_of(values: list[Any]) -> pa.DataType:
     kinds = {type(value) for value in values if value is not None}
+    if not kinds:
+        return pa.null()  # becomes whatever type the column has in other trials' files
     if kinds <= {bool}:
         return pa.bool_()
     if kinds <= {int, float}:
