@@ -1,0 +1,64 @@
+"""AutoAttack (Croce and Hein, 2020) by the package pyautoattack, made to keep the contract of our attacks."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from tune_at.attacks.balls import BALLS
+from tune_at.attacks.modes import evaluating
+from tune_at.config.attack import AttackSection
+
+NORMS = {"linf": "Linf", "l2": "L2"}
+
+
+@dataclass(frozen=True)
+class AutoAttack:
+    """The version `standard`: APGD-CE, APGD-T on 9 targets, FAB-T on 9 targets, Square with 5,000 queries.
+
+    With fewer than ten classes the targeted attacks run on all other classes. `eps` in pixels on [0, 1].
+    """
+
+    eps: float
+    norm: Literal["linf", "l2"] = "linf"
+    batch_size: int = 250
+
+    @classmethod
+    def of(cls, attack: AttackSection) -> "AutoAttack":
+        """AutoAttack in the ball of a config."""
+        return cls(attack.eps, attack.norm)
+
+
+def autoattack(model: nn.Module, x: Tensor, y: Tensor, spec: AutoAttack, generator: torch.Generator) -> Tensor:
+    """Adversarial examples where one of the four attacks found one, and x itself elsewhere.
+
+    So the prediction on the result is the outcome of each example. The package seeds torch's global generator, from the
+    clock unless told otherwise: here it runs on a fork of it, with a seed from `generator`.
+
+    Args:
+        model: logits from images; used in eval mode.
+        x: float32 (b, channels, height, width) in [0, 1].
+        y: labels, int64 (b,).
+        spec: the ball.
+        generator: of any device; one number is drawn.
+    """
+    from pyautoattack import AutoAttack as Package
+
+    seed = int(torch.randint(2**31, (), generator=generator, device=generator.device))
+    if spec.eps == 0:
+        return x.clone()
+    devices = [x.device] if x.device.type == "cuda" else []
+    kept = [(p, p.grad) for p in model.parameters()]
+    with evaluating(model), torch.random.fork_rng(devices), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the package's remarks on randomised and gradient-free defences
+        attack = Package(model, norm=NORMS[spec.norm], eps=spec.eps, seed=seed, version="standard", device=x.device)
+        with torch.no_grad():
+            targets = min(9, model(x[:1]).shape[1] - 1)
+        attack.apgd_targeted.n_target_classes = attack.fab.n_target_classes = targets
+        found, _ = attack.run_standard_evaluation(x, y, batch_size=spec.batch_size)
+    for parameter, gradient in kept:
+        parameter.grad = gradient
+    # The package keeps to the ball up to rounding; our attacks keep to it.
+    return BALLS[spec.norm](spec.eps).project(found.detach().to(x.dtype), x)
