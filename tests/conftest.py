@@ -8,7 +8,9 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import pytest
 import torch
 
+from tune_at.config.objective import OBJECTIVES
 from tune_at.config.trial import TrialConfig
+from tune_at.training.trainer import Trainer
 
 
 @pytest.fixture(autouse=True)
@@ -36,3 +38,20 @@ def tiny():
         return TrialConfig.parse(tree)
 
     return build
+
+
+@pytest.fixture
+def teachers(tmp_path):
+    """A function config → checkpoints of the teachers that its objective needs, trained with the same sections."""
+
+    def train(config):
+        paths = {}
+        for role, objective in config.objective.teachers().items():
+            section = OBJECTIVES[objective].config()
+            teacher = Trainer(config.model_copy(update={"objective": section}))
+            list(teacher.epochs())
+            paths[role] = tmp_path / f"{role}.pt"
+            teacher.save(paths[role])
+        return paths
+
+    return train

@@ -140,3 +140,46 @@ def test_a_changed_default_is_noticed(file, monkeypatch):
     body = re.sub("configs: .*", "configs: other", text.partition("\n")[2])
     with pytest.raises(UserError, match="a default has changed between tune-at"):
         Study.from_yaml(f"# digest: {_digest(body)}\n{body}", "x")
+
+
+STAGED = """\
+title: Students
+base: {train: {batch_size: 50}}
+stages:
+  teachers: {objective: [standard, pgd_at]}
+  students: {objective: kd_swa}
+axes: {objective: [pgd_at], data.noise_rate: [0.0, 0.4]}
+"""
+
+
+def test_stages_give_students_the_teachers_with_the_same_data_and_seed(tmp_path):
+    path = tmp_path / "s.yaml"
+    path.write_text(STAGED)
+    study = Study.resolve(str(path), overrides={"seeds": [0, 1]})
+    trials = study.trials()
+    assert Study.from_yaml(study.as_yaml(), "x").trials() == trials
+    assert [t.stage for t in trials] == ["teachers"] * 8 + ["students"] * 4
+    by_name = {t.name: t for t in trials}
+    for student in trials[8:]:
+        assert set(student.teachers) == {"standard", "robust"}
+        for role, objective in (("standard", "standard"), ("robust", "pgd_at")):
+            teacher = by_name[student.teachers[role]]
+            assert teacher.config.objective.name == objective
+            assert teacher.config.seed == student.config.seed
+            assert teacher.config.data == student.config.data
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("[standard, pgd_at]", "[pgd_at]"), "teacher 'standard': is no trial of an earlier stage"),
+        (("objective: kd_swa}", "objective: kd_swa, model.width: 8}"), "has other data or another model"),
+        (("[standard, pgd_at]", "[standard, standard, pgd_at]"), "could be any of"),
+        (("objective: kd_swa}", "objectiv: kd_swa}"), "stages.students objectiv: no such key"),
+    ],
+)
+def test_a_teacher_that_cannot_be_found_is_named(tmp_path, change, message):
+    path = tmp_path / "s.yaml"
+    path.write_text(STAGED.replace(*change))
+    with pytest.raises(UserError, match=message):
+        Study.resolve(str(path))

@@ -4,11 +4,12 @@ A study has a `base` config, `axes` (dotted path → list of values; their full 
 overrides. An override of an axis replaces its values; an override of any other path changes the base.
 """
 
+import copy
 import hashlib
 import itertools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,9 @@ class Trial:
     name: str
     config: TrialConfig
     swept: Mapping[str, Any]
+    stage: str = "main"
+    teachers: Mapping[str, str] = field(default_factory=dict)
+    """Names of trials of earlier stages, by the role they have for this one."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class Study:
     axes: Mapping[str, list[Any]]
     seeds: list[int]
     figures: list[str]
+    stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     source: str = field(default="", compare=False)
 
     @classmethod
@@ -64,6 +69,9 @@ class Study:
         TrialConfig.parse(base, path.name, complete=False)
         for axis in axes:
             _check_path(f"{path.name}: axes.{axis}", axis, known)
+        for stage, keys in written.stages.items():
+            for key in keys:
+                _check_path(f"{path.name}: stages.{stage} {key}", key, known)
         for origin, changes in (
             (f"{path.name}: presets.{preset}", written.presets.get(preset, {})),
             ("--set", overrides or {}),
@@ -73,15 +81,12 @@ class Study:
                     seeds = _seeds(origin, value)
                     continue
                 _check_path(f"{origin} {key}", key, known)
-                if key in axes:
-                    axes[key] = value if isinstance(value, list) else [value]
-                    if not axes[key]:
-                        raise UserError(f"{origin} {key}", "[] leaves the axis without a value", "write at least one")
-                else:
-                    set_path(base, key, value, NAMED_SECTIONS)
+                if key in axes and value == []:
+                    raise UserError(f"{origin} {key}", "[] leaves the axis without a value", "write at least one")
+                override(base, axes, key, value)
         resolved = cls(
             path.stem, written.title, written.paper, preset, dict(overrides or {}), base, axes, seeds,
-            list(written.figures), str(path.resolve()),
+            list(written.figures), written.stages, str(path.resolve()),
         )  # fmt: skip
         TrialConfig.parse(base, resolved.origin, complete=False)
         resolved.trials()
@@ -89,22 +94,30 @@ class Study:
 
     def trials(self) -> list[Trial]:
         """The full grid of the axes times the seeds, seeds innermost. Raises `UserError` for an invalid point."""
-        points = list(itertools.product(*self.axes.values(), self.seeds))
+        points = [point for stage in self.stages or {"main": {}} for point in self._points(stage)]
         width = max(2, len(str(len(points) - 1)))
+        columns = list(dict.fromkeys(column for _, _, found in points for column in found))
+        rows = _alike([{column: swept_value(config, column) for column in columns} for _, config, _ in points])
+        trials: list[Trial] = []
+        for index, ((stage, config, _), swept) in enumerate(zip(points, rows, strict=True)):
+            earlier = [trial for trial in trials if trial.stage != stage]
+            teachers = {role: find_teacher(config, ref, earlier) for role, ref in config.objective.teachers().items()}
+            name = trial_name(f"{index:0{width}d}", swept, config.seed)
+            trials.append(Trial(name, config, swept, stage, teachers))
+        return trials
+
+    def _points(self, stage: str) -> Iterator[tuple[str, TrialConfig, list[str]]]:
+        """The (stage, config, swept columns) of each point of a stage."""
+        base, axes = copy.deepcopy(self.base), dict(self.axes)
+        for key, value in self.stages.get(stage, {}).items():
+            override(base, axes, key, value)
         # A section's name is set before the keys in it, in whatever order the axes are written.
-        order = sorted(range(len(self.axes)), key=lambda i: list(self.axes)[i].removesuffix(".name").count("."))
-        columns = swept_columns(self.axes)
-        configs, rows = [], []
-        for point in points:
-            tree: Tree = {**self.base, "seed": point[-1]}
+        order = sorted(range(len(axes)), key=lambda i: list(axes)[i].removesuffix(".name").count("."))
+        for point in itertools.product(*axes.values(), self.seeds):
+            tree: Tree = {**base, "seed": point[-1]}
             for i in order:
-                set_path(tree, list(self.axes)[i], point[i], NAMED_SECTIONS)
-            configs.append(TrialConfig.parse(tree, self.origin))
-            rows.append({column: swept_value(configs[-1], column) for column in columns})
-        return [
-            Trial(trial_name(f"{index:0{width}d}", swept, config.seed), config, swept)
-            for index, (config, swept) in enumerate(zip(configs, _alike(rows), strict=True))
-        ]
+                set_path(tree, list(axes)[i], point[i], NAMED_SECTIONS)
+            yield stage, TrialConfig.parse(tree, self.origin), swept_columns(axes)
 
     @property
     def origin(self) -> str:
@@ -122,6 +135,7 @@ class Study:
                 "study": self.name, "title": self.title, "paper": self.paper, "preset": self.preset,
                 "source": self.source, "overrides": dict(self.overrides), "base": self.base,
                 "axes": {k: list(v) for k, v in self.axes.items()}, "seeds": self.seeds, "figures": self.figures,
+                "stages": {stage: dict(changes) for stage, changes in self.stages.items()},
                 "tune_at": tune_at.__version__, "configs": self.configs_digest(),
             },
             sort_keys=False,
@@ -139,7 +153,7 @@ class Study:
         tree = yaml.safe_load(body)
         study = cls(
             tree["study"], tree["title"], tree["paper"], tree["preset"], tree["overrides"], tree["base"],
-            tree["axes"], tree["seeds"], tree["figures"], tree["source"],
+            tree["axes"], tree["seeds"], tree["figures"], tree["stages"], tree["source"],
         )  # fmt: skip
         if study.configs_digest() != tree["configs"]:
             raise UserError(
@@ -148,6 +162,28 @@ class Study:
                 f"continue it with version {tree['tune_at']}",
             )
         return study
+
+
+def override(base: Tree, axes: dict[str, list[Any]], key: str, value: Any) -> None:
+    """Replace the values of an axis, or else a key of the base, in place."""
+    if key in axes:
+        axes[key] = value if isinstance(value, list) else [value]
+    else:
+        set_path(base, key, value, NAMED_SECTIONS)
+
+
+def find_teacher(config: TrialConfig, objective: str, earlier: Sequence[Trial]) -> str:
+    """The trial of an earlier stage that `objective` trained on the same data, with the same model and seed."""
+    found = [t for t in earlier if t.config.objective.name == objective and t.config.seed == config.seed]
+    same = [t.name for t in found if t.config.data == config.data and t.config.model == config.model]
+    if len(same) == 1:
+        return same[0]
+    where = f"{config.objective.name}'s teacher {objective!r}"
+    if same:
+        raise UserError(where, f"could be any of {', '.join(same)}", "let the earlier stages have one such trial")
+    if found:
+        raise UserError(where, f"{found[0].name} has other data or another model", "give both the same")
+    raise UserError(where, "is no trial of an earlier stage", "write stages: {teachers: …, students: …}")
 
 
 def swept_columns(axes: Mapping[str, list[Any]]) -> list[str]:

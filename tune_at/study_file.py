@@ -27,6 +27,8 @@ class StudyFile(BaseModel):
     axes: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
     seeds: Annotated[list[Seed], Field(min_length=1)] = [0]
     presets: dict[str, dict[str, Any]] = {}
+    stages: dict[str, dict[str, Any]] = {}
+    """Run one after the other, each with its own overrides of base and axes; later ones may learn from earlier ones."""
     figures: list[str] = []
 
 

@@ -107,4 +107,4 @@ class Sweep:
 
 
 def _as_tree(study: Study) -> dict[str, object]:
-    return {"base": study.base, "axes": study.axes, "seeds": study.seeds}
+    return {"base": study.base, "axes": study.axes, "seeds": study.seeds, "stages": study.stages}

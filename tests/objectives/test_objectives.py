@@ -16,7 +16,9 @@ ATTACK = AttackSection(eps=0.1, step=0.05, steps=4)
 
 def build(name, attack=ATTACK, **fields):
     entry = OBJECTIVES[name]
-    return entry.load()(entry.config(**fields), attack, 6, 3)
+    objective = entry.load()(entry.config(**fields), attack, 6, 3)
+    objective.teachers = {role: softmax_regression(9 + i).eval() for i, role in enumerate(objective.config.teachers())}
+    return objective
 
 
 def step_of(model, x, y, seed=0, epoch=1):
@@ -156,6 +158,8 @@ def test_saturated_logits_give_finite_gradients(name, epoch, fields):
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(1e4)
+    for teacher in objective.teachers.values():
+        teacher.float()
     loss, _ = objective.loss(step_of(model, x.float(), y, epoch=epoch))
     loss.backward()
     assert all(torch.isfinite(p.grad).all() for p in model.parameters())
@@ -276,3 +280,17 @@ def test_fgsm_and_fast_at_take_one_step():
     fast = pgd(model, x, y, PGD(0.1, 0.07, 1), torch.Generator().manual_seed(0))
     assert value("fast_at", model, step=0.07) == pytest.approx(by_hand(model(fast), y), rel=1e-12)
     assert (fast - x).abs().max() <= 0.1 + 1e-12
+
+
+def test_kd_swa_is_the_weighted_sum_of_ce_and_two_distances():
+    model, (x, y) = softmax_regression(), batch()
+    objective = build("kd_swa")
+    loss, _ = objective.loss(step_of(model, x, y))
+    x_adv = pgd(model, x, y, PGD.of(ATTACK), torch.Generator().manual_seed(0))
+    student = (model(x_adv) / 2).log_softmax(1).tolist()
+    expected = 0.3 * by_hand(model(x_adv), y)
+    for role, weight in (("standard", 0.1), ("robust", 0.6)):
+        taught = (objective.teachers[role](x_adv) / 2).softmax(1).tolist()
+        soft = -sum(t * s for ts, ss in zip(taught, student, strict=True) for t, s in zip(ts, ss, strict=True)) / 6
+        expected += weight * 4 * soft
+    assert loss.item() == pytest.approx(expected, rel=1e-12)

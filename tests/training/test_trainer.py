@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from tune_at.config.objective import OBJECTIVES
+from tune_at.errors import UserError
 from tune_at.training.record import EpochRecord, best_record
 from tune_at.training.trainer import Trainer
 
@@ -20,22 +21,24 @@ def same_tensors(a, b):
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_saved_and_loaded_between_epochs_equals_uninterrupted_bit_for_bit(objective, tiny, tmp_path):
+def test_saved_and_loaded_between_epochs_equals_uninterrupted_bit_for_bit(objective, tiny, teachers, tmp_path):
     config = tiny(objective, data={"noise_rate": 0.4, "crop": 1, "flip": True}, optim={"nesterov": True})
-    whole = Trainer(config)
+    taught_by = teachers(config)
+    whole = Trainer(config, taught_by)
     list(whole.epochs())
 
     for cut in (1, 3):
-        first = Trainer(config)
+        first = Trainer(config, taught_by)
         for _ in range(cut):
             first.run_epoch()
         first.save(tmp_path / "state.pt")
         torch.manual_seed(cut)  # what happens to the global generator in between must not matter
-        second = Trainer(config)
+        second = Trainer(config, taught_by)
         second.load(tmp_path / "state.pt")
         list(second.epochs())
         assert rows(second) == rows(whole)
         assert same_tensors(second.model.state_dict(), whole.model.state_dict())
+        assert same_tensors(second.evaluated.state_dict(), whole.evaluated.state_dict())
     assert whole.status == "completed"
     assert [record.epoch for record in whole.history] == [1, 2, 3, 4]
 
@@ -56,7 +59,7 @@ def test_the_seed_decides(tiny):
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_learns_the_digits(objective, tiny):
+def test_learns_the_digits(objective, tiny, teachers):
     config = tiny(
         objective,
         data={"subset": 500},
@@ -64,7 +67,7 @@ def test_learns_the_digits(objective, tiny):
         attack={"eps": 0.05, "step": 0.02, "steps": 3},
         train={"epochs": 12, "batch_size": 32},
     )
-    *_, last = Trainer(config).epochs()
+    *_, last = Trainer(config, teachers(config)).epochs()
     assert last.metrics["test_natural_accuracy"] > 0.85
     if objective != "standard":
         assert last.metrics["test_robust_accuracy"] > 0.6
@@ -150,3 +153,35 @@ def test_best_is_highest_robust_then_natural_then_first():
     assert best_record(history, "validation").epoch == 3
     assert best_record(history, "test") is None
     assert dataclasses.replace(history[0]).row()["epoch"] == 1
+
+
+def test_swa_is_the_mean_of_the_weights_with_its_own_batch_norm_statistics(tiny, teachers):
+    config = tiny({"name": "kd_swa", "swa_start": 2})
+    trainer = Trainer(config, teachers(config))
+    snapshots = []
+    for record in trainer.epochs():
+        if record.epoch == 1:
+            assert trainer.evaluated is trainer.model
+        else:
+            snapshots.append([p.detach().clone() for p in trainer.model.parameters()])
+    assert trainer.evaluated is not trainer.model
+    for averaged, *each in zip(trainer.evaluated.parameters(), *snapshots, strict=True):
+        assert torch.allclose(averaged, torch.stack(each).mean(0), atol=1e-6)
+    # The first batch norm sees the first convolution's output over the whole clean training set.
+    x = torch.cat([batch.x for batch in trainer.data["train"].in_order(1000)])
+    with torch.no_grad():
+        seen = trainer.evaluated.features[0](x)
+    norm = trainer.evaluated.features[1]
+    assert torch.allclose(norm.running_mean, seen.mean((0, 2, 3)), atol=1e-5)
+
+
+def test_a_teacher_that_is_missing_or_of_another_architecture_is_named(tiny, teachers, tmp_path):
+    config = tiny("kd_swa")
+    with pytest.raises(UserError, match="kd_swa's standard teacher: is missing"):
+        Trainer(config)
+    paths = teachers(config)
+    with pytest.raises(UserError, match="the robust teacher: .*finish the stage of the teachers first"):
+        Trainer(config, {**paths, "robust": tmp_path / "nowhere.pt"})
+    other = teachers(tiny("kd_swa", model={"width": 8}))
+    with pytest.raises(UserError, match="is of another architecture"):
+        Trainer(config, other)

@@ -21,6 +21,10 @@ class ObjectiveSection(Section):
 
     name: str
 
+    def teachers(self) -> dict[str, str]:
+        """Roles of teachers and the objectives that train them; none for most."""
+        return {}
+
 
 class Standard(ObjectiveSection):
     """Standard training (ST): CE(x)."""
@@ -167,6 +171,35 @@ class FastAT(ObjectiveSection):
     """Length of the step, in pixels on [0, 1]; the ball is that of `attack`."""
 
 
+class KDSWA(ObjectiveSection):
+    """Distillation from a standard and a robust teacher, with stochastic weight averaging (Tab. 2)."""
+
+    outer_passes: ClassVar[int] = 2
+    name: Literal["kd_swa"] = "kd_swa"
+    standard_teacher: str = "standard"
+    """Objective of the teacher in an earlier stage, with the same data, model and seed; its last epoch teaches."""
+    robust_teacher: str = "pgd_at"
+    """The same for the robust teacher; its best epoch teaches."""
+    ce_weight: Annotated[float, Field(ge=0)] = 0.3
+    """Weight of CE(x')."""
+    standard_weight: Annotated[float, Field(ge=0)] = 0.1
+    """Weight of the distance to the standard teacher on x'."""
+    robust_weight: Annotated[float, Field(ge=0)] = 0.6
+    """Weight of the distance to the robust teacher on x'."""
+    temperature: Annotated[float, Field(gt=0)] = 2.0
+    """T: logits are divided by it, the distances multiplied by its square."""
+    swa_start: When = 0.275
+    """Epoch from whose end on weights are averaged: 55 of 200."""
+
+    def teachers(self) -> dict[str, str]:
+        """The teacher of each role, by the objective that trained it."""
+        return {"standard": self.standard_teacher, "robust": self.robust_teacher}
+
+    def averages(self, epoch: int, epochs: int) -> bool:
+        """Whether the weights at the end of this epoch are averaged."""
+        return epoch >= epoch_of(self.swa_start, epochs)
+
+
 def _entry(config: type[ObjectiveSection], factory: str, source: str, summary: str) -> Entry:
     name: str = config.model_fields["name"].default
     return Entry(name, config, f"tune_at.objectives.{factory}", source, summary)
@@ -182,6 +215,7 @@ OBJECTIVES = Registry(
     _entry(TRADESTE, "temporal_ensembling:TRADESTEObjective", "Sec. 4.2", "TRADES + w(t) ‖f - p̂‖²"),
     _entry(PGDATLS, "pgd_at:PGDATLSObjective", "Tab. 2 (LS)", "PGD-AT with label smoothing in the outer loss"),
     _entry(SAT, "sat:SATObjective", "Tab. 2 (SAT)", "self-adaptive soft targets, PGD-AT or TRADES form"),
+    _entry(KDSWA, "kd_swa:KDSWAObjective", "Tab. 2 (KD-SWA)", "two teachers of an earlier stage, averaged weights"),
     _entry(CoTeaching, "co_teaching:CoTeachingObjective", "Sec. 4.2, footnote 2", "two networks that choose samples"),
     _entry(FGSMAT, "pgd_at:FGSMATObjective", "App. A.2.1", "CE on x' found by one step of length eps from x"),
     _entry(FastAT, "pgd_at:FastATObjective", "App. A.2.1", "CE on x' found by one step from a random start"),

@@ -1,7 +1,7 @@
 """What an objective is given and what it returns."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -50,10 +50,19 @@ class Objective(ABC, Generic[Config]):
     def __init__(self, config: Config, attack: AttackSection, num_samples: int, num_classes: int) -> None:
         self.config, self.attack = config, attack
         self.num_samples, self.num_classes = num_samples, num_classes
+        self.teachers: dict[str, nn.Module] = {}
+        """Networks of earlier trials, by role, in eval mode."""
 
     def networks(self, make: Callable[[], nn.Module]) -> nn.Module:
         """What is trained: one network from `make`, unless the method has more."""
         return make()
+
+    def epoch_end(self, model: nn.Module, epoch: int, epochs: int, images: Iterable[Tensor]) -> None:
+        """Called after the last update of an epoch. `images`: the clean training images in batches."""
+
+    def evaluated(self, model: nn.Module) -> nn.Module:
+        """The network whose accuracy counts, and that is kept as the best: the one that is trained, for most."""
+        return model
 
     @abstractmethod
     def loss(self, step: Step) -> Loss:

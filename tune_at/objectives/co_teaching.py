@@ -33,6 +33,11 @@ class CoTeachingObjective(Objective[CoTeaching]):
         """Two networks with different initial weights."""
         return Pair(make(), make())
 
+    def evaluated(self, model: nn.Module) -> nn.Module:
+        """The first network."""
+        assert isinstance(model, Pair)
+        return model.first
+
     def loss(self, step: Step) -> Loss:
         """Sum of the two networks' means over the samples that the other chose."""
         pair, attacked = step.model, step.attacked

@@ -3,13 +3,13 @@
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tune_at.attacks.pgd import PGD
 from tune_at.config.objective import OBJECTIVES
@@ -18,11 +18,12 @@ from tune_at.data.batches import Batch, DeviceImages
 from tune_at.data.noise import corrupt_labels
 from tune_at.data.sources import load_source
 from tune_at.data.splits import split
+from tune_at.errors import UserError
 from tune_at.evaluation import evaluate
 from tune_at.models import build_model
 from tune_at.objectives.base import Objective, Step
 from tune_at.seeding import derive_seed, generator
-from tune_at.training.checkpoint import load_state, save_state
+from tune_at.training.checkpoint import DamagedCheckpoint, load_state, save_state
 from tune_at.training.engine import Engine, prepare_device
 from tune_at.training.optim import build_optimizer, set_lr
 from tune_at.training.record import SPLITS, EpochRecord, best_record
@@ -42,7 +43,14 @@ class Trainer:
         status: `running`, `completed`, or `diverged` once a loss was not finite.
     """
 
-    def __init__(self, config: TrialConfig) -> None:
+    def __init__(self, config: TrialConfig, teachers: Mapping[str, str | Path | None] | None = None) -> None:
+        """Read the data and build the network.
+
+        Args:
+            config: the trial.
+            teachers: for KD-SWA, the checkpoints of its `standard` and its `robust` teacher; None stands for an
+                untrained network, of use only to try whether a trial runs.
+        """
         self.config = config
         config.check()
         self.device = prepare_device(config.resources)
@@ -58,15 +66,43 @@ class Trainer:
         with torch.random.fork_rng(self._cuda_devices):
             torch.manual_seed(derive_seed(config.seed, "network"))
             channels, size, _ = config.data.shape
-            model = self.objective.networks(lambda: build_model(config.model, config.data.num_classes, channels, size))
+            self._make = lambda: build_model(config.model, config.data.num_classes, channels, size)
+            model = self.objective.networks(self._make)
         self.engine = Engine(model, self.device)
         self.model = self.engine.model
         self.optimizer = build_optimizer(config.optim, self.model.parameters())
+        self.objective.teachers = {role: self._teacher(role, teachers or {}) for role in config.objective.teachers()}
         self.history: list[EpochRecord] = []
 
     @property
     def _cuda_devices(self) -> list[int]:
         return [torch.cuda.current_device()] if self.device.type == "cuda" else []
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The network whose accuracy counts: the trained one, or what the objective makes of it (SWA's average)."""
+        return self.objective.evaluated(self.model)
+
+    def _teacher(self, role: str, teachers: Mapping[str, str | Path | None]) -> nn.Module:
+        """The network of a trial's checkpoint, frozen in eval mode."""
+        if role not in teachers:
+            name = self.config.objective.name
+            raise UserError(
+                f"{name}'s {role} teacher", "is missing", "run it in a study with stages, or pass teachers="
+            )
+        path = teachers[role]
+        with torch.random.fork_rng(self._cuda_devices):
+            network = self._make().to(self.device)
+        if path is not None:
+            try:
+                weights = load_state(Path(path), self.device)["model"]
+                network.load_state_dict(weights)
+            except (OSError, DamagedCheckpoint) as error:
+                raise UserError(f"the {role} teacher", str(error), "finish the stage of the teachers first") from None
+            except (RuntimeError, KeyError) as error:
+                cause = str(error).splitlines()[0]
+                raise UserError(f"the {role} teacher", f"{path} is of another architecture: {cause}") from None
+        return network.eval().requires_grad_(False)
 
     @property
     def status(self) -> str:
@@ -95,6 +131,8 @@ class Trainer:
             torch.manual_seed(derive_seed(self.config.seed, "global", epoch))
             began = time.perf_counter()
             scalars = self._train(epoch)
+            images = (batch.x for batch in self.data["train"].in_order(self.config.evaluation.batch_size))
+            self.objective.epoch_end(self.model, epoch, self.config.train.epochs, images)
             trained = time.perf_counter()
             finite = math.isfinite(scalars["loss"])
             metrics = self._evaluate(epoch) if finite and self._is_evaluated(epoch) else {}
@@ -136,7 +174,7 @@ class Trainer:
             self.model.train()
             batch = next(self.data["train"].shuffled(samples, self.config.data, self.config.seed, 1))
             self._update(batch, 1, chance)
-            evaluate(self.engine.attacked, [batch], replace(PGD.of(self.config.attack), steps=1), chance).means()
+            evaluate(self.evaluated, [batch], replace(PGD.of(self.config.attack), steps=1), chance).means()
 
     def _is_evaluated(self, epoch: int) -> bool:
         return epoch % self.config.evaluation.every == 0 or epoch == self.config.train.epochs
@@ -150,7 +188,7 @@ class Trainer:
                 continue
             batches = images.in_order(self.config.evaluation.batch_size, count)
             chance = generator(self.device, self.config.seed, "evaluation", name, epoch)
-            outcomes = evaluate(self.engine.attacked, batches, spec, chance)
+            outcomes = evaluate(self.evaluated, batches, spec, chance)
             metrics |= {f"{name}_{measure}": value for measure, value in outcomes.means().items()}
         return metrics
 

@@ -53,7 +53,7 @@ def preflight(trials: Iterable[Trial]) -> dict[str, float]:
 def _one_batch(config: TrialConfig) -> float:
     mine = ResourcesSection(cpu=min(config.resources.cpu, os.cpu_count() or 1), gpu=0)
     here = config.model_copy(update={"resources": mine})
-    trainer = Trainer(here)
+    trainer = Trainer(here, dict.fromkeys(config.objective.teachers()))
     per_sample = train_passes(config) * config.model.flops(config.data.shape, config.data.num_classes)
     samples = max(2, min(config.train.batch_size, int(BUDGET / per_sample)))
     trainer.try_batch(samples)  # the first also pays for what torch sets up once

@@ -11,7 +11,7 @@ import platform
 import resource
 import socket
 import traceback
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,17 @@ class TrialSpec:
     trial: str
     config: dict[str, Any]
     swept: dict[str, Any]
+    teachers: dict[str, str] = field(default_factory=dict)
+    """Trials of earlier stages, by the role they have for this one."""
+
+    def teacher_paths(self) -> dict[str, Path]:
+        """The standard teacher's last checkpoint, and the robust teacher's best (Tab. 2)."""
+        folder = Path(self.folder) / "checkpoints"
+        paths = {}
+        for role, trial in self.teachers.items():
+            last = checkpoints(folder / trial)
+            paths[role] = last[0] if role == "standard" and last else folder / trial / "best.pt"
+        return paths
 
     def as_dict(self) -> dict[str, Any]:
         """The spec as a plain dictionary."""
@@ -66,7 +77,7 @@ class RecordedTrial:
         self.started = stored_row(self.folder, spec.trial).get("started") or datetime.now(UTC)
         self.stored_epochs = stored_epochs(self.folder, spec.trial)
         self.notes: list[str] = []
-        self.trainer = Trainer(TrialConfig.parse(spec.config))
+        self.trainer = Trainer(TrialConfig.parse(spec.config), spec.teacher_paths())
         self._restore()
         self._write_rows()
         self.board = TrialBoard(self.folder, spec.trial, self.trainer)
@@ -78,7 +89,7 @@ class RecordedTrial:
             record = trainer.run_epoch()
             epoch = record.epoch
             if trainer.best is record:
-                self._save_best(trainer.model.state_dict())
+                self._save_best(trainer.evaluated.state_dict())
             if trainer.status != "running" or epoch % trainer.config.train.checkpoint_every == 0:
                 trainer.save(checkpoint_path(self.checkpoints, epoch))
                 prune(self.checkpoints, epoch)
@@ -128,7 +139,9 @@ class RecordedTrial:
                 return
         except (DamagedCheckpoint, FileNotFoundError) as error:
             if best.epoch in kept:
-                self._save_best(load_state(kept[best.epoch], self.trainer.device)["model"])
+                then = Trainer(self.trainer.config, self.spec.teacher_paths())
+                then.load(kept[best.epoch])
+                self._save_best(then.evaluated.state_dict())
                 return
             self.notes.append(f"{error}; the weights of the best epoch so far, {best.epoch}, are lost")
 

@@ -63,7 +63,14 @@ def run_sweep(sweep: Sweep, concurrency: int, console: Console) -> None:
         remove_temporaries(sweep.folder)
         console.print(_announcement(trials, measured, at_once), highlight=False, markup=False)
         write_experiment(sweep.folder, (trial.config.as_tree() for trial in sweep.study.trials()))
-        _run_trials(sweep, trials, at_once, console)
+        for stage in dict.fromkeys(trial.stage for trial in trials):
+            _run_trials(sweep, [trial for trial in trials if trial.stage == stage], at_once, console)
+            if any(trial.stage == stage for trial in sweep.unfinished() if not _has_failed(sweep, trial)):
+                break  # interrupted
+
+
+def _has_failed(sweep: Sweep, trial: Trial) -> bool:
+    return sweep.statuses().get(trial.name) == "failed"
 
 
 def _run_trials(sweep: Sweep, trials: Sequence[Trial], at_once: int, console: Console) -> None:
@@ -111,10 +118,11 @@ def _spec(sweep: Sweep, trial: Trial) -> TrialSpec:
         folder=str(sweep.folder),
         sweep=sweep.name,
         study=sweep.study.name,
-        stage="main",
+        stage=trial.stage,
         trial=trial.name,
         config=trial.config.as_tree(),
         swept=dict(trial.swept),
+        teachers=dict(trial.teachers),
     )
 
 
