@@ -91,7 +91,7 @@ def sweep(arguments: Namespace) -> int:
     planned = Sweep.plan(study, arguments.storage, name)
     if arguments.dry_run:
         return _dry_run(planned, arguments.concurrency)
-    return _run(planned, arguments.concurrency)
+    return _run(planned, arguments.concurrency, arguments.ship_data)
 
 
 def _dry_run(planned: "Sweep", concurrency: int) -> int:
@@ -128,13 +128,13 @@ def resume(arguments: Namespace) -> int:
     if not existing.unfinished(existing.damaged()):
         console().print(f"{existing.folder} is complete: nothing is left to run")
         return _finish(existing)
-    return _run(existing, arguments.concurrency)
+    return _run(existing, arguments.concurrency, arguments.ship_data)
 
 
-def _run(planned: "Sweep", concurrency: int) -> int:
+def _run(planned: "Sweep", concurrency: int, ship_data: bool = False) -> int:
     from tune_at.tuning.sweep import run_sweep
 
-    run_sweep(planned, concurrency, console())
+    run_sweep(planned, concurrency, console(), ship_data=ship_data)
     return _finish(planned)
 
 

@@ -8,6 +8,7 @@ import torch
 from tune_at.attacks.named import build_attack
 from tune_at.attacks.pgd import PGD, pgd
 from tune_at.config.attack import ATTACKS, AttackSection
+from tune_at.errors import UserError
 from tune_at.training.trainer import Trainer
 
 THREATS = [AttackSection(norm="linf", eps=0.08, step=0.02), AttackSection(norm="l2", eps=0.6, step=0.15)]
@@ -93,3 +94,16 @@ def test_our_pgd_is_within_noise_of_apgd_of_the_official_code(trained):
     ours = pgd(model, x, y, PGD(0.08, 0.02, 100, restarts=5), seeded())
     assert accuracy(model, ours, y) <= accuracy(model, theirs, y) + 1.01 / 48
     assert accuracy(model, ours, y) >= accuracy(model, theirs, y) - 1.01 / 48
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_images_outside_the_unit_range_are_refused(name, trained):
+    model, x, y = trained
+    with pytest.raises(UserError, match=r"reach from -1 to 1; attacks work on \[0, 1\]"):
+        build_attack(name, THREATS[0])(model, 2 * x - 1, y, seeded())
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"restarts": 0}, {"eps": -0.1}, {"step": -0.1}])
+def test_impossible_attacks_are_refused(wrong):
+    with pytest.raises(UserError, match="attack: "):
+        PGD(**{"eps": 0.1, "step": 0.1, "steps": 1, **wrong})

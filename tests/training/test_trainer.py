@@ -180,7 +180,7 @@ def test_a_teacher_that_is_missing_or_of_another_architecture_is_named(tiny, tea
     with pytest.raises(UserError, match="kd_swa's standard teacher: is missing"):
         Trainer(config)
     paths = teachers(config)
-    with pytest.raises(UserError, match="the robust teacher: .*finish the stage of the teachers first"):
+    with pytest.raises(UserError, match=r"the robust teacher: .*finish the stage of the teachers first"):
         Trainer(config, {**paths, "robust": tmp_path / "nowhere.pt"})
     other = teachers(tiny("kd_swa", model={"width": 8}))
     with pytest.raises(UserError, match="is of another architecture"):

@@ -9,15 +9,23 @@ from torch import Tensor, nn
 from tune_at.attacks.autoattack import AutoAttack, autoattack
 from tune_at.attacks.pgd import PGD, pgd
 from tune_at.config.attack import ATTACKS, AttackSection
+from tune_at.errors import UserError
 
 Attack = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
 """(model, x, y, generator) → x_adv; see `tune_at.attacks.pgd.pgd`."""
 
 
 def build_attack(name: str, threat: AttackSection) -> Attack:
-    """The attack of that name. Raises `UserError` for an unknown one."""
+    """The attack of that name. Raises `UserError` for an unknown one, and the attack one for images outside [0, 1]."""
     attack: Attack = ATTACKS[name].load()(threat)
-    return attack
+
+    def checked(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+        low, high = torch.aminmax(x)
+        if low < 0 or high > 1:
+            raise UserError("images", f"reach from {low:g} to {high:g}", "attacks work on [0, 1]: undo normalisation")
+        return attack(model, x, y, generator)
+
+    return checked
 
 
 def _with(spec: PGD) -> Attack:

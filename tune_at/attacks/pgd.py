@@ -10,6 +10,7 @@ from tune_at.attacks.balls import BALLS, Ball
 from tune_at.attacks.losses import LABEL_LOSSES, SampleLoss, kl_divergence, log_probabilities
 from tune_at.attacks.modes import evaluating
 from tune_at.config.attack import AttackSection, LossName, StartName
+from tune_at.errors import UserError
 
 GAUSSIAN_START = 0.001
 """Standard deviation of TRADES' random start, in pixels on [0, 1]."""
@@ -34,6 +35,12 @@ class PGD:
     loss: LossName = "ce"
     start: StartName = "uniform"
     restarts: int = 1
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.restarts < 1:
+            raise UserError("attack", f"{self.steps} steps, {self.restarts} restarts", "both are at least 1")
+        if self.eps < 0 or self.step < 0:
+            raise UserError("attack", f"eps {self.eps:g}, step {self.step:g}", "neither is below 0")
 
     @classmethod
     def of(cls, attack: AttackSection, loss: LossName = "ce") -> "PGD":

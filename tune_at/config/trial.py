@@ -50,6 +50,8 @@ class EvaluationSection(Section):
     """Epochs between evaluations; the last epoch is always evaluated."""
     train_samples: Annotated[int, Field(ge=0)] = 1000
     """Size of the fixed part of the training set on which training accuracy is measured; 0 is none."""
+    test_samples: Literal["all"] | Annotated[int, Field(ge=1)] = "all"
+    """Size of the part of the test set that is evaluated after an epoch: its first images."""
     batch_size: Annotated[int, Field(ge=1)] = 512
     """Samples a batch; no result depends on it beyond rounding."""
 

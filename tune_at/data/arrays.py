@@ -26,6 +26,11 @@ class ImageSet:
         return ImageSet(self.images[index], self.labels[index], self.scale)
 
 
+def plain(images: ImageSet) -> ImageSet:
+    """The same with its images in an ordinary array, not in a mapped file."""
+    return ImageSet(np.array(images.images), images.labels, images.scale)
+
+
 @dataclass(frozen=True)
 class Source:
     """A data set as it comes: training and test images, before any split or noise."""

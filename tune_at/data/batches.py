@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from tune_at.config.data import DataSection
 from tune_at.data.arrays import ImageSet
+from tune_at.errors import UserError
 from tune_at.seeding import generator
 
 
@@ -25,7 +27,11 @@ class DeviceImages:
     """An ImageSet on a device, with labels of its own (noisy ones in training)."""
 
     def __init__(self, images: ImageSet, device: torch.device) -> None:
-        self.images = torch.from_numpy(images.images).to(device)
+        if len(images) and images.images.max() > images.scale:
+            raise UserError("images", f"reach {images.images.max() / images.scale:g}, above 1", "check their scale")
+        # torch wants to own what it may write to; a mapped file or an array in Ray's store is copied.
+        array = images.images if images.images.flags.writeable else images.images.copy()
+        self.images = torch.from_numpy(np.asarray(array)).to(device)
         self.labels = torch.from_numpy(images.labels).to(device)
         self.scale = images.scale
 

@@ -1,6 +1,7 @@
 """Data sets as arrays: the one way from a config to images."""
 
 import functools
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -26,7 +27,17 @@ def load_source(config: DataSection) -> Source:
     return _load(config.model_copy(update=shared))
 
 
+_PROVIDED: dict[str, Source] = {}
+
+
+def provide(sources: Mapping[str, Source]) -> None:
+    """Use these instead of files from now on, by the data sets' names: they came through Ray's object store."""
+    _PROVIDED.update(sources)
+
+
 @functools.lru_cache(maxsize=2)
 def _load(config: DataSection) -> Source:
+    if config.name in _PROVIDED:
+        return _PROVIDED[config.name]
     source: Source = DATASETS[config.name].load()(config)
     return source

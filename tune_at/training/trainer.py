@@ -183,7 +183,9 @@ class Trainer:
         spec = replace(PGD.of(self.config.attack), steps=self.config.evaluation.steps)
         metrics: dict[str, float] = {}
         for name, images in self.data.items():
-            count = min(self.config.evaluation.train_samples, len(images)) if name == "train" else len(images)
+            limits = {"train": self.config.evaluation.train_samples, "test": self.config.evaluation.test_samples}
+            limit = limits.get(name, "all")
+            count = len(images) if limit == "all" else min(limit, len(images))
             if count == 0:
                 continue
             batches = images.in_order(self.config.evaluation.batch_size, count)

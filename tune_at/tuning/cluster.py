@@ -22,9 +22,12 @@ OBJECT_STORE_BYTES = 256 * 2**20
 
 
 @contextmanager
-def ray_session(address: str = "local") -> Iterator[None]:
-    """A running Ray for the block: a fresh one on this machine, or the cluster at `address`."""
-    local: dict[str, Any] = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+def ray_session(address: str = "local", store_bytes: int | None = OBJECT_STORE_BYTES) -> Iterator[None]:
+    """A running Ray for the block: a fresh one on this machine, or the cluster at `address`.
+
+    `store_bytes`: size of a fresh one's object store; None leaves it to Ray, a third of the memory.
+    """
+    local: dict[str, Any] = {"include_dashboard": False, "object_store_memory": store_bytes}
     ray.init(
         address=address,
         log_to_driver=False,

@@ -12,11 +12,18 @@ from rich.console import Console
 
 from tune_at.config.trial import ResourcesSection
 from tune_at.cost import epoch_passes, in_words, sweep_seconds
+from tune_at.data.arrays import Source, plain
+from tune_at.data.sources import load_source
 from tune_at.store.files import remove_temporaries
 from tune_at.store.lock import sweep_lock
 from tune_at.study import Trial
 from tune_at.sweeps import Sweep
-from tune_at.tuning.cluster import ray_session, require_placeable, slots  # first: it sets what Ray reads when imported
+from tune_at.tuning.cluster import (
+    OBJECT_STORE_BYTES,
+    ray_session,
+    require_placeable,
+    slots,
+)  # first: it sets what Ray reads when imported
 
 # isort: split
 from ray import tune
@@ -32,10 +39,11 @@ WORKER_RETRIES = 8
 """Times a trial is started again after its worker was lost; each time it continues from its newest checkpoint."""
 
 
-def run_sweep(sweep: Sweep, concurrency: int, console: Console) -> None:
+def run_sweep(sweep: Sweep, concurrency: int, console: Console, *, ship_data: bool = False) -> None:
     """Run the trials that are left, creating the sweep's folder if this is the first time.
 
-    `concurrency`: at most so many trials at a time; 0 is as many as fit.
+    `concurrency`: at most so many trials at a time; 0 is as many as fit. `ship_data`: hand data sets to the workers
+    through Ray's object store, so that only this machine needs their files.
 
     Returns when all have ended or the user has interrupted. Raises `UserError` before anything is written if a trial
     cannot work or cannot be placed.
@@ -48,7 +56,7 @@ def run_sweep(sweep: Sweep, concurrency: int, console: Console) -> None:
             damaged = sweep.damaged()
         trials = sweep.study.trials() if new else sweep.unfinished(damaged)
         console.print("starting Ray, and trying one batch of each kind of trial ...", highlight=False)
-        held.enter_context(ray_session())
+        held.enter_context(ray_session(store_bytes=None if ship_data else OBJECT_STORE_BYTES))
         resources = [trial.config.resources for trial in trials]
         require_placeable(resources)
         measured = preflight(trials)
@@ -63,8 +71,10 @@ def run_sweep(sweep: Sweep, concurrency: int, console: Console) -> None:
         remove_temporaries(sweep.folder)
         console.print(_announcement(trials, measured, at_once), highlight=False, markup=False)
         write_experiment(sweep.folder, (trial.config.as_tree() for trial in sweep.study.trials()))
+        trainable = _with_data(trials) if ship_data else ATTrainable
         for stage in dict.fromkeys(trial.stage for trial in trials):
-            _run_trials(sweep, [trial for trial in trials if trial.stage == stage], at_once, console)
+            part = [trial for trial in trials if trial.stage == stage]
+            _run_trials(sweep, part, at_once, console, trainable)
             if any(trial.stage == stage for trial in sweep.unfinished() if not _has_failed(sweep, trial)):
                 break  # interrupted
 
@@ -73,7 +83,18 @@ def _has_failed(sweep: Sweep, trial: Trial) -> bool:
     return sweep.statuses().get(trial.name) == "failed"
 
 
-def _run_trials(sweep: Sweep, trials: Sequence[Trial], at_once: int, console: Console) -> None:
+def _with_data(trials: Sequence[Trial]) -> type[ATTrainable]:
+    """The trainable with the trials' data sets in Ray's object store, one copy a node."""
+    found = {trial.config.data.name: load_source(trial.config.data) for trial in trials}
+    # Plain arrays: a memory map would be opened by its path, which other nodes do not have.
+    shipped = {name: Source(plain(source.train), plain(source.test)) for name, source in found.items()}
+    trainable: type[ATTrainable] = tune.with_parameters(ATTrainable, shipped=shipped)
+    return trainable
+
+
+def _run_trials(
+    sweep: Sweep, trials: Sequence[Trial], at_once: int, console: Console, trainable: type[ATTrainable]
+) -> None:
     specs = [_spec(sweep, trial) for trial in trials]
     everything = sweep.study.trials()
     left = {trial.name for trial in trials}
@@ -84,7 +105,7 @@ def _run_trials(sweep: Sweep, trials: Sequence[Trial], at_once: int, console: Co
     callback = ProgressCallback(progress)
     with tempfile.TemporaryDirectory(prefix="tune-at-ray-", ignore_cleanup_errors=True) as scratch, progress:
         tune.Tuner(
-            ATTrainable,
+            trainable,
             param_space={"spec": tune.grid_search([spec.as_dict() for spec in specs])},
             tune_config=tune.TuneConfig(
                 reuse_actors=True,

@@ -1,9 +1,12 @@
 """The Ray Tune trainable: a thin shell around a recorded trial."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ray import tune
 
+from tune_at.data.arrays import Source
+from tune_at.data.sources import provide
 from tune_at.tuning.recorded import RecordedTrial, TrialSpec, cause_of, write_failure
 
 
@@ -20,8 +23,12 @@ class ATTrainable(tune.Trainable):
         resources = config["spec"]["config"]["resources"]
         return tune.PlacementGroupFactory([{"CPU": resources["cpu"], "GPU": resources["gpu"]}])
 
-    def setup(self, config: dict[str, Any]) -> None:
-        """Take the spec; the network is built in the first step, where an error is recorded."""
+    def setup(self, config: dict[str, Any], shipped: Mapping[str, Source] | None = None) -> None:
+        """Take the spec; the network is built in the first step, where an error is recorded.
+
+        `shipped`: data sets by name that the driver has put into Ray's object store.
+        """
+        provide(shipped or {})
         self.spec = TrialSpec(**config["spec"])
         self.trial_run: RecordedTrial | None = None
 
