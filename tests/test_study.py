@@ -173,7 +173,10 @@ def test_stages_give_students_the_teachers_with_the_same_data_and_seed(tmp_path)
     ("change", "message"),
     [
         (("[standard, pgd_at]", "[pgd_at]"), "teacher 'standard': is no trial of an earlier stage"),
-        (("objective: kd_swa}", "objective: kd_swa, model.width: 8}"), "has other data or another model"),
+        (
+            ("objective: kd_swa}", "objective: kd_swa, model.width: 8}"),
+            "has other data, another model or another attack",
+        ),
         (("[standard, pgd_at]", "[standard, standard, pgd_at]"), "could be any of"),
         (("objective: kd_swa}", "objectiv: kd_swa}"), "stages.students objectiv: no such key"),
     ],

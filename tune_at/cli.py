@@ -107,7 +107,9 @@ def _add_data_dir(parser: argparse.ArgumentParser) -> None:
 def _add_launch(parser: argparse.ArgumentParser) -> None:
     _add_data_dir(parser)
     parser.add_argument(
-        "--ship-data", action="store_true", help="send data sets to the workers through Ray: they need no files"
+        "--ship-data",
+        action="store_true",
+        help="send CIFAR and SVHN to the workers through Ray: they need no files of them",
     )
     parser.add_argument(
         "--concurrency",

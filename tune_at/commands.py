@@ -151,7 +151,9 @@ def _finish(ended: "Sweep") -> int:
     failed = trials[trials["status"] == "failed"]
     for row in failed.to_dict("records"):
         print(f"failed: {row['trial']}: {row['error']}\n  full log: {_shown(ended.folder / 'logs' / row['trial'])}.txt")
-    if len(left) > len(failed):
+    given_up = {name for name, status in ended.statuses().items() if status in ("failed", "diverged")}
+    waiting = [trial for trial in left if given_up & set(trial.teachers.values())]
+    if len(left) > len(failed) + len(waiting):
         counted = f"{len(left)} of {len(ended.study.trials())} trials left"
         print(f"{counted}; continue with: python run.py resume {_shown(ended.folder)}")
         return 130

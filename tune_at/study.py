@@ -70,8 +70,10 @@ class Study:
         for axis in axes:
             _check_path(f"{path.name}: axes.{axis}", axis, known)
         for stage, keys in written.stages.items():
-            for key in keys:
+            for key, value in keys.items():
                 _check_path(f"{path.name}: stages.{stage} {key}", key, known)
+                if value == []:
+                    raise UserError(f"{path.name}: stages.{stage} {key}", "[] leaves no value", "write at least one")
         for origin, changes in (
             (f"{path.name}: presets.{preset}", written.presets.get(preset, {})),
             ("--set", overrides or {}),
@@ -153,7 +155,7 @@ class Study:
         tree = yaml.safe_load(body)
         study = cls(
             tree["study"], tree["title"], tree["paper"], tree["preset"], tree["overrides"], tree["base"],
-            tree["axes"], tree["seeds"], tree["figures"], tree["stages"], tree["source"],
+            tree["axes"], tree["seeds"], tree["figures"], tree.get("stages", {}), tree["source"],
         )  # fmt: skip
         if study.configs_digest() != tree["configs"]:
             raise UserError(
@@ -173,16 +175,20 @@ def override(base: Tree, axes: dict[str, list[Any]], key: str, value: Any) -> No
 
 
 def find_teacher(config: TrialConfig, objective: str, earlier: Sequence[Trial]) -> str:
-    """The trial of an earlier stage that `objective` trained on the same data, with the same model and seed."""
+    """The trial of an earlier stage that `objective` trained with the same data, model, attack and seed."""
     found = [t for t in earlier if t.config.objective.name == objective and t.config.seed == config.seed]
-    same = [t.name for t in found if t.config.data == config.data and t.config.model == config.model]
+    alike = [t for t in found if all(getattr(t.config, s) == getattr(config, s) for s in ("data", "model", "attack"))]
+    # Of several, those that are trained like the student.
+    for section in ("optim", "train"):
+        alike = [t for t in alike if getattr(t.config, section) == getattr(config, section)] or alike
+    same = [trial.name for trial in alike]
     if len(same) == 1:
         return same[0]
     where = f"{config.objective.name}'s teacher {objective!r}"
     if same:
         raise UserError(where, f"could be any of {', '.join(same)}", "let the earlier stages have one such trial")
     if found:
-        raise UserError(where, f"{found[0].name} has other data or another model", "give both the same")
+        raise UserError(where, f"{found[0].name} has other data, another model or another attack", "give both the same")
     raise UserError(where, "is no trial of an earlier stage", "write stages: {teachers: …, students: …}")
 
 

@@ -58,6 +58,14 @@ def test_shards_decode_in_order_whatever_the_format(tmp_path, form):
     assert len(source.test) == 2
 
 
+def test_the_shards_of_another_data_set_are_not_taken(tmp_path):
+    for folder in ("cifar10", "svhn/cropped_digits", "svhn/full_numbers"):
+        for name in ("train", "test"):
+            write_shard(tmp_path / folder / f"{name}-00000-of-00001.parquet", random_images(1), [0])
+    assert find_shards(tmp_path, "cifar100") == {}
+    assert [path.parent.name for path in find_shards(tmp_path, "svhn")["train"]] == ["cropped_digits"]
+
+
 def test_shards_are_found_in_a_folder_of_the_data_sets_name_first(tmp_path):
     for folder in ("svhn/cropped_digits", "cifar100"):
         for name in ("train", "test"):
@@ -87,6 +95,10 @@ def test_mistakes_in_files_are_named(tmp_path):
     fails(f"{test}, row 1", "has no label")
     write_shard(test, random_images(2), [0, 1], label="digit")
     fails(str(test), "has the columns img, digit")
+    write_shard(test, random_images(2), ["cat", "dog"])
+    fails(str(test), "has the label 'cat'")
+    pq.write_table(pq.read_table(test).slice(0, 0), test)
+    fails(str(test), "has no rows")
     write_shard(test, random_images(2), [0, 1])
     test.write_bytes(test.read_bytes()[:-30])
     fails(str(test), "cannot be read")
@@ -127,9 +139,11 @@ def test_the_cache_is_keyed_by_content_whole_and_shared(tmp_path):
     assert entry.name == content_key("x", files)
 
     del source  # a file that is mapped must not be cut short
-    (entry / "train_images.npy").write_bytes(b"torn")  # a damaged entry is made anew
-    assert np.array_equal(cached("x", files, decode).train.images, first)
-    assert len(decodes) == 2
+    for damage in (b"torn", b""):  # a damaged entry is made anew
+        (entry / "train_images.npy").unlink()
+        (entry / "train_images.npy").write_bytes(damage)
+        assert np.array_equal(cached("x", files, decode).train.images, first)
+    assert len(decodes) == 3
 
     write_shard(files[0], random_images(3, seed=1), [0, 1, 2])  # other content, other entry
     assert not np.array_equal(cached("x", files, decode).train.images, first)
@@ -194,6 +208,16 @@ def test_any_folder_of_images(tmp_path):
     assert source.train.labels.tolist() == [0] * 12 + [1] * 12
     train, validation, test = split(source, config)
     assert (len(train), len(validation), len(test)) == (22, 2, 24)
+
+
+def test_an_image_that_moves_to_another_class_is_another_data_set(tmp_path):
+    config = ImageFolder(path=str(make_folder(tmp_path / "pets", counts=(3, 3))), image_size=8)
+    before = vision.load_image_folder(config).train.labels.tolist()
+    train = tmp_path / "pets" / "train"
+    (train / "dog" / "00.png").rename(train / "cat" / "10.png")
+    (train / "cat" / "10.png").rename(train / "cat" / "03.png")
+    after = vision.load_image_folder(config).train.labels.tolist()
+    assert (before, after) == ([0, 0, 0, 1, 1, 1], [0, 0, 0, 0, 1, 1])
 
 
 def test_mistakes_in_a_folder_are_named(tmp_path):

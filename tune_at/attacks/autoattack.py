@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from tune_at.attacks.balls import BALLS
 from tune_at.attacks.modes import evaluating
 from tune_at.config.attack import AttackSection
+from tune_at.errors import UserError
 
 NORMS = {"linf": "Linf", "l2": "L2"}
 
@@ -55,7 +56,10 @@ def autoattack(model: nn.Module, x: Tensor, y: Tensor, spec: AutoAttack, generat
         warnings.simplefilter("ignore")  # the package's remarks on randomised and gradient-free defences
         attack = Package(model, norm=NORMS[spec.norm], eps=spec.eps, seed=seed, version="standard", device=x.device)
         with torch.no_grad():
-            targets = min(9, model(x[:1]).shape[1] - 1)
+            classes = model(x[:1]).shape[1]
+        if classes < 4:
+            raise UserError("autoattack", f"the network has {classes} classes", "its DLR loss needs at least four")
+        targets = min(9, classes - 1)
         attack.apgd_targeted.n_target_classes = attack.fab.n_target_classes = targets
         found, _ = attack.run_standard_evaluation(x, y, batch_size=spec.batch_size)
     for parameter, gradient in kept:

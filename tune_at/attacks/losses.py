@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tune_at.errors import UserError
+
 SampleLoss = Callable[[Tensor], Tensor]
 """From logits (b, C) to losses (b,)."""
 
@@ -38,6 +40,8 @@ def dlr(y: Tensor) -> SampleLoss:
     """Difference of logits ratio (Croce and Hein, 2020): (max_{j≠y} z_j - z_y) / (z_π1 - z_π3). Needs three classes."""
 
     def loss(logits: Tensor) -> Tensor:
+        if logits.shape[1] < 3:
+            raise UserError("attack loss dlr", f"the network has {logits.shape[1]} classes", "it needs three; use cw")
         ordered = logits.sort(1, descending=True).values
         return margin(y)(logits) / (ordered[:, 0] - ordered[:, 2] + 1e-12)
 

@@ -53,7 +53,7 @@ class StepDecay(ScheduleSection):
     """The learning rate falls by `factor` every so many epochs."""
 
     name: Literal["step"] = "step"
-    every: Annotated[When, Field(gt=0)] = 0.34
+    every: Annotated[When, Field(gt=0)] = 1 / 3
     """Epochs between falls; a number below 1 is a share of the run (100 of 300 in Sec. 3)."""
     factor: Annotated[float, Field(gt=0, le=1)] = 0.1
     """What the learning rate is multiplied by."""

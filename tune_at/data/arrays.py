@@ -39,15 +39,15 @@ class Source:
     test: ImageSet
 
 
-def check_source(source: Source, name: str, shape: tuple[int, int, int], sizes: tuple[int, int], classes: int) -> None:
+def check_source(source: Source, where: str, shape: tuple[int, int, int], sizes: tuple[int, int], classes: int) -> None:
     """Raise `UserError` unless both splits have the shape, the size and the labels that the data set should have."""
     for split, images, size in (("train", source.train, sizes[0]), ("test", source.test, sizes[1])):
-        where = f"data set {name}, split {split}"
+        here = f"{where}, split {split}"
         if len(images) != size:
-            raise UserError(where, f"has {len(images)} images instead of {size}", "a file is missing or cut short")
+            raise UserError(here, f"has {len(images)} images instead of {size}", "a file is missing or cut short")
         if images.images.shape[1:] != shape:
             found = "×".join(map(str, images.images.shape[1:]))
-            raise UserError(where, f"has images of {found} instead of {'×'.join(map(str, shape))}", "check the files")
+            raise UserError(here, f"has images of {found} instead of {'×'.join(map(str, shape))}", "check the files")
         if images.labels.min() < 0 or images.labels.max() >= classes:
             wrong = next(int(label) for label in images.labels if not 0 <= label < classes)
-            raise UserError(where, f"has the label {wrong}, outside of 0 to {classes - 1}", "check the label column")
+            raise UserError(here, f"has the label {wrong}, outside of 0 to {classes - 1}", "check the label column")

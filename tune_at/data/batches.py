@@ -42,9 +42,10 @@ class DeviceImages:
         """The images at `index` as floats in [0, 1], unaugmented."""
         return Batch(index, self.images[index].float().div_(self.scale), self.labels[index])
 
-    def in_order(self, batch_size: int, count: int | None = None) -> Iterator[Batch]:
-        """The first `count` images (all by default) in batches, the last one partial."""
-        index = torch.arange(len(self) if count is None else min(count, len(self)), device=self.labels.device)
+    def in_order(self, batch_size: int, index: Tensor | None = None) -> Iterator[Batch]:
+        """The images at `index` (all by default) in batches, the last one partial."""
+        if index is None:
+            index = torch.arange(len(self), device=self.labels.device)
         for part in index.split(batch_size):
             yield self.take(part)
 

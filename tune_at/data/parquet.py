@@ -17,13 +17,20 @@ SPLITS = ("train", "test")
 
 
 def find_shards(folder: Path, name: str) -> dict[str, list[Path]]:
-    """The shards of each split, in the order of their numbers: `folder/name/**`, or `folder/**` itself.
+    """The shards of each split, in the order of their numbers: in `folder/name`, or else in `folder` itself.
 
     Shards are called `train-00000-of-00002.parquet` and the like. Returns {} where there are none of either split;
     raises `UserError` if one split is missing.
     """
-    for root in (folder / name, folder):
-        found = {split: sorted(root.rglob(f"{split}-*.parquet")) for split in SPLITS} if root.is_dir() else {}
+    own = folder / name
+    if own.is_dir():
+        # SVHN's repository holds the cropped digits beside the full photographs.
+        cropped = own / "cropped_digits"
+        roots = [(cropped if cropped.is_dir() else own, "**/")]
+    else:
+        roots = [(folder, ""), (folder / "data", "")]  # the folder itself, not what lies in it of other data sets
+    for root, below in roots:
+        found = {split: sorted(root.glob(f"{below}{split}-*.parquet")) for split in SPLITS} if root.is_dir() else {}
         if any(found.values()):
             for split in SPLITS:
                 if not found[split]:
@@ -54,7 +61,11 @@ def _decode_split(paths: Sequence[Path], label_column: str) -> ImageSet:
         found = table[label_column].to_pylist()
         if None in found:
             raise UserError(f"{path}, row {found.index(None)}", "has no label", "check the label column")
+        if not all(isinstance(label, int) for label in found):
+            raise UserError(str(path), f"has the label {found[0]!r}", "labels are whole numbers")
         labels.extend(found)
+    if not images:
+        raise UserError(str(paths[0]), "has no rows", "fetch the file again")
     stacked = np.stack(images).transpose(0, 3, 1, 2)
     return ImageSet(np.ascontiguousarray(stacked), np.array(labels, dtype=np.int64))
 

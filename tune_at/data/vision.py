@@ -1,7 +1,7 @@
 """CIFAR-10, CIFAR-100 and SVHN: from Parquet shards, or as torchvision fetches them; and any folder of images."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +26,13 @@ def load_vision(config: Vision) -> Source:
     shards = find_shards(folder, config.name)
     if shards:
         files = [path for split in shards.values() for path in split]
-        source = cached(config.name, files, lambda: decode_shards(shards, config.label_column))
-    else:
-        source = _torchvision(config, folder, download=False)
-    check_source(source, config.name, config.shape, (config.train_size, config.test_size), config.num_classes)
+        return cached(config.name, files, lambda: _checked(decode_shards(shards, config.label_column), config, files))
+    return _checked(_torchvision(config, folder, download=False), config, [folder / config.name])
+
+
+def _checked(source: Source, config: Vision, files: Sequence[Path]) -> Source:
+    where = f"data set {config.name} in {files[0].parent}"
+    check_source(source, where, config.shape, (config.train_size, config.test_size), config.num_classes)
     return source
 
 
@@ -85,7 +88,7 @@ def load_image_folder(config: ImageFolder) -> Source:
         return Source(*(_decode_folder(files[split], config) for split in ("train", "test")))
 
     name = f"image_folder-{config.image_size}"
-    return cached(name, [path for split in files.values() for path, _ in split], decode)
+    return cached(name, [path for split in files.values() for path, _ in split], decode, parts=3)
 
 
 def _decode_folder(files: Iterable[tuple[Path, int]], config: ImageFolder) -> ImageSet:

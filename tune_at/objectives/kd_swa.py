@@ -59,7 +59,9 @@ class KDSWAObjective(Objective[KDSWA]):
 
     def evaluated(self, model: nn.Module) -> nn.Module:
         """The average, once there is one."""
-        network: nn.Module = self.average.module if self.average.n_averaged > 0 else model
+        if self.average.n_averaged == 0:
+            return model
+        network: nn.Module = self.average.to(next(model.parameters()).device).module
         return network
 
     def state_dict(self) -> dict[str, Any]:

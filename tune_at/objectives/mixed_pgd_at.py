@@ -13,12 +13,15 @@ class MixedPGDATObjective(Objective[MixedPGDAT]):
     def loss(self, step: Step) -> Loss:
         """Mean over the batch."""
         gamma = self.config.gamma_at(step.epoch, step.epochs)
-        x_adv = pgd(step.attacked, step.x, step.y, PGD.of(self.attack), step.generator)
-        natural, robust = step.model(step.x), step.model(x_adv)
-        loss = (1 - gamma) * F.cross_entropy(natural, step.y) + gamma * F.cross_entropy(robust, step.y)
-        scalars = {
-            "gamma": loss.new_tensor(gamma),
-            "natural_accuracy": accuracy(natural, step.y),
-            "robust_accuracy": accuracy(robust, step.y),
-        }
+        loss = step.x.new_zeros(())
+        scalars = {"gamma": loss.new_tensor(gamma)}
+        # A term without weight is left out: its pass would still move the batch-norm statistics.
+        if gamma < 1:
+            natural = step.model(step.x)
+            loss = loss + (1 - gamma) * F.cross_entropy(natural, step.y)
+            scalars["natural_accuracy"] = accuracy(natural, step.y)
+        if gamma > 0:
+            robust = step.model(pgd(step.attacked, step.x, step.y, PGD.of(self.attack), step.generator))
+            loss = loss + gamma * F.cross_entropy(robust, step.y)
+            scalars["robust_accuracy"] = accuracy(robust, step.y)
         return loss, scalars

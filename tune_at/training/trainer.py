@@ -8,7 +8,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tune_at.attacks.pgd import PGD
@@ -17,7 +19,7 @@ from tune_at.config.trial import TrialConfig
 from tune_at.data.batches import Batch, DeviceImages
 from tune_at.data.noise import corrupt_labels
 from tune_at.data.sources import load_source
-from tune_at.data.splits import split
+from tune_at.data.splits import split, stratified_choice
 from tune_at.errors import UserError
 from tune_at.evaluation import evaluate
 from tune_at.models import build_model
@@ -58,6 +60,11 @@ class Trainer:
         self.data = {
             name: DeviceImages(images, self.device) for name, images in zip(SPLITS, splits, strict=True) if len(images)
         }
+        limits = {"train": config.evaluation.train_samples, "test": config.evaluation.test_samples}
+        self.measured = {
+            name: torch.from_numpy(self._part(images.labels, limits.get(name, "all"))).to(self.device)
+            for name, images in zip(SPLITS, splits, strict=True)
+        }
         train = self.data["train"]
         labels = corrupt_labels(splits.train.labels, config.data.noise_rate, config.data.num_classes, config.seed)
         train.labels = torch.from_numpy(labels).to(self.device)
@@ -73,6 +80,13 @@ class Trainer:
         self.optimizer = build_optimizer(config.optim, self.model.parameters())
         self.objective.teachers = {role: self._teacher(role, teachers or {}) for role in config.objective.teachers()}
         self.history: list[EpochRecord] = []
+
+    def _part(self, labels: NDArray[np.int64], limit: int | str) -> NDArray[np.int64]:
+        """Where the images lie that are evaluated after an epoch: all, or a class-balanced part."""
+        if isinstance(limit, str) or limit >= len(labels):
+            return np.arange(len(labels))
+        rng = np.random.default_rng(derive_seed(self.config.data.split_seed, "measured"))
+        return stratified_choice(labels, limit, rng)
 
     @property
     def _cuda_devices(self) -> list[int]:
@@ -167,13 +181,16 @@ class Trainer:
     def try_batch(self, samples: int) -> None:
         """One update on `samples` training images and one evaluation of them: does this trial run at all?
 
-        Changes the network; meant for a trainer that is thrown away.
+        What an objective does only late in a run is tried too. Changes the network; meant for a trainer that is thrown
+        away.
         """
         chance = generator(self.device, self.config.seed, "preflight")
+        last = self.config.train.epochs
         with torch.random.fork_rng(self._cuda_devices):
             self.model.train()
             batch = next(self.data["train"].shuffled(samples, self.config.data, self.config.seed, 1))
-            self._update(batch, 1, chance)
+            self._update(batch, last, chance)
+            self.objective.epoch_end(self.model, last, last, [batch.x])
             evaluate(self.evaluated, [batch], replace(PGD.of(self.config.attack), steps=1), chance).means()
 
     def _is_evaluated(self, epoch: int) -> bool:
@@ -183,12 +200,9 @@ class Trainer:
         spec = replace(PGD.of(self.config.attack), steps=self.config.evaluation.steps)
         metrics: dict[str, float] = {}
         for name, images in self.data.items():
-            limits = {"train": self.config.evaluation.train_samples, "test": self.config.evaluation.test_samples}
-            limit = limits.get(name, "all")
-            count = len(images) if limit == "all" else min(limit, len(images))
-            if count == 0:
+            if len(self.measured[name]) == 0:
                 continue
-            batches = images.in_order(self.config.evaluation.batch_size, count)
+            batches = images.in_order(self.config.evaluation.batch_size, self.measured[name])
             chance = generator(self.device, self.config.seed, "evaluation", name, epoch)
             outcomes = evaluate(self.evaluated, batches, spec, chance)
             metrics |= {f"{name}_{measure}": value for measure, value in outcomes.means().items()}

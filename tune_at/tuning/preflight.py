@@ -19,9 +19,10 @@ BUDGET = 2e10
 def family(config: TrialConfig) -> str:
     """What configs share when one batch of one of them speaks for all: the code that runs and the shapes."""
     tree = config.as_tree()
+    forms = [value for value in tree["objective"].values() if isinstance(value, str)]
     return json.dumps(
-        [tree["model"], tree["train"]["precision"], config.data.name, config.data.crop, config.data.flip,
-         config.objective.name, config.optim.name, config.attack.norm, config.train.batch_size]
+        [tree["model"], tree["train"]["precision"], config.data.name, config.data.shape, config.data.num_classes,
+         config.data.crop, config.data.flip, forms, config.optim.name, config.attack.norm, config.train.batch_size]
     )  # fmt: skip
 
 

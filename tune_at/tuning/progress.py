@@ -62,6 +62,10 @@ class SweepProgress:
         if self.console.is_terminal:
             self.live.stop()
 
+    def has_ended(self, trial: str) -> bool:
+        """Whether the trial has ended while it was shown here."""
+        return self.views[trial].status not in ("pending", "running")
+
     def started(self, trial: str) -> None:
         """A worker has taken the trial."""
         self.views[trial].status = "running"

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from tune_at.config.data import Vision
 from tune_at.config.trial import ResourcesSection
 from tune_at.cost import epoch_passes, in_words, sweep_seconds
 from tune_at.data.arrays import Source, plain
@@ -73,19 +74,28 @@ def run_sweep(sweep: Sweep, concurrency: int, console: Console, *, ship_data: bo
         write_experiment(sweep.folder, (trial.config.as_tree() for trial in sweep.study.trials()))
         trainable = _with_data(trials) if ship_data else ATTrainable
         for stage in dict.fromkeys(trial.stage for trial in trials):
-            part = [trial for trial in trials if trial.stage == stage]
-            _run_trials(sweep, part, at_once, console, trainable)
-            if any(trial.stage == stage for trial in sweep.unfinished() if not _has_failed(sweep, trial)):
+            ready = _with_teachers(sweep, [trial for trial in trials if trial.stage == stage], console)
+            if ready and not _run_trials(sweep, ready, at_once, console, trainable):
                 break  # interrupted
 
 
-def _has_failed(sweep: Sweep, trial: Trial) -> bool:
-    return sweep.statuses().get(trial.name) == "failed"
+def _with_teachers(sweep: Sweep, trials: Sequence[Trial], console: Console) -> list[Trial]:
+    """The trials whose teachers, if they have any, are completed; the others are named and stay pending."""
+    statuses = sweep.statuses()
+    ready = []
+    for trial in trials:
+        missing = [name for name in trial.teachers.values() if statuses.get(name) != "completed"]
+        if missing:
+            state = statuses.get(missing[0], "pending")
+            console.print(f"{trial.name} waits: its teacher {missing[0]} is {state}", highlight=False, markup=False)
+        else:
+            ready.append(trial)
+    return ready
 
 
 def _with_data(trials: Sequence[Trial]) -> type[ATTrainable]:
     """The trainable with the trials' data sets in Ray's object store, one copy a node."""
-    found = {trial.config.data.name: load_source(trial.config.data) for trial in trials}
+    found = {t.config.data.name: load_source(t.config.data) for t in trials if isinstance(t.config.data, Vision)}
     # Plain arrays: a memory map would be opened by its path, which other nodes do not have.
     shipped = {name: Source(plain(source.train), plain(source.test)) for name, source in found.items()}
     trainable: type[ATTrainable] = tune.with_parameters(ATTrainable, shipped=shipped)
@@ -94,7 +104,8 @@ def _with_data(trials: Sequence[Trial]) -> type[ATTrainable]:
 
 def _run_trials(
     sweep: Sweep, trials: Sequence[Trial], at_once: int, console: Console, trainable: type[ATTrainable]
-) -> None:
+) -> bool:
+    """Run trials; whether all of them have ended, in whatever way."""
     specs = [_spec(sweep, trial) for trial in trials]
     everything = sweep.study.trials()
     left = {trial.name for trial in trials}
@@ -124,6 +135,7 @@ def _run_trials(
     for spec in specs:
         if spec.trial in callback.lost:
             write_failure(spec, WorkerLost(f"its worker was lost {WORKER_RETRIES + 1} times"))
+    return all(spec.trial in callback.lost or progress.has_ended(spec.trial) for spec in specs)
 
 
 class WorkerLost(Exception):
