@@ -49,9 +49,12 @@ class L2Ball(Ball):
     """‖x' - x‖₂ ≤ eps, over all pixels and channels of an image."""
 
     def uniform(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Uniform in the ball's volume: a normal direction, and a radius eps · u^(1/d)."""
+        """A normal direction and a radius uniform in [0, eps], as the public code of robust overfitting draws them.
+
+        A point uniform in the volume would lie near the sphere, and ten steps from there find fewer examples.
+        """
         direction = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-        radius = torch.rand(len(x), generator=generator, device=x.device, dtype=x.dtype) ** (1 / x[0].numel())
+        radius = torch.rand(len(x), generator=generator, device=x.device, dtype=x.dtype)
         return (x + self.ascend(direction, self.eps) * radius.view(-1, 1, 1, 1)).clamp_(0, 1)
 
     def project(self, moved: Tensor, x: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Batches from arrays that live on the device. Crop and flip happen there, whole batches at a time."""
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -29,9 +30,10 @@ class DeviceImages:
     def __init__(self, images: ImageSet, device: torch.device) -> None:
         if len(images) and images.images.max() > images.scale:
             raise UserError("images", f"reach {images.images.max() / images.scale:g}, above 1", "check their scale")
-        # torch wants to own what it may write to; a mapped file or an array in Ray's store is copied.
-        array = images.images if images.images.flags.writeable else images.images.copy()
-        self.images = torch.from_numpy(np.asarray(array)).to(device)
+        with warnings.catch_warnings():
+            # A mapped file or an array in Ray's store cannot be written to; nothing here writes, so it is shared.
+            warnings.filterwarnings("ignore", message="The given NumPy array is not writ", category=UserWarning)
+            self.images = torch.from_numpy(np.asarray(images.images)).to(device)
         self.labels = torch.from_numpy(images.labels).to(device)
         self.scale = images.scale
 

@@ -38,6 +38,8 @@ def split(source: "Source", config: DataSection) -> Splits:
     rng = np.random.default_rng(derive_seed(config.split_seed, "split"))
     held_out = stratified_choice(train.labels, config.validation_samples, rng)
     rest = np.setdiff1d(np.arange(len(train)), held_out)
+    if config.train_samples == len(train):
+        return Splits(train, train[held_out], source.test)  # not copied: trials share the mapped file
     if config.train_samples < len(rest):
         rest = rest[stratified_choice(train.labels[rest], config.train_samples, rng)]
     return Splits(train[rest], train[held_out], source.test)

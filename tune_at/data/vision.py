@@ -27,7 +27,12 @@ def load_vision(config: Vision) -> Source:
     if shards:
         files = [path for split in shards.values() for path in split]
         return cached(config.name, files, lambda: _checked(decode_shards(shards, config.label_column), config, files))
-    return _checked(_torchvision(config, folder, download=False), config, [folder / config.name])
+    unpacked = [path for path in sorted((folder / config.name).rglob("*")) if path.is_file() and path.suffix != ".gz"]
+
+    def decode() -> Source:
+        return _checked(_torchvision(config, folder, download=False), config, [folder / config.name / "files"])
+
+    return cached(config.name, unpacked, decode) if unpacked else decode()
 
 
 def _checked(source: Source, config: Vision, files: Sequence[Path]) -> Source:
