@@ -186,3 +186,12 @@ def test_a_teacher_that_cannot_be_found_is_named(tmp_path, change, message):
     path.write_text(STAGED.replace(*change))
     with pytest.raises(UserError, match=message):
         Study.resolve(str(path))
+
+
+def test_some_stages_of_a_study(tmp_path):
+    path = tmp_path / "s.yaml"
+    path.write_text(STAGED)
+    study = Study.resolve(str(path), overrides=parse_overrides(["stages=[teachers]", "seeds=3"]))
+    assert [t.stage for t in study.trials()] == ["teachers"] * 4
+    with pytest.raises(UserError, match="did you mean teachers"):
+        Study.resolve(str(path), overrides={"stages": ["teacher"]})

@@ -62,6 +62,7 @@ class Study:
         if preset and preset not in written.presets:
             remedy = suggestion(preset, written.presets) or "the study has no presets: leave --preset out"
             raise UserError(f"{path.name}: preset", f"{preset!r} is unknown", remedy)
+        stages: Mapping[str, Mapping[str, Any]] = written.stages
         base, axes, seeds = dict(written.base), dict(written.axes), list(written.seeds)
         known = set(field_paths(TrialConfig)) - {"seed"}
         if "seed" in base:
@@ -79,6 +80,9 @@ class Study:
             ("--set", overrides or {}),
         ):
             for key, value in changes.items():
+                if key == "stages":
+                    stages = _stages(origin, value, written.stages)
+                    continue
                 if key == "seeds":
                     seeds = _seeds(origin, value)
                     continue
@@ -88,7 +92,7 @@ class Study:
                 override(base, axes, key, value)
         resolved = cls(
             path.stem, written.title, written.paper, preset, dict(overrides or {}), base, axes, seeds,
-            list(written.figures), written.stages, str(path.resolve()),
+            list(written.figures), stages, str(path.resolve()),
         )  # fmt: skip
         TrialConfig.parse(base, resolved.origin, complete=False)
         resolved.trials()
@@ -252,6 +256,14 @@ def _seeds(origin: str, value: Any) -> list[int]:
     if not seeds or not all(isinstance(seed, int) and 0 <= seed < 2**63 for seed in seeds):
         raise UserError(f"{origin} seeds", f"{value!r} is no list of whole numbers", "write seeds=[0,1,2]")
     return seeds
+
+
+def _stages(origin: str, value: Any, stages: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    names = value if isinstance(value, list) else [value]
+    for name in names:
+        if name not in stages:
+            raise UserError(f"{origin} stages", f"{name!r} is unknown", suggestion(str(name), stages))
+    return {name: stages[name] for name in names}
 
 
 def _digest(text: str) -> str:

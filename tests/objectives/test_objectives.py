@@ -1,6 +1,7 @@
 """Each loss against values worked out by hand in float64, and its gradient against finite differences."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 from tune_at.attacks.pgd import PGD, pgd
 from tune_at.config.attack import AttackSection
 from tune_at.config.objective import OBJECTIVES
+from tune_at.errors import UserError
 from tune_at.objectives.base import Step
 
 ATTACK = AttackSection(eps=0.1, step=0.05, steps=4)
@@ -178,6 +180,14 @@ def test_mixed_pgd_at_is_standard_training_first_and_pgd_at_last():
     assert value("mixed_pgd_at", model, epoch=4) == pytest.approx(third, rel=1e-12)
     config = OBJECTIVES["mixed_pgd_at"].config(ramp_end=0.5)
     assert [config.gamma_at(e, 9) for e in (1, 2, 4, 9)] == pytest.approx([0, 1 / 3, 1, 1])
+
+
+@pytest.mark.parametrize("name", ["pgd_at_te", "trades_te", "sat"])
+def test_a_method_that_remembers_samples_needs_their_places(name):
+    x, y = batch()
+    step = replace(step_of(softmax_regression(), x, y, epoch=9), index=None)
+    with pytest.raises(UserError, match=r"step\.index: is missing"):
+        build(name).loss(step)
 
 
 def test_the_ramp_up_of_temporal_ensembling():

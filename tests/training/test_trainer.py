@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from tune_at.config.objective import OBJECTIVES
+from tune_at.config.trial import TrialConfig
 from tune_at.errors import UserError
 from tune_at.training.record import EpochRecord, best_record
 from tune_at.training.trainer import Trainer
@@ -41,6 +42,19 @@ def test_saved_and_loaded_between_epochs_equals_uninterrupted_bit_for_bit(object
         assert same_tensors(second.evaluated.state_dict(), whole.evaluated.state_dict())
     assert whole.status == "completed"
     assert [record.epoch for record in whole.history] == [1, 2, 3, 4]
+
+
+def test_dropout_and_adam_resume_bit_for_bit_too(tiny, tmp_path):
+    tree = {**tiny().as_tree(), "model": {"name": "wrn-10-1", "dropout": 0.3}, "optim": {"name": "adam"}}
+    config = TrialConfig.parse(tree)
+    whole, first, second = (Trainer(config) for _ in range(3))
+    list(whole.epochs())
+    first.run_epoch()
+    first.save(tmp_path / "state.pt")
+    second.load(tmp_path / "state.pt")
+    list(second.epochs())
+    assert rows(second) == rows(whole)
+    assert same_tensors(second.model.state_dict(), whole.model.state_dict())
 
 
 def test_training_leaves_the_global_generator_alone(tiny):

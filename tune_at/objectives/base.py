@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from tune_at.attacks.modes import evaluating
 from tune_at.config.attack import AttackSection
 from tune_at.config.objective import ObjectiveSection
+from tune_at.errors import UserError
 
 Config = TypeVar("Config", bound=ObjectiveSection)
 
@@ -20,17 +21,25 @@ class Step:
     """One batch and the network's state.
 
     `model` is in train mode and is what the loss is differentiated through. `attacked` is the engine's view of the
-    same network for attacks; it may share the model's modules, and attacks put it in eval mode for themselves.
+    same network for attacks; it may share the model's modules, and attacks put it in eval mode for themselves. `index`
+    holds the samples' places in the training set; only methods that remember samples need it.
     """
 
     model: nn.Module
     attacked: nn.Module
     x: Tensor
     y: Tensor
-    index: Tensor
+    index: Tensor | None
     epoch: int
     epochs: int
     generator: torch.Generator
+
+
+def places(step: Step) -> Tensor:
+    """The samples' places in the training set. Raises `UserError` for a step without them."""
+    if step.index is None:
+        raise UserError("step.index", "is missing", "this objective remembers each sample: pass its place in the data")
+    return step.index
 
 
 Loss = tuple[Tensor, dict[str, Tensor]]

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from tune_at.attacks.pgd import PGD, pgd
 from tune_at.config.attack import AttackSection
 from tune_at.config.objective import SAT
-from tune_at.objectives.base import Loss, Objective, Step, accuracy, clean_probabilities
+from tune_at.objectives.base import Loss, Objective, Step, accuracy, clean_probabilities, places
 from tune_at.objectives.trades import trades_terms
 
 
@@ -32,10 +32,10 @@ class SATObjective(Objective[SAT]):
         one_hot = F.one_hot(step.y, self.num_classes).to(self.targets.dtype)
         if step.epoch < self.config.start_epoch(step.epochs):
             return one_hot.to(predicted.dtype)
-        known = self.targets[step.index]
+        known = self.targets[places(step)]
         before = torch.where(known.sum(1, keepdim=True) > 0, known, one_hot)
         moved = self.config.momentum * before + (1 - self.config.momentum) * predicted.to(before.dtype)
-        self.targets[step.index] = moved
+        self.targets[places(step)] = moved
         return moved.to(predicted.dtype)
 
     def loss(self, step: Step) -> Loss:

@@ -10,7 +10,7 @@ from tune_at.attacks.modes import evaluating
 from tune_at.attacks.pgd import PGD, maximise
 from tune_at.config.attack import AttackSection, LossName
 from tune_at.config.objective import PGDATTE, TRADESTE
-from tune_at.objectives.base import Config, Loss, Objective, Step, accuracy, clean_probabilities
+from tune_at.objectives.base import Config, Loss, Objective, Step, accuracy, clean_probabilities, places
 from tune_at.objectives.trades import trades_terms
 
 
@@ -29,8 +29,8 @@ class Ensembled(Objective[Config]):
         """Update p for the batch and return p̂ (b, C)."""
         self.p = self.p.to(step.x.device)
         found = clean_probabilities(step.attacked, step.x).to(self.p.dtype)
-        p = momentum * self.p[step.index] + (1 - momentum) * found
-        self.p[step.index] = p
+        p = momentum * self.p[places(step)] + (1 - momentum) * found
+        self.p[places(step)] = p
         return (p / p.sum(1, keepdim=True)).to(step.x.dtype)
 
     def attacked(self, step: Step, loss: SampleLoss, name: LossName) -> Tensor:
