@@ -92,6 +92,7 @@ OBJECTIVE_LABELS = {
     "trades_te": "TRADES+TE",
     "pgd_at_ls": "PGD-AT+LS",
     "sat": "SAT",
+    "kd_swa": "KD-SWA",
     "co_teaching": "Co-teaching",
     "fgsm_at": "FGSM AT",
     "fast_at": "Fast AT",
