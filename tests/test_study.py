@@ -188,6 +188,12 @@ def test_a_teacher_that_cannot_be_found_is_named(tmp_path, change, message):
         Study.resolve(str(path))
 
 
+def test_a_list_of_objectives_is_an_axis_though_the_study_has_none(tmp_path):
+    path = tmp_path / "s.yaml"
+    path.write_text("title: x\nstages: {teachers: {objective: [standard, pgd_at]}, students: {objective: kd_swa}}\n")
+    assert [t.config.objective.name for t in Study.resolve(str(path)).trials()] == ["standard", "pgd_at", "kd_swa"]
+
+
 def test_some_stages_of_a_study(tmp_path):
     path = tmp_path / "s.yaml"
     path.write_text(STAGED)

@@ -171,8 +171,8 @@ class Study:
 
 
 def override(base: Tree, axes: dict[str, list[Any]], key: str, value: Any) -> None:
-    """Replace the values of an axis, or else a key of the base, in place."""
-    if key in axes:
+    """Replace the values of an axis, or else a key of the base, in place. A list of named sections is an axis."""
+    if key in axes or (key in NAMED_SECTIONS and isinstance(value, list)):
         axes[key] = value if isinstance(value, list) else [value]
     else:
         set_path(base, key, value, NAMED_SECTIONS)

@@ -63,6 +63,8 @@ def test_the_shards_of_another_data_set_are_not_taken(tmp_path):
         for name in ("train", "test"):
             write_shard(tmp_path / folder / f"{name}-00000-of-00001.parquet", random_images(1), [0])
     assert find_shards(tmp_path, "cifar100") == {}
+    assert find_shards(tmp_path / "cifar10", "cifar100") == {}
+    assert len(find_shards(tmp_path / "cifar10", "cifar10")["train"]) == 1
     assert [path.parent.name for path in find_shards(tmp_path, "svhn")["train"]] == ["cropped_digits"]
 
 

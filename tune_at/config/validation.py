@@ -38,7 +38,8 @@ def user_error(error: ValidationError, model: type[BaseModel], where: str = "") 
     if kind == "union_tag_invalid":
         names = [tag.strip("' ") for tag in str(context["expected_tags"]).split(",")]
         return UserError(f"{prefix}{path}.name", f"{context['tag']!r} is unknown", suggestion(context["tag"], names))
-    rule = RULES[kind].format(**context) if kind in RULES else first["msg"][0].lower() + first["msg"][1:]
+    message = first["msg"].removeprefix("Value error, ")
+    rule = RULES[kind].format(**context) if kind in RULES else message[0].lower() + message[1:]
     return UserError(prefix + path, f"{first['input']!r} {_rule(rule)}", _bounds(path, model))
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from tune_at.config.data import DATASETS
 from tune_at.data.arrays import ImageSet, Source
 from tune_at.errors import UserError
 
@@ -28,7 +29,8 @@ def find_shards(folder: Path, name: str) -> dict[str, list[Path]]:
         cropped = own / "cropped_digits"
         roots = [(cropped if cropped.is_dir() else own, "**/")]
     else:
-        roots = [(folder, ""), (folder / "data", "")]  # the folder itself, not what lies in it of other data sets
+        # The folder itself, not what lies in it of other data sets, nor a folder that bears another one's name.
+        roots = [] if folder.name in DATASETS and folder.name != name else [(folder, ""), (folder / "data", "")]
     for root, below in roots:
         found = {split: sorted(root.glob(f"{below}{split}-*.parquet")) for split in SPLITS} if root.is_dir() else {}
         if any(found.values()):

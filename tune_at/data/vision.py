@@ -74,8 +74,9 @@ def _torchvision(config: Vision, folder: Path, download: bool) -> Source:
                 kind = datasets.CIFAR10 if config.name == "cifar10" else datasets.CIFAR100
                 found = kind(str(root), train=train, download=download)
         except RuntimeError as error:  # not found, or a checksum that does not match
+            detail = "" if "not found" in str(error) else f": {error}"
             remedy = f"`python run.py data fetch {config.name}` downloads it; or set TUNE_AT_DATA or --data-dir"
-            raise UserError(f"data set {config.name}", f"is not in {folder}: {error}", remedy) from None
+            raise UserError(f"data set {config.name}", f"is not in {folder}{detail}", remedy) from None
         except OSError as error:
             raise UserError(f"data set {config.name}", f"cannot be fetched: {error}", "check the connection") from None
         images, labels = (found.data, found.labels) if config.name == "svhn" else (found.data, found.targets)
