@@ -9,31 +9,8 @@ from tune_at.attacks.named import build_attack
 from tune_at.attacks.pgd import PGD, pgd
 from tune_at.config.attack import ATTACKS, AttackSection
 from tune_at.errors import UserError
-from tune_at.training.trainer import Trainer
 
 THREATS = [AttackSection(norm="linf", eps=0.08, step=0.02), AttackSection(norm="l2", eps=0.6, step=0.15)]
-
-
-@pytest.fixture(scope="module")
-def trained():
-    """A network that PGD-AT has trained for a few epochs, and 48 test images."""
-    from tune_at.config.trial import TrialConfig
-
-    config = TrialConfig.parse(
-        {
-            "data": {"subset": 500},
-            "model": {"width": 12},
-            "attack": {"eps": 0.06, "step": 0.02, "steps": 5},
-            "optim": {"lr": 0.05},
-            "train": {"epochs": 8, "batch_size": 50},
-            "evaluation": {"every": 8},
-        }
-    )
-    torch.set_num_threads(1)
-    trainer = Trainer(config)
-    list(trainer.epochs())
-    batch = trainer.data["test"].take(torch.arange(48))
-    return trainer.model, batch.x, batch.y
 
 
 def seeded(seed=0):
@@ -43,7 +20,7 @@ def seeded(seed=0):
 @pytest.mark.parametrize("threat", THREATS, ids=lambda threat: threat.norm)
 @pytest.mark.parametrize("name", ATTACKS)
 def test_contract(name, threat, trained):
-    model, x, y = trained
+    model, x, y = trained(48)
     count = 8 if name == "autoattack" else 16
     x, y = x[:count], y[:count]
     attack = build_attack(name, threat)
@@ -71,7 +48,7 @@ def accuracy(model, x, y):
 
 @pytest.mark.parametrize("threat", THREATS, ids=lambda threat: threat.norm)
 def test_stronger_attacks_find_more_and_autoattack_the_most(threat, trained):
-    model, x, y = trained
+    model, x, y = trained(48)
     found = {name: accuracy(model, build_attack(name, threat)(model, x, y, seeded()), y) for name in ATTACKS}
     clean = accuracy(model, x, y)
     assert clean > 0.8
@@ -86,7 +63,7 @@ def test_our_pgd_is_within_noise_of_apgd_of_the_official_code(trained):
     """APGD-CE, an independent implementation: PGD on the same network is as strong but for one example in 48."""
     from pyautoattack import AutoAttack
 
-    model, x, y = trained
+    model, x, y = trained(48)
     model.eval()
     with torch.random.fork_rng():
         apgd = AutoAttack(model, eps=0.08, norm="Linf", seed=0, version="custom", attacks=["apgd-ce"])
@@ -98,7 +75,7 @@ def test_our_pgd_is_within_noise_of_apgd_of_the_official_code(trained):
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_images_outside_the_unit_range_are_refused(name, trained):
-    model, x, y = trained
+    model, x, y = trained(48)
     with pytest.raises(UserError, match=r"reach from -1 to 1; attacks work on \[0, 1\]"):
         build_attack(name, THREATS[0])(model, 2 * x - 1, y, seeded())
 

@@ -7,41 +7,27 @@ import pytest
 import torch
 
 from tune_at.attacks.pgd import PGD, pgd
-from tune_at.config.trial import TrialConfig
-from tune_at.training.trainer import Trainer
 
 torchattacks = pytest.importorskip("torchattacks", reason="torchattacks is not installed")
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_success_is_the_same_within_noise(norm):
-    config = TrialConfig.parse(
-        {
-            "data": {"subset": 500},
-            "model": {"width": 12},
-            "attack": {"eps": 0.06, "step": 0.02, "steps": 5},
-            "optim": {"lr": 0.05},
-            "train": {"epochs": 8, "batch_size": 50},
-            "evaluation": {"every": 8},
-        }
-    )
-    trainer = Trainer(config)
-    list(trainer.epochs())
-    model = trainer.model.eval()
-    batch = trainer.data["test"].take(torch.arange(360))
+def test_success_is_the_same_within_noise(norm, trained):
+    model, x, y = trained(360)
+    model.eval()
     eps, step = (0.1, 0.025) if norm == "linf" else (0.8, 0.2)
 
-    def accuracy(x):
+    def accuracy(images):
         with torch.no_grad():
-            return (model(x).argmax(1) == batch.y).float().mean().item()
+            return (model(images).argmax(1) == y).float().mean().item()
 
     kind = torchattacks.PGD if norm == "linf" else torchattacks.PGDL2
     found: dict[str, list[float]] = {"ours": [], "theirs": []}
     for seed in range(5):
         torch.manual_seed(seed)
-        found["theirs"].append(accuracy(kind(model, eps=eps, alpha=step, steps=10)(batch.x, batch.y)))
+        found["theirs"].append(accuracy(kind(model, eps=eps, alpha=step, steps=10)(x, y)))
         spec = PGD(eps, step, 10, norm=norm)
-        found["ours"].append(accuracy(pgd(model, batch.x, batch.y, spec, torch.Generator().manual_seed(seed))))
+        found["ours"].append(accuracy(pgd(model, x, y, spec, torch.Generator().manual_seed(seed))))
     means = {name: sum(values) / 5 for name, values in found.items()}
     print(means)
     assert abs(means["ours"] - means["theirs"]) < 0.01

@@ -21,9 +21,6 @@ VERSION_KEY = b"tune_at_schema_version"
 
 CHECKSUM_KEY = b"tune_at_checksum"
 
-STATUSES = ("running", "completed", "stopped", "diverged", "failed")
-"""A trial's states. `running` stays on trials whose sweep was killed; all others are final."""
-
 TRIALS = pa.schema(
     [
         pa.field("sweep", pa.string(), nullable=False),
@@ -31,6 +28,7 @@ TRIALS = pa.schema(
         pa.field("stage", pa.string(), nullable=False),
         pa.field("trial", pa.string(), nullable=False),
         pa.field("seed", pa.int64(), nullable=False),
+        # running, completed, stopped, diverged or failed; a sweep that is killed leaves `running`.
         pa.field("status", pa.string(), nullable=False),
         pa.field("epochs", pa.int32(), nullable=False),  # finished epochs
         pa.field("best_epoch", pa.int32()),  # by the selection split; null before the first evaluation
