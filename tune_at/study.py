@@ -1,38 +1,34 @@
 """Study: a YAML file → validated trial configs.
 
-A study has a `base` config, `axes` (dotted path → list of values; their full grid is run), `seeds`, and `presets` of
-overrides. An override of an axis replaces its values; an override of any other path changes the base.
+A study has a `base` config, `axes` (dotted path → list of values; their full grid is run) or a `search` with a space,
+`seeds`, a `scheduler`, and `presets` of overrides. An override of an axis replaces its values; an override of any
+other path changes the base.
 """
 
 import copy
 import hashlib
 import itertools
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import yaml
 
 import tune_at
-from tune_at.config.tree import Tree, get_path, leaves, set_path
+from tune_at.config.scheduler import FIFO, SCHEDULERS, SchedulerSection
+from tune_at.config.search import Grid, Random, Sampled, SearchSection
+from tune_at.config.space import Distribution
+from tune_at.config.tree import Tree, set_path
 from tune_at.config.trial import NAMED_SECTIONS, TrialConfig
 from tune_at.config.validation import field_paths
 from tune_at.errors import UserError, suggestion
+from tune_at.points import Trial, alike, find_teacher, mixed_columns, override, swept_columns, swept_value, trial_name
+from tune_at.search import check_search, corner_points, draw, parse_scheduler, parse_search, space_of, with_values
 from tune_at.study_file import find_study, read_study
 
-
-@dataclass(frozen=True)
-class Trial:
-    """One point of a study. `swept` maps each axis to the value it has here."""
-
-    name: str
-    config: TrialConfig
-    swept: Mapping[str, Any]
-    stage: str = "main"
-    teachers: Mapping[str, str] = field(default_factory=dict)
-    """Names of trials of earlier stages, by the role they have for this one."""
+KNOWN = frozenset(field_paths(TrialConfig)) - {"seed"}
+"""Every key that base, axes, spaces and overrides may name."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +45,8 @@ class Study:
     seeds: list[int]
     figures: list[str]
     stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    search: SearchSection = field(default_factory=Grid)
+    scheduler: SchedulerSection = field(default_factory=FIFO)
     source: str = field(default="", compare=False)
 
     @classmethod
@@ -64,15 +62,15 @@ class Study:
             raise UserError(f"{path.name}: preset", f"{preset!r} is unknown", remedy)
         stages: Mapping[str, Mapping[str, Any]] = written.stages
         base, axes, seeds = dict(written.base), dict(written.axes), list(written.seeds)
-        known = set(field_paths(TrialConfig)) - {"seed"}
+        engine: Tree = {"search": written.search, "scheduler": written.scheduler}
         if "seed" in base:
             raise UserError(f"{path.name}: base.seed", f"{base['seed']!r}", "write `seeds: [...]` beside base")
         TrialConfig.parse(base, path.name, complete=False)
         for axis in axes:
-            _check_path(f"{path.name}: axes.{axis}", axis, known)
+            _check_path(f"{path.name}: axes.{axis}", axis)
         for stage, keys in written.stages.items():
             for key, value in keys.items():
-                _check_path(f"{path.name}: stages.{stage} {key}", key, known)
+                _check_path(f"{path.name}: stages.{stage} {key}", key)
                 if value == []:
                     raise UserError(f"{path.name}: stages.{stage} {key}", "[] leaves no value", "write at least one")
         for origin, changes in (
@@ -86,24 +84,96 @@ class Study:
                 if key == "seeds":
                     seeds = _seeds(origin, value)
                     continue
-                _check_path(f"{origin} {key}", key, known)
+                if key.partition(".")[0] in engine:
+                    _set_engine(engine, key, value)
+                    continue
+                _check_path(f"{origin} {key}", key)
                 if key in axes and value == []:
                     raise UserError(f"{origin} {key}", "[] leaves the axis without a value", "write at least one")
                 override(base, axes, key, value)
         resolved = cls(
             path.stem, written.title, written.paper, preset, dict(overrides or {}), base, axes, seeds,
-            list(written.figures), stages, str(path.resolve()),
+            list(written.figures), stages, parse_search(engine["search"], path.name),
+            parse_scheduler(engine["scheduler"], path.name), str(path.resolve()),
         )  # fmt: skip
         TrialConfig.parse(base, resolved.origin, complete=False)
-        resolved.trials()
+        check_search(resolved.search, resolved.scheduler, axes, stages, resolved.samples(), resolved.origin)
         return resolved
 
+    @property
+    def size(self) -> int:
+        """The number of trials."""
+        if isinstance(self.search, Sampled):
+            return self.search.trials * len(self.seeds)
+        return len(self.trials())
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether later points depend on earlier results, so that they are known only once they have been drawn."""
+        return isinstance(self.search, Sampled) and not isinstance(self.search, Random)
+
     def trials(self) -> list[Trial]:
-        """The full grid of the axes times the seeds, seeds innermost. Raises `UserError` for an invalid point."""
+        """All trials, seeds innermost, in the order in which they start.
+
+        Of a dynamic search these are none: its trials are what the sweep's table says. Raises `UserError` for an
+        invalid point.
+        """
+        if not isinstance(self.search, Sampled):
+            return self._grid()
+        if self.dynamic:
+            return []
+        seed = self.search.seed
+        return [t for n in range(self.search.trials) for t in self.point(n, draw(self.space, seed, n))]
+
+    def samples(self) -> list[Trial]:
+        """Trials that vouch for all: every trial of a grid, the corners of a space."""
+        if not isinstance(self.search, Sampled):
+            return self._grid()
+        if not self.space:
+            return [Trial("base", TrialConfig.parse({**self.base, "seed": self.seeds[0]}, self.origin), {})]
+        return [t for n, values in enumerate(corner_points(self.space)) for t in self.point(n, values)[:1]]
+
+    @cached_property
+    def space(self) -> dict[str, Distribution]:
+        """The distributions of a search, by dotted path; empty for a grid."""
+        written = self.search.space if isinstance(self.search, Sampled) else {}
+        return space_of(written, KNOWN, f"{self.origin}: search.space")
+
+    def point(self, number: int, values: Mapping[str, Any]) -> list[Trial]:
+        """The trials of a search's point, one a seed. `number` is its place in the search, from 0."""
+        columns = swept_columns({path: found.corners() for path, found in self.space.items()})
+        trials = []
+        for seed in self.seeds:
+            config = TrialConfig.parse({**with_values(copy.deepcopy(self.base), values), "seed": seed}, self.origin)
+            swept = alike([{column: swept_value(config, column) for column in columns}], self._mixed)[0]
+            trials.append(Trial(trial_name(f"{number:04d}", swept, seed), config, swept))
+        return trials
+
+    @cached_property
+    def _mixed(self) -> frozenset[str]:
+        """Columns of a search whose values are not all of one type."""
+        columns = swept_columns({path: found.corners() for path, found in self.space.items()})
+        trees = (with_values(copy.deepcopy(self.base), values) for values in corner_points(self.space))
+        configs = [TrialConfig.parse(tree, self.origin) for tree in trees]
+        return mixed_columns([{column: swept_value(config, column) for column in columns} for config in configs])
+
+    def extended(self, trials: int) -> "Study":
+        """The same search with more points. Raises `UserError` for a grid, or for fewer points than before."""
+        if not isinstance(self.search, Sampled):
+            raise UserError("--trials", "a grid has as many trials as its axes have points", "add values to an axis")
+        if trials < self.search.trials:
+            raise UserError("--trials", f"{trials} is fewer than the {self.search.trials} it has", "give more, or none")
+        if trials == self.search.trials:
+            return self
+        earlier = (*self.search.extended, self.search.trials)
+        return replace(self, search=self.search.model_copy(update={"trials": trials, "extended": earlier}))
+
+    def _grid(self) -> list[Trial]:
         points = [point for stage in self.stages or {"main": {}} for point in self._points(stage)]
         width = max(2, len(str(len(points) - 1)))
         columns = list(dict.fromkeys(column for _, _, found in points for column in found))
-        rows = _alike([{column: swept_value(config, column) for column in columns} for _, config, _ in points])
+        values = [{column: swept_value(config, column) for column in columns} for _, config, _ in points]
+        rows = alike(values, mixed_columns(values))
         trials: list[Trial] = []
         for index, ((stage, config, _), swept) in enumerate(zip(points, rows, strict=True)):
             earlier = [trial for trial in trials if trial.stage != stage]
@@ -132,7 +202,7 @@ class Study:
 
     def configs_digest(self) -> str:
         """A digest of all resolved configs, defaults included."""
-        return _digest(" ".join(trial.config.hash for trial in self.trials()))
+        return _digest(" ".join(trial.config.hash for trial in self.samples()))
 
     def as_yaml(self) -> str:
         """The resolved study as YAML, whose first line carries the digest of the rest."""
@@ -142,6 +212,7 @@ class Study:
                 "source": self.source, "overrides": dict(self.overrides), "base": self.base,
                 "axes": {k: list(v) for k, v in self.axes.items()}, "seeds": self.seeds, "figures": self.figures,
                 "stages": {stage: dict(changes) for stage, changes in self.stages.items()},
+                "search": self.search.model_dump(mode="json"), "scheduler": self.scheduler.model_dump(mode="json"),
                 "tune_at": tune_at.__version__, "configs": self.configs_digest(),
             },
             sort_keys=False,
@@ -159,7 +230,9 @@ class Study:
         tree = yaml.safe_load(body)
         study = cls(
             tree["study"], tree["title"], tree["paper"], tree["preset"], tree["overrides"], tree["base"],
-            tree["axes"], tree["seeds"], tree["figures"], tree.get("stages", {}), tree["source"],
+            tree["axes"], tree["seeds"], tree["figures"], tree.get("stages", {}),
+            parse_search(tree.get("search", {}), where), parse_scheduler(tree.get("scheduler", {}), where),
+            tree["source"],
         )  # fmt: skip
         if study.configs_digest() != tree["configs"]:
             raise UserError(
@@ -170,85 +243,22 @@ class Study:
         return study
 
 
-def override(base: Tree, axes: dict[str, list[Any]], key: str, value: Any) -> None:
-    """Replace the values of an axis, or else a key of the base, in place. A list of named sections is an axis."""
-    if key in axes or (key in NAMED_SECTIONS and isinstance(value, list)):
-        axes[key] = value if isinstance(value, list) else [value]
-    else:
-        set_path(base, key, value, NAMED_SECTIONS)
+def _set_engine(engine: Tree, key: str, value: Any) -> None:
+    """Set a key of `search` or `scheduler`; `search=random` and `scheduler=asha` set their names."""
+    if isinstance(value, str) and key in engine:
+        key += ".algorithm" if key == "search" else ".name"
+    if key == "search.algorithm" and value != engine["search"].get("algorithm"):
+        # Keys that only the old algorithm has go; the space and the number of points stay.
+        keep = {} if value == "grid" else {"trials", "space", "seed"}
+        engine["search"] = {k: v for k, v in engine["search"].items() if k in keep}
+    set_path(engine, key, value, {"scheduler": SCHEDULERS})
 
 
-def find_teacher(config: TrialConfig, objective: str, earlier: Sequence[Trial]) -> str:
-    """The trial of an earlier stage that `objective` trained with the same data, model, attack and seed."""
-    found = [t for t in earlier if t.config.objective.name == objective and t.config.seed == config.seed]
-    alike = [t for t in found if all(getattr(t.config, s) == getattr(config, s) for s in ("data", "model", "attack"))]
-    # Of several, those that are trained like the student.
-    for section in ("optim", "train"):
-        alike = [t for t in alike if getattr(t.config, section) == getattr(config, section)] or alike
-    same = [trial.name for trial in alike]
-    if len(same) == 1:
-        return same[0]
-    where = f"{config.objective.name}'s teacher {objective!r}"
-    if same:
-        raise UserError(where, f"could be any of {', '.join(same)}", "let the earlier stages have one such trial")
-    if found:
-        raise UserError(where, f"{found[0].name} has other data, another model or another attack", "give both the same")
-    raise UserError(where, "is no trial of an earlier stage", "write stages: {teachers: …, students: …}")
-
-
-def swept_columns(axes: Mapping[str, list[Any]]) -> list[str]:
-    """The dotted paths that tell a study's points apart: its axes, and what their mappings set beside a name."""
-    columns: list[str] = []
-    for path, values in axes.items():
-        mappings = [value for value in values if isinstance(value, Mapping)]
-        if path in NAMED_SECTIONS or not mappings:
-            columns.append(path)
-        columns += [f"{path}.{leaf}" for value in mappings for leaf, _ in leaves(value) if leaf != "name"]
-    return list(dict.fromkeys(columns))
-
-
-def swept_value(config: TrialConfig, path: str) -> Any:
-    """The resolved value at a swept path: a named section's name, and None for a key that its type lacks."""
-    try:
-        value = get_path(config.as_tree(), path)
-    except KeyError:
-        return None
-    return value["name"] if isinstance(value, Mapping) else value
-
-
-def _alike(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The swept values of all trials, each column of one type: numbers stay, anything mixed becomes a string."""
-    mixed = set()
-    for column in dict.fromkeys(key for row in rows for key in row):
-        kinds = {type(row[column]) for row in rows if row[column] is not None}
-        if not (kinds <= {int, float} or len(kinds) == 1) or kinds & {list, dict}:
-            mixed.add(column)
-    return [
-        {k: v if k not in mixed or v is None else v if isinstance(v, str) else json.dumps(v) for k, v in row.items()}
-        for row in rows
-    ]
-
-
-def trial_name(index: str, swept: Mapping[str, Any], seed: int) -> str:
-    """A trial's name: its place in the grid, its swept values and its seed, safe as a file's name."""
-    parts = []
-    for path, value in swept.items():
-        if value is None:
-            continue
-        if path in NAMED_SECTIONS or path.removesuffix(".name") in NAMED_SECTIONS:
-            parts.append(str(value))
-        else:
-            shown = f"{value:.4g}" if isinstance(value, float) else str(value)
-            parts.append(f"{path.rpartition('.')[2]}={shown}")
-    text = re.sub(r"[^A-Za-z0-9_.=+-]+", "_", "-".join(parts))[:80]
-    return "-".join(filter(None, (index, text, f"s{seed}")))
-
-
-def _check_path(where: str, path: str, known: set[str]) -> None:
+def _check_path(where: str, path: str) -> None:
     if path == "seed":
         raise UserError(where, "a seed is no key of the base and no axis", "write seeds: [0, 1], or --set seeds=[0,1]")
-    if path not in known:
-        raise UserError(where, "no such key", suggestion(path, known))
+    if path not in KNOWN:
+        raise UserError(where, "no such key", suggestion(path, KNOWN))
 
 
 def _seeds(origin: str, value: Any) -> list[int]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from tune_at.config.validation import user_error
 from tune_at.errors import UserError, suggestion
@@ -29,7 +29,17 @@ class StudyFile(BaseModel):
     presets: dict[str, dict[str, Any]] = {}
     stages: dict[str, dict[str, Any]] = {}
     """Run one after the other, each with its own overrides of base and axes; later ones may learn from earlier ones."""
+    search: dict[str, Any] = {}
+    """How points are chosen, `{algorithm: grid | random | optuna, ...}`; without it, the grid of the axes."""
+    scheduler: dict[str, Any] = {}
+    """What is stopped early, `{name: fifo | asha | hyperband | median | pbt, ...}`."""
     figures: list[str] = []
+
+    @field_validator("search", "scheduler", mode="before")
+    @classmethod
+    def _named(cls, value: Any, info: ValidationInfo) -> Any:
+        key = "algorithm" if info.field_name == "search" else "name"
+        return {key: value} if isinstance(value, str) else value
 
 
 def find_study(study: str) -> Path:

@@ -36,5 +36,8 @@ def epoch_of(moment: float, epochs: int) -> int:
     return max(1, round(moment * epochs)) if 0 < moment < 1 else round(moment)
 
 
+SELECTION_SPLITS = {"validation": "val", "test": "test"}
+"""The split that each value of `train.selection` judges on."""
+
 Rate = Annotated[float, Field(ge=0, le=1)]
 """A share between 0 and 1."""

@@ -28,7 +28,8 @@ TRIALS = pa.schema(
         pa.field("stage", pa.string(), nullable=False),
         pa.field("trial", pa.string(), nullable=False),
         pa.field("seed", pa.int64(), nullable=False),
-        # running, completed, stopped, diverged or failed; a sweep that is killed leaves `running`.
+        # pending (drawn by a searcher, not started), running, completed, stopped (by a scheduler), diverged or failed;
+        # a sweep that is killed leaves `running`.
         pa.field("status", pa.string(), nullable=False),
         pa.field("epochs", pa.int32(), nullable=False),  # finished epochs
         pa.field("best_epoch", pa.int32()),  # by the selection split; null before the first evaluation
@@ -42,6 +43,7 @@ TRIALS = pa.schema(
         pa.field("peak_memory_mb", pa.float64()),
         pa.field("versions", pa.string()),  # JSON
         pa.field("error", pa.string()),
+        pa.field("search", pa.string()),  # JSON: the point of a search that later points depend on
     ]
 )
 """One row a trial, and one further column a swept key, named by its dotted path."""
@@ -63,13 +65,36 @@ EPOCHS = pa.schema(
 )
 """One row a (trial, epoch), and one float64 column `objective_…` a scalar of the objective."""
 
+DECISIONS = pa.schema(
+    [
+        pa.field("trial", pa.string(), nullable=False),
+        pa.field("epoch", pa.int32(), nullable=False),  # the trial's epoch after which it was judged
+        pa.field("scheduler", pa.string(), nullable=False),
+        pa.field("rung", pa.int32(), nullable=False),  # the epoch that the scheduler names; at most `epoch`
+        pa.field("bracket", pa.int32(), nullable=False),
+        pa.field("metric", pa.string(), nullable=False),
+        pa.field("value", pa.float64(), nullable=False),  # what was judged, after smoothing
+        pa.field("cutoff", pa.float64()),  # what it was compared with; null where there was nothing yet
+        pa.field("action", pa.string(), nullable=False),  # continue, stop, exploit, or completed
+        pa.field("source", pa.string()),  # exploit: the trial whose weights are taken
+        pa.field("changes", pa.string()),  # exploit: JSON of the new values by dotted path
+        pa.field("decided", pa.timestamp("us", tz="UTC"), nullable=False),
+    ]
+)
+"""One row a decision of the scheduler."""
+
 TABLES: dict[str, tuple[pa.Schema, tuple[str, ...]]] = {
     "trials": (TRIALS, ("trial",)),
     "epochs": (EPOCHS, ("trial", "epoch")),
+    "decisions": (DECISIONS, ("trial", "epoch")),
 }
 """Each table's schema and the columns that identify a row; rows are sorted by them."""
 
-TIMES = {"trials": ("started", "ended", "peak_memory_mb", "node"), "epochs": ("train_seconds", "evaluation_seconds")}
+TIMES = {
+    "trials": ("started", "ended", "peak_memory_mb", "node"),
+    "epochs": ("train_seconds", "evaluation_seconds"),
+    "decisions": ("decided",),
+}
 """Columns that differ between two runs of the same trial; every other column is equal bit for bit on a CPU."""
 
 

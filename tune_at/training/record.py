@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tune_at.config.section import SELECTION_SPLITS
+
 SPLITS = ("train", "val", "test")
-SELECTION_SPLITS = {"validation": "val", "test": "test"}
-"""The split that each value of `train.selection` judges on."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -229,6 +229,19 @@ class Trainer:
         self.objective.load_state_dict(state["objective"])
         self.data["train"].labels = state["labels"].to(self.device)
         self.history = [EpochRecord(**record) for record in state["history"]]
+
+    def take_over(self, state: Mapping[str, Any], history: Sequence[EpochRecord]) -> None:
+        """Go on from the state of another trial, of the same data and network, under this trial's own config.
+
+        What PBT calls exploit: weights, the optimiser's moments, the objective's state and the labels are the other's;
+        learning rate, momentum and whatever else the config says, and the `history`, are this trial's.
+        """
+        self.model.load_state_dict(state["model"])
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({**state["optimizer"], "param_groups": groups})
+        self.objective.load_state_dict(state["objective"])
+        self.data["train"].labels = state["labels"].to(self.device)
+        self.history = list(history)
 
     def save(self, path: str | Path) -> None:
         """Write the whole state to a file, atomically."""

@@ -13,8 +13,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from tune_at.config.section import SELECTION_SPLITS
 from tune_at.cost import in_words
-from tune_at.training.record import SELECTION_SPLITS
 
 PLAIN_INTERVAL = 15.0
 """Seconds between two plain lines."""

@@ -22,6 +22,7 @@ import torch
 
 import tune_at
 from tune_at.config.trial import TrialConfig
+from tune_at.search import with_values
 from tune_at.store.files import write_whole
 from tune_at.store.reader import DamagedPart, read_part
 from tune_at.store.schema import build_table
@@ -52,6 +53,22 @@ class TrialSpec:
     swept: dict[str, Any]
     teachers: dict[str, str] = field(default_factory=dict)
     """Trials of earlier stages, by the role they have for this one."""
+    lineage: list[dict[str, Any]] = field(default_factory=list)
+    """PBT's exploits, ascending: `epoch` after which they happen, `source`, and `changes` by dotted path."""
+    search: str | None = None
+    """JSON of the search's point, handed through to the `trials` table."""
+
+    def config_after(self, epoch: int) -> TrialConfig:
+        """The config under which the epoch after `epoch` is trained."""
+        tree = self.config
+        for step in self.lineage:
+            if step["epoch"] <= epoch:
+                tree = with_values(tree, step["changes"])
+        return TrialConfig.parse(tree)
+
+    def exploit_path(self, epoch: int) -> Path:
+        """The copy of another trial's checkpoint that this one goes on from after `epoch`."""
+        return Path(self.folder) / "checkpoints" / self.trial / f"exploit-{epoch:06d}.pt"
 
     def teacher_paths(self) -> dict[str, Path]:
         """The standard teacher's last checkpoint, and the robust teacher's best (Tab. 2)."""
@@ -77,15 +94,21 @@ class RecordedTrial:
         self.started = stored_row(self.folder, spec.trial).get("started") or datetime.now(UTC)
         self.stored_epochs = stored_epochs(self.folder, spec.trial)
         self.notes: list[str] = []
-        self.trainer = Trainer(TrialConfig.parse(spec.config), spec.teacher_paths())
+        self.trainer = Trainer(spec.config_after(0), spec.teacher_paths())
         self._restore()
+        self.reported = not self.trainer.history
         self._write_rows()
         self.board = TrialBoard(self.folder, spec.trial, self.trainer)
 
     def step(self) -> dict[str, Any]:
-        """Run the next epoch, if one is left, and record it. Returns the newest epoch as a flat result."""
-        trainer = self.trainer
-        if trainer.status == "running":
+        """Run the next epoch, if one is left, and record it. Returns the newest epoch as a flat result.
+
+        A trial that comes back reports its newest epoch first, before it runs another: the scheduler may not have
+        judged that one yet.
+        """
+        if self.reported and self.trainer.status == "running":
+            self._exploit()
+            trainer = self.trainer
             record = trainer.run_epoch()
             epoch = record.epoch
             if trainer.best is record:
@@ -95,13 +118,15 @@ class RecordedTrial:
                 prune(self.checkpoints, epoch)
             self._write_rows()
             self.board.add(record)
-        newest = trainer.history[-1]
+        self.reported = True
+        trainer, newest = self.trainer, self.trainer.history[-1]
         notes, self.notes = self.notes, []
         return {
             "trial": self.spec.trial,
             "status": trainer.status,
             "epochs": trainer.config.train.epochs,
             "notes": notes,
+            "lineage": len(self.spec.lineage),
             **newest.row(),
         }
 
@@ -122,10 +147,23 @@ class RecordedTrial:
                 continue
             kept[epoch_of(path)] = path
             if len(kept) == 1:
+                # A checkpoint is older than the exploit of its own epoch.
+                config = self.spec.config_after(epoch_of(path) - 1)
+                if config != self.trainer.config:
+                    self.trainer = Trainer(config, self.spec.teacher_paths())
                 self.trainer.load_state_dict(state)
         if not kept and self.notes:
             self.notes.append("no good checkpoint is left; the trial starts again from its first epoch")
         self._check_best(kept)
+
+    def _exploit(self) -> None:
+        """Go on from another trial's weights, if the scheduler has decided so after the newest epoch."""
+        epoch = len(self.trainer.history)
+        if any(step["epoch"] == epoch for step in self.spec.lineage):
+            state = load_state(self.spec.exploit_path(epoch), self.trainer.device)
+            history = self.trainer.history
+            self.trainer = Trainer(self.spec.config_after(epoch), self.spec.teacher_paths())
+            self.trainer.take_over(state, history)
 
     def _check_best(self, kept: dict[int, Path]) -> None:
         """The best weights were written before the checkpoint that says which epoch is best; were they lost since?"""
@@ -139,7 +177,7 @@ class RecordedTrial:
                 return
         except (DamagedCheckpoint, FileNotFoundError) as error:
             if best.epoch in kept:
-                then = Trainer(self.trainer.config, self.spec.teacher_paths())
+                then = Trainer(self.spec.config_after(best.epoch - 1), self.spec.teacher_paths())
                 then.load(kept[best.epoch])
                 self._save_best(then.evaluated.state_dict())
                 return
@@ -182,13 +220,20 @@ def write_trial(spec: TrialSpec, status: str, **columns: Any) -> None:
         "selection": config.train.selection,
         "config": config.as_json(),
         "config_hash": config.hash,
-        "ended": None if status == "running" else datetime.now(UTC),
+        "ended": None if status in ("pending", "running") else datetime.now(UTC),
         "node": socket.gethostname(),
         "versions": versions(),
+        "search": spec.search,
         **columns,
         **spec.swept,
     }
     write_rows(Path(spec.folder), "trials", spec.trial, [row])
+
+
+def write_stopped(spec: TrialSpec) -> None:
+    """Record that the scheduler has stopped a trial."""
+    folder = Path(spec.folder)
+    write_trial(spec, "stopped", **_known(folder, spec.trial), epochs=stored_epochs(folder, spec.trial))
 
 
 def write_failure(spec: TrialSpec, error: BaseException) -> Path:
@@ -196,15 +241,20 @@ def write_failure(spec: TrialSpec, error: BaseException) -> Path:
     folder = Path(spec.folder)
     path = folder / "logs" / f"{spec.trial}.txt"
     write_whole(path, "".join(traceback.format_exception(error)).encode())
-    known = stored_row(folder, spec.trial)
     write_trial(
         spec,
         "failed",
-        **{column: known.get(column) for column in ("started", "best_epoch", "device", "peak_memory_mb")},
+        **_known(folder, spec.trial),
         epochs=stored_epochs(folder, spec.trial),
         error=cause_of(error),
     )
     return path
+
+
+def _known(folder: Path, trial: str) -> dict[str, Any]:
+    """What only the trial's worker could tell."""
+    row = stored_row(folder, trial)
+    return {column: row.get(column) for column in ("started", "best_epoch", "device", "peak_memory_mb", "node")}
 
 
 def cause_of(error: BaseException) -> str:

@@ -1,0 +1,60 @@
+"""Searchers: how the points of a study are chosen."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from tune_at.config.section import Section
+from tune_at.registry import Entry, Registry
+
+
+class SearchSection(Section):
+    """What every searcher has."""
+
+    algorithm: str
+
+
+class Grid(SearchSection):
+    """Every point of the axes' grid, once for each seed."""
+
+    algorithm: Literal["grid"] = "grid"
+
+
+class Sampled(SearchSection):
+    """What searchers that draw points have. Each point is run once for each of the study's seeds."""
+
+    trials: Annotated[int, Field(ge=1)] = 16
+    """Points to try; `resume --trials` raises it."""
+    space: Mapping[str, Any] = Field(default_factory=dict)
+    """Dotted path to distribution: uniform, loguniform, int, logint with [low, high], or choice with a list."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seed of the search itself."""
+    extended: tuple[int, ...] = ()
+    """Earlier values of `trials`, written by `resume --trials`."""
+
+
+class Random(Sampled):
+    """Independent points; point n follows from the search's seed and n alone."""
+
+    algorithm: Literal["random"] = "random"
+
+
+class Optuna(Sampled):
+    """Optuna: TPE for one objective, NSGA-II for several."""
+
+    algorithm: Literal["optuna"] = "optuna"
+    objectives: Annotated[tuple[str, ...], Field(min_length=1)] = ("robust_accuracy",)
+    """Measures on the selection split; of several, the whole Pareto front is searched."""
+    score: Literal["best", "last"] = "best"
+    """The epoch whose metrics count: the trial's best by robust accuracy, or its last."""
+    startup: Annotated[int, Field(ge=1)] = 10
+    """Points drawn at random before TPE models them; for NSGA-II the size of a generation."""
+
+
+SEARCHERS = Registry(
+    "search",
+    Entry("grid", Grid, "", "ours", "the full grid of the axes"),
+    Entry("random", Random, "tune_at.search:draw", "Bergstra and Bengio 2012", "independent points"),
+    Entry("optuna", Optuna, "tune_at.tuning.proposals:Proposer", "Akiba et al. 2019", "TPE, NSGA-II"),
+)

@@ -1,0 +1,40 @@
+"""The median stopping rule."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from tune_at.config.scheduler import Median
+from tune_at.study import Study
+from tune_at.tuning.board import Entry
+from tune_at.tuning.policies.base import InOrder, Verdict
+
+
+class MedianPolicy(InOrder):
+    """Stops a trial whose best value is below the median of earlier trials' running means (Golovin et al., 2017).
+
+    The means run from the grace epoch to the epoch at hand, as in Ray's rule.
+    """
+
+    def __init__(self, study: Study) -> None:
+        super().__init__(study)
+        config = study.scheduler
+        assert isinstance(config, Median)
+        self.grace, self.min_trials = config.grace, config.min_trials
+
+    def rungs(self, entry: Entry) -> Sequence[int]:
+        """Every epoch from the grace epoch on."""
+        return range(self.grace, entry.epochs + 1)
+
+    def judge(self, earlier: Sequence[Entry], entry: Entry, epoch: int) -> Verdict:
+        """Compare with those earlier trials that have come as far."""
+        means = [
+            float(np.mean([self.score(other, e) for e in other.measured if self.grace <= e <= epoch]))
+            for other in earlier
+            if max(other.measured, default=0) >= epoch
+        ]
+        means = [mean for mean in means if math.isfinite(mean)]
+        cutoff = float(np.median(means)) if len(means) >= self.min_trials else None
+        best = max(self.score(entry, e) for e in entry.measured if e <= epoch)
+        return self.verdict(entry, epoch, cutoff is not None and best < cutoff, cutoff)
