@@ -69,6 +69,10 @@ def build_parser() -> argparse.ArgumentParser:
         "--as-recorded", action="store_true", help="run the study as recorded, though its file has changed since"
     )
 
+    resume.add_argument(
+        "--trials", type=_at_least_one, default=0, metavar="N", help="extend a search to N points, seeds not counted"
+    )
+
     data = command("data", commands.data, "data sets: what is here, and fetching one")
     data.add_argument("action", choices=("fetch", "list"), help="fetch NAME downloads it with its checksum")
     data.add_argument("name", nargs="?", metavar="NAME", help="cifar10, cifar100 or svhn")
@@ -82,7 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     query = command("query", commands.query, "run SQL over a sweep's tables (DuckDB)")
     _add_sweep(query)
-    query.add_argument("sql", metavar="SQL", help="one statement over the tables trials and epochs")
+    query.add_argument("sql", metavar="SQL", help="one statement over the tables trials, epochs and decisions")
     query.add_argument("--format", choices=("table", "csv", "json"), default="table", help="default: table")
     return parser
 
@@ -105,12 +109,20 @@ def _add_data_dir(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_launch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--address",
+        default="",
+        metavar="HOST:PORT",
+        help="join the Ray cluster of that address, or auto: the one this machine is a node of"
+        " (default: a fresh Ray on this machine)",
+    )
     _add_data_dir(parser)
     parser.add_argument(
         "--ship-data",
         action="store_true",
         help="send CIFAR and SVHN to the workers through Ray: they need no files of them",
     )
+    parser.add_argument("--fail-fast", action="store_true", help="stop the sweep at the first failed trial")
     parser.add_argument(
         "--concurrency",
         type=_at_least_one,

@@ -10,6 +10,7 @@ from tune_at.errors import UserError, suggestion
 from tune_at.registry import Registry
 from tune_at.study import Study
 from tune_at.study_file import SHIPPED, parse_overrides, read_study
+from tune_at.tuning.launch import Launch
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,6 +30,8 @@ def registries() -> dict[str, Registry]:
     """Everything that `list` knows, by its plural."""
     from analysis.figures import FIGURES
     from tune_at.config.attack import ATTACKS
+    from tune_at.config.scheduler import SCHEDULERS
+    from tune_at.config.search import SEARCHERS
     from tune_at.config.trial import NAMED_SECTIONS
 
     return {
@@ -38,6 +41,8 @@ def registries() -> dict[str, Registry]:
         "datasets": NAMED_SECTIONS["data"],
         "optimisers": NAMED_SECTIONS["optim"],
         "schedules": NAMED_SECTIONS["optim.schedule"],
+        "schedulers": SCHEDULERS,
+        "searchers": SEARCHERS,
         "figures": FIGURES,
     }
 
@@ -78,7 +83,7 @@ def _resolve(arguments: Namespace) -> Study:
 def show(arguments: Namespace) -> int:
     """`show STUDY`."""
     study = _resolve(arguments)
-    print(f"# {len(study.trials())} trials\n{study.as_yaml().partition(chr(10))[2]}", end="")
+    print(f"# {study.size} trials\n{study.as_yaml().partition(chr(10))[2]}", end="")
     return 0
 
 
@@ -91,7 +96,7 @@ def sweep(arguments: Namespace) -> int:
     planned = Sweep.plan(study, arguments.storage, name)
     if arguments.dry_run:
         return _dry_run(planned, arguments.concurrency)
-    return _run(planned, arguments.concurrency, arguments.ship_data)
+    return _run(planned, Launch.of(arguments))
 
 
 def _dry_run(planned: "Sweep", concurrency: int) -> int:
@@ -101,16 +106,20 @@ def _dry_run(planned: "Sweep", concurrency: int) -> int:
 
     from tune_at.cost import in_words, sweep_seconds, trial_seconds
 
-    trials = planned.study.trials()
-    print(f"{len(trials)} trials of {planned.study.title!r} would go to {planned.folder}")
+    study = planned.study
+    trials = study.trials() or study.samples()
+    print(f"{study.size} trials of {planned.study.title!r} would go to {planned.folder}")
+    if study.dynamic:
+        print("the points depend on results; these are corners of the space:")
     for trial in dict.fromkeys((trials[0].name, trials[-1].name)):
         config = next(t.config for t in trials if t.name == trial)
         print(f"\n{trial}:")
         print("  " + yaml.safe_dump(config.as_tree(), sort_keys=False).rstrip().replace("\n", "\n  "))
     # On this machine, one trial a GPU; a cluster may hold more.
     fit = 1 if trials[0].config.resources.gpu else max(1, (os.cpu_count() or 1) // trials[0].config.resources.cpu)
-    at_once = min(fit, concurrency or fit, len(trials))
-    seconds = sweep_seconds((trial_seconds(t.config) for t in trials), at_once)
+    at_once = min(fit, concurrency or fit, study.size)
+    each = [trial_seconds(t.config) for t in trials]
+    seconds = sweep_seconds(each if len(each) == study.size else [sum(each) / len(each)] * study.size, at_once)
     print(
         f"\nroughly {in_words(seconds)} with {at_once} trials at a time, from a count of operations; within a factor of"
     )
@@ -120,26 +129,33 @@ def _dry_run(planned: "Sweep", concurrency: int) -> int:
 
 def resume(arguments: Namespace) -> int:
     """`resume DIR/NAME`."""
+    from tune_at.store.lock import sweep_lock
     from tune_at.sweeps import Sweep
 
     existing = Sweep.open(arguments.sweep)
     if not arguments.as_recorded:
         existing.require_unchanged()
-    if not existing.unfinished(existing.damaged()):
+    if arguments.trials:
+        existing.study.extended(arguments.trials)  # refuses what cannot be, before anything is locked or written
+        with sweep_lock(existing.folder):
+            existing = existing.extend(arguments.trials)
+    if not existing.left(existing.damaged()):
         console().print(f"{existing.folder} is complete: nothing is left to run")
         return _finish(existing)
-    return _run(existing, arguments.concurrency, arguments.ship_data)
+    return _run(existing, Launch.of(arguments))
 
 
-def _run(planned: "Sweep", concurrency: int, ship_data: bool = False) -> int:
+def _run(planned: "Sweep", launch: Launch) -> int:
     from tune_at.tuning.sweep import run_sweep
 
-    run_sweep(planned, concurrency, console(), ship_data=ship_data)
-    return _finish(planned)
+    return _finish(planned, run_sweep(planned, launch, console()), shown=True)
 
 
-def _finish(ended: "Sweep") -> int:
-    """Print the results; exit code 130 if trials are left, 1 if one failed."""
+def _finish(ended: "Sweep", stopped: str = "", shown: bool = False) -> int:
+    """Print the results; exit code 130 if trials are left, 1 if one failed.
+
+    `stopped`: why the sweep stopped before its end, if not by the user. `shown`: whether failures were shown already.
+    """
     from tune_at.results import results_table
     from tune_at.store import read_table
 
@@ -148,14 +164,20 @@ def _finish(ended: "Sweep") -> int:
     print(f"store       {_shown(ended.folder / 'store')}")
     print(f"tensorboard --logdir {_shown(ended.folder / 'tensorboard')}")
     left = ended.unfinished()
+    count, total = ended.left(), ended.study.size
     failed = trials[trials["status"] == "failed"]
-    for row in failed.to_dict("records"):
+    for row in [] if shown else failed.to_dict("records"):
         print(f"failed: {row['trial']}: {row['error']}\n  full log: {_shown(ended.folder / 'logs' / row['trial'])}.txt")
     given_up = {name for name, status in ended.statuses().items() if status in ("failed", "diverged")}
     waiting = [trial for trial in left if given_up & set(trial.teachers.values())]
-    if len(left) > len(failed) + len(waiting):
-        counted = f"{len(left)} of {len(ended.study.trials())} trials left"
-        print(f"{counted}; continue with: python run.py resume {_shown(ended.folder)}")
+    if len(failed):
+        retry = f"python run.py resume {_shown(ended.folder)}"
+        print(f"{len(failed)} of {total} trials failed; try them again with: {retry}")
+    if stopped:
+        print(f"stopped early: {stopped}")
+        return 1
+    if count > len(failed) + len(waiting):
+        print(f"{count} of {total} trials left; continue with: python run.py resume {_shown(ended.folder)}")
         return 130
     if ended.study.figures:
         print(f"figures     python run.py report {_shown(ended.folder)}")
@@ -193,15 +215,15 @@ def status(arguments: Namespace) -> int:
 
     existing = Sweep.open(arguments.sweep)
     trials, epochs = read_table(existing.folder, "trials"), read_table(existing.folder, "epochs")
-    total = len(existing.study.trials())
+    total = existing.study.size
     counted = trials["status"].value_counts().to_dict()
-    counted["pending"] = total - len(trials)
+    counted["pending"] = counted.get("pending", 0) + total - len(trials)
     words = ", ".join(f"{count} {name}" for name, count in sorted(counted.items()) if count)
     console().print(f"{existing.study.title}: {total} trials: {words}", markup=False)
     console().print(results_table(trials, epochs))
     if is_locked(existing.folder):
         print("running now")
-    elif existing.unfinished():
+    elif existing.left():
         print(f"not running; continue with: python run.py resume {_shown(existing.folder)}")
     return 0
 
@@ -232,7 +254,7 @@ def demo(arguments: Namespace) -> int:
 
     study = Study.resolve("random_labels", "laptop")
     planned = _demo_sweep(study, arguments.storage)
-    code = _run(planned, 0)
+    code = _run(planned, Launch())
     if code == 0:
         for path in write_report(planned.folder, study.figures):
             print(f"{'figure' if path.suffix == '.png' else 'numbers':11} {_shown(path)}")
@@ -253,7 +275,7 @@ def _demo_sweep(study: Study, storage: str) -> "Sweep":
             existing = Sweep.open(str(folder))
         except UserError:
             continue  # something else of that name
-        if existing.study == study and existing.unfinished() and not is_locked(folder):
+        if existing.study == study and existing.left() and not is_locked(folder):
             print(f"continuing {_shown(existing.folder)}")
             return existing
     return Sweep.plan(study, storage, name)

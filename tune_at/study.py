@@ -139,10 +139,14 @@ class Study:
         written = self.search.space if isinstance(self.search, Sampled) else {}
         return space_of(written, KNOWN, f"{self.origin}: search.space")
 
+    @cached_property
+    def columns(self) -> list[str]:
+        """The swept columns of a search."""
+        return swept_columns({path: found.corners() for path, found in self.space.items()})
+
     def point(self, number: int, values: Mapping[str, Any]) -> list[Trial]:
         """The trials of a search's point, one a seed. `number` is its place in the search, from 0."""
-        columns = swept_columns({path: found.corners() for path, found in self.space.items()})
-        trials = []
+        columns, trials = self.columns, []
         for seed in self.seeds:
             config = TrialConfig.parse({**with_values(copy.deepcopy(self.base), values), "seed": seed}, self.origin)
             swept = alike([{column: swept_value(config, column) for column in columns}], self._mixed)[0]
@@ -152,7 +156,7 @@ class Study:
     @cached_property
     def _mixed(self) -> frozenset[str]:
         """Columns of a search whose values are not all of one type."""
-        columns = swept_columns({path: found.corners() for path, found in self.space.items()})
+        columns = self.columns
         trees = (with_values(copy.deepcopy(self.base), values) for values in corner_points(self.space))
         configs = [TrialConfig.parse(tree, self.origin) for tree in trees]
         return mixed_columns([{column: swept_value(config, column) for column in columns} for config in configs])

@@ -1,16 +1,20 @@
 """A sweep's folder: creating it, finding out what is left to do in it, and refusing a changed study."""
 
-from collections.abc import Container, Iterable
-from dataclasses import dataclass
+import json
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from tune_at.config.tree import difference
+from tune_at.config.tree import Tree, difference
+from tune_at.config.trial import TrialConfig
 from tune_at.errors import UserError
-from tune_at.store.files import create_folder, require_writable
-from tune_at.store.reader import damaged_parts, read_table, sweep_folder
+from tune_at.points import Trial
+from tune_at.store.files import create_folder, require_writable, write_whole
+from tune_at.store.reader import damaged_parts, is_damaged, read_table, sweep_folder
 from tune_at.store.schema import TABLES
 from tune_at.store.writer import part_path
-from tune_at.study import Study, Trial
+from tune_at.study import Study
 
 FINAL = ("completed", "stopped", "diverged")
 """Statuses that `resume` leaves alone; a failed trial is tried again."""
@@ -72,11 +76,14 @@ class Sweep:
     def discard(self, trials: Iterable[str]) -> None:
         """Remove the rows of trials, which then are unfinished.
 
-        They continue from their checkpoints, so what is written again equals what was there.
+        They continue from their checkpoints, so what is written again equals what was there. Decisions about them stay
+        if they can be read.
         """
         for trial in trials:
             for table in TABLES:
-                part_path(self.folder, table, trial).unlink(missing_ok=True)
+                path = part_path(self.folder, table, trial)
+                if table != "decisions" or is_damaged(path):
+                    path.unlink(missing_ok=True)
 
     def unfinished(self, damaged: Container[str] = ()) -> list[Trial]:
         """The trials that `resume` has to run: those without a final status, without all their rows, or `damaged`."""
@@ -87,7 +94,39 @@ class Sweep:
             for row in rows.to_dict("records")
             if row["status"] in FINAL and counts.get(row["trial"], 0) == row["epochs"]
         }
-        return [trial for trial in self.study.trials() if trial.name not in done]
+        return [trial for trial in self.trials(damaged) if trial.name not in done]
+
+    def trials(self, damaged: Container[str] = ()) -> list[Trial]:
+        """All trials that are known: those of the study, or those that a search has drawn so far."""
+        if not self.study.dynamic:
+            return self.study.trials()
+        rows = read_table(self.folder, "trials", without=damaged) if self.folder.exists() else None
+        found = {} if rows is None else {row["trial"]: row for row in rows.to_dict("records")}
+        columns = self.study.columns
+        trials = {name: _drawn(row, json.loads(row["config"]), columns) for name, row in found.items()}
+        for path in (self.folder / "search").glob("*.json"):
+            if path.stem not in trials:
+                spec = json.loads(path.read_text(encoding="utf-8"))
+                trials[path.stem] = _drawn({"trial": path.stem, **spec["swept"]}, spec["config"], columns)
+        return [trials[name] for name in sorted(trials)]
+
+    def left(self, damaged: Container[str] = ()) -> int:
+        """The number of trials that are unfinished or have yet to be drawn."""
+        return len(self.unfinished(damaged)) + self.study.size - len(self.trials(damaged))
+
+    def searches(self) -> dict[str, str]:
+        """What the searcher has to know of each trial that it has drawn."""
+        found = {}
+        for path in (self.folder / "search").glob("*.json"):
+            found[path.stem] = str(json.loads(path.read_text(encoding="utf-8"))["search"])
+        return found
+
+    def extend(self, trials: int) -> "Sweep":
+        """The sweep with more points to search, recorded."""
+        study = self.study.extended(trials)
+        if study is not self.study:
+            write_whole(self.folder / "study.yaml", study.as_yaml().encode())
+        return replace(self, study=study)
 
     def require_unchanged(self) -> None:
         """Raise `UserError` with the difference if the study's file now means something else than when it began."""
@@ -106,5 +145,19 @@ class Sweep:
             raise UserError(recorded.source, f"has changed since the sweep began: {'; '.join(changes)}", remedy)
 
 
+def drawn_path(folder: Path, trial: str) -> Path:
+    """Where the point of a trial is written when a searcher has drawn it."""
+    return folder / "search" / f"{trial}.json"
+
+
+def _drawn(row: Mapping[Any, Any], config: Tree, columns: Iterable[str]) -> Trial:
+    swept = {column: None if (value := row.get(column)) != value else value for column in columns}
+    return Trial(row["trial"], TrialConfig.parse(config), swept)
+
+
 def _as_tree(study: Study) -> dict[str, object]:
-    return {"base": study.base, "axes": study.axes, "seeds": study.seeds, "stages": study.stages}
+    search = study.search.model_dump(mode="json", exclude={"trials", "extended"})  # `resume --trials` changes these
+    return {
+        "base": study.base, "axes": study.axes, "seeds": study.seeds, "stages": study.stages,
+        "search": search, "scheduler": study.scheduler.model_dump(mode="json"),
+    }  # fmt: skip

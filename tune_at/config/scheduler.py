@@ -80,9 +80,7 @@ SCHEDULERS = Registry(
     Entry("fifo", FIFO, f"{_POLICIES}.base:FifoPolicy", "ours", "every trial runs to its end"),
     Entry("asha", ASHA, f"{_POLICIES}.asha:AshaPolicy", "Li et al. 2020", "the best 1/eta go on at each rung"),
     Entry("hyperband", HyperBand, f"{_POLICIES}.hyperband:HyperBandPolicy", "Li et al. 2018", "halves whole brackets"),
-    Entry(
-        "median", Median, f"{_POLICIES}.median:MedianPolicy", "Golovin et al. 2017", "stops the lower half"
-    ),
+    Entry("median", Median, f"{_POLICIES}.median:MedianPolicy", "Golovin et al. 2017", "stops the lower half"),
     Entry("pbt", PBT, f"{_POLICIES}.pbt:PbtPolicy", "Jaderberg et al. 2017", "the worst go on from the best's weights"),
 )
 

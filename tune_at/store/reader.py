@@ -91,6 +91,16 @@ def damaged_parts(sweep: str | Path) -> dict[str, str]:
     return damaged
 
 
+def is_damaged(path: Path) -> bool:
+    """Whether a file of the store is there and cannot be read back whole."""
+    try:
+        if path.exists():
+            read_part(path)
+    except DamagedPart:
+        return True
+    return False
+
+
 class DamagedPart(UserError):
     """A file of the store that cannot be read back whole."""
 

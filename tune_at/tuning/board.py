@@ -8,6 +8,7 @@ trials at a time, decides as one that nobody disturbed.
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from tune_at.config.scheduler import MEASURES
@@ -30,6 +31,7 @@ class Decision:
     bracket: int = 0
     source: str | None = None
     changes: Mapping[str, Any] | None = None
+    decided: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
 
 
 @dataclass
@@ -66,7 +68,7 @@ class Entry:
         """Whether it has ended, in whatever way."""
         return self.status in ENDED
 
-    def report(self, epoch: int, row: Mapping[str, Any]) -> None:
+    def report(self, epoch: int, row: Mapping[Any, Any]) -> None:
         """Take the columns of an epoch. The same epoch may come again, after a retry."""
         split = SELECTION_SPLITS[self.trial.config.train.selection]
         found = {measure: row.get(f"{split}_{measure}") for measure in MEASURES}

@@ -6,31 +6,69 @@ from ray import tune
 from ray.tune.experiment import Trial
 
 from tune_at.tuning.progress import SweepProgress
+from tune_at.tuning.recorded import write_failure
+from tune_at.tuning.run import SweepRun
+
+WORKER_RETRIES = 8
+"""Times a trial is started again after its worker was lost; each time it continues from its newest checkpoint."""
+
+
+class WorkerLost(Exception):
+    """A trial's worker was lost more often than it is started again."""
 
 
 class ProgressCallback(tune.Callback):
-    """Hands trials' results to the live view. Tune pickles its callbacks; the view stays behind."""
+    """Hands trials' results to the live view. Tune pickles its callbacks; view and run stay behind."""
 
-    def __init__(self, progress: SweepProgress) -> None:
+    def __init__(self, progress: SweepProgress, run: SweepRun, fail_fast: bool) -> None:
         self.progress: SweepProgress | None = progress
-        self.lost: set[str] = set()
-        """Trials that Tune has given up."""
+        self.run: SweepRun | None = run
+        self.fail_fast = fail_fast
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"progress": None, "lost": set()}
+        return {"progress": None, "run": None, "fail_fast": self.fail_fast}
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial's retries are used up; Tune reports retries themselves as `on_trial_recover`."""
-        self.lost.add(trial.config["spec"]["trial"])
+        assert self.run is not None and self.progress is not None
+        entry = self.run.board.by_name[trial.config["spec"]["trial"]]
+        error = WorkerLost(f"its worker was lost {WORKER_RETRIES + 1} times")
+        log = write_failure(self.run.ledger.spec(entry), error)
+        entry.status = "failed"
+        self.run.ended(entry.name)
+        self._failed({"trial": entry.name, "status": "failed", "error": str(error), "log": str(log)})
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial was given its worker."""
         if self.progress is not None:
+            self._show_drawn()
             self.progress.started(trial.config["spec"]["trial"])
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         """An epoch ended."""
-        if self.progress is not None:
-            self.progress.result(result)
+        assert self.run is not None and self.progress is not None
+        if result["status"] == "failed":
+            self._failed(result)
+            return
+        self.progress.result(result)
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Trials may have been drawn, stopped or paused since."""
+        if self.progress is not None and self.run is not None:
+            self._show_drawn()
+            self.progress.follow(self.run.board.entries)
+
+    def _failed(self, result: dict[str, Any]) -> None:
+        assert self.run is not None and self.progress is not None
+        entry = self.run.board.by_name[result["trial"]]
+        self.progress.failed(result, entry.trial.swept, entry.epoch)
+        if self.fail_fast:
+            self.run.aborted = f"{entry.name} failed"
+
+    def _show_drawn(self) -> None:
+        assert self.run is not None and self.progress is not None
+        for entry in self.run.drawn:
+            self.progress.add(entry.name, entry.epochs)
+        self.run.drawn.clear()

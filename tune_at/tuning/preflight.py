@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from tune_at.config.trial import ResourcesSection, TrialConfig
 from tune_at.cost import train_passes
 from tune_at.errors import UserError
-from tune_at.study import Trial
+from tune_at.points import Trial
 from tune_at.training.trainer import Trainer
 from tune_at.tuning.recorded import cause_of
 

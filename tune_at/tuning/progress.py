@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
@@ -15,6 +15,7 @@ from rich.text import Text
 
 from tune_at.config.section import SELECTION_SPLITS
 from tune_at.cost import in_words
+from tune_at.tuning.board import Entry
 
 PLAIN_INTERVAL = 15.0
 """Seconds between two plain lines."""
@@ -37,13 +38,17 @@ class SweepProgress:
     """Keeps the state of all trials and shows it while it is entered as a context."""
 
     def __init__(
-        self, trials: Mapping[str, int], finished: Mapping[str, str], selection: str, console: Console
+        self, trials: Mapping[str, int], finished: Mapping[str, str], selection: str, console: Console, total: int = 0
     ) -> None:
-        """`trials`: each trial's epochs; `finished`: the status of those that ended in an earlier run."""
+        """`trials`: each trial's epochs; `finished`: the status of those that ended in an earlier run.
+
+        `total`: the number of all trials, if a searcher has yet to draw some.
+        """
         self.views = {name: TrialView(name, epochs) for name, epochs in trials.items()}
         for name, status in finished.items():
             view = self.views[name]
             view.status, view.epoch = status, view.epochs
+        self.total = max(total, len(trials))
         self.split, self.console = SELECTION_SPLITS[selection], console
         self.began = time.monotonic()
         self.first_result: float | None = None
@@ -62,9 +67,30 @@ class SweepProgress:
         if self.console.is_terminal:
             self.live.stop()
 
-    def has_ended(self, trial: str) -> bool:
-        """Whether the trial has ended while it was shown here."""
-        return self.views[trial].status not in ("pending", "running")
+    def add(self, name: str, epochs: int) -> None:
+        """A searcher has drawn a trial."""
+        self.views.setdefault(name, TrialView(name, epochs))
+
+    def follow(self, entries: Iterable[Entry]) -> None:
+        """Show trials that the scheduler has stopped, or that wait for its decision without a worker."""
+        for entry in entries:
+            view = self.views.get(entry.name)
+            if view is None:
+                continue
+            if entry.status == "stopped" and view.status in ("running", "paused", "pending"):
+                view.status = "stopped"
+                if not self.console.is_terminal:
+                    self._plain_line(view)
+            elif view.status == "running" and not entry.active and not entry.ended:
+                view.status = "paused"
+
+    def failed(self, result: Mapping[str, Any], swept: Mapping[str, Any], epoch: int) -> None:
+        """A trial has failed: say so once, with all there is to know."""
+        view = self.views[str(result["trial"])]
+        view.status, view.epoch = "failed", epoch
+        config = ", ".join(f"{key}={value}" for key, value in swept.items() if value is not None)
+        self.say(f"failed: {view.name} ({config or 'base'}) after epoch {epoch}: {result['error']}")
+        self.say(f"  full log: {result['log']}")
 
     def started(self, trial: str) -> None:
         """A worker has taken the trial."""
@@ -87,8 +113,6 @@ class SweepProgress:
         key = f"{self.split}_robust_accuracy"
         if key in view.metrics and view.metrics[key] > view.best.get(key, -1.0):
             view.best = {**view.metrics, "epoch": view.epoch}
-        if view.status == "failed":
-            self.say(f"failed: {view.name}: {result['error']}\n  full log: {result['log']}")
         for note in result.get("notes") or ():
             self.say(f"note: {view.name}: {note}")
         if not self.console.is_terminal:
@@ -112,7 +136,8 @@ class SweepProgress:
     def counts(self) -> str:
         """Trials by status, in words."""
         counted = Counter(view.status for view in self.views.values())
-        order = ("completed", "running", "pending", "stopped", "diverged", "failed")
+        counted["pending"] += self.total - len(self.views)
+        order = ("completed", "running", "paused", "pending", "stopped", "diverged", "failed")
         return ", ".join(f"{counted[status]} {status}" for status in order if counted[status])
 
     def time_left(self) -> str:
@@ -121,7 +146,10 @@ class SweepProgress:
         if self.first_result is None or self.epochs_since < 5:
             return "time left unknown"
         elapsed = time.monotonic() - self.first_result
-        left = sum(v.epochs - v.epoch for v in self.views.values() if v.status in ("pending", "running"))
+        left = sum(v.epochs - v.epoch for v in self.views.values() if v.status in ("pending", "running", "paused"))
+        undrawn = self.total - len(self.views)
+        if undrawn and self.views:
+            left += undrawn * sum(v.epochs for v in self.views.values()) // len(self.views)
         return f"about {in_words(left * elapsed / self.epochs_since)} left"
 
     def _with(self, status: str) -> list[TrialView]:

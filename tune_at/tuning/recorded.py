@@ -106,6 +106,7 @@ class RecordedTrial:
         A trial that comes back reports its newest epoch first, before it runs another: the scheduler may not have
         judged that one yet.
         """
+        restored = not self.reported
         if self.reported and self.trainer.status == "running":
             self._exploit()
             trainer = self.trainer
@@ -127,6 +128,7 @@ class RecordedTrial:
             "epochs": trainer.config.train.epochs,
             "notes": notes,
             "lineage": len(self.spec.lineage),
+            "history": [record.row() for record in trainer.history[:-1]] if restored else [],
             **newest.row(),
         }
 

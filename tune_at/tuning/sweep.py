@@ -5,8 +5,10 @@ sweep is resumed by running the trials that are left as a new Tune experiment, a
 """
 
 import contextlib
+import signal
 import tempfile
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 
@@ -15,9 +17,9 @@ from tune_at.config.trial import ResourcesSection
 from tune_at.cost import epoch_passes, in_words, sweep_seconds
 from tune_at.data.arrays import Source, plain
 from tune_at.data.sources import load_source
+from tune_at.points import Trial
 from tune_at.store.files import remove_temporaries
 from tune_at.store.lock import sweep_lock
-from tune_at.study import Trial
 from tune_at.sweeps import Sweep
 from tune_at.tuning.cluster import (
     OBJECT_STORE_BYTES,
@@ -29,39 +31,42 @@ from tune_at.tuning.cluster import (
 # isort: split
 from ray import tune
 
-from tune_at.tuning.callbacks import ProgressCallback
+from tune_at.tuning.callbacks import WORKER_RETRIES, ProgressCallback
+from tune_at.tuning.launch import Launch
+from tune_at.tuning.ledger import Ledger
+from tune_at.tuning.policies import build_policy
 from tune_at.tuning.preflight import family, preflight
 from tune_at.tuning.progress import SweepProgress
-from tune_at.tuning.recorded import TrialSpec, write_failure
+from tune_at.tuning.proposals import Proposer
+from tune_at.tuning.run import SweepRun
+from tune_at.tuning.scheduler import StudyScheduler, StudySearcher
 from tune_at.tuning.tensorboard import write_experiment
 from tune_at.tuning.trainable import ATTrainable
 
-WORKER_RETRIES = 8
-"""Times a trial is started again after its worker was lost; each time it continues from its newest checkpoint."""
 
-
-def run_sweep(sweep: Sweep, concurrency: int, console: Console, *, ship_data: bool = False) -> None:
+def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> str:
     """Run the trials that are left, creating the sweep's folder if this is the first time.
 
-    `concurrency`: at most so many trials at a time; 0 is as many as fit. `ship_data`: hand data sets to the workers
-    through Ray's object store, so that only this machine needs their files.
-
-    Returns when all have ended or the user has interrupted. Raises `UserError` before anything is written if a trial
-    cannot work or cannot be placed.
+    Returns when all have ended or the user has interrupted; if a failure has stopped it, the reason. Raises
+    `UserError` before anything is written if a trial cannot work or cannot be placed.
     """
     with contextlib.ExitStack() as held:
+        held.enter_context(terminable())
         new = not sweep.folder.exists()
         damaged = {}
         if not new:
             held.enter_context(sweep_lock(sweep.folder))
             damaged = sweep.damaged()
-        trials = sweep.study.trials() if new else sweep.unfinished(damaged)
+        left = [] if new and sweep.study.dynamic else sweep.study.trials() if new else sweep.unfinished(damaged)
+        # A search that depends on its results is tried by its corners.
+        tried = [*left, *sweep.study.samples()] if sweep.study.dynamic else left
         console.print("starting Ray, and trying one batch of each kind of trial ...", highlight=False)
-        held.enter_context(ray_session(store_bytes=None if ship_data else OBJECT_STORE_BYTES))
-        resources = [trial.config.resources for trial in trials]
+        held.enter_context(ray_session(store_bytes=None if launch.ship_data else OBJECT_STORE_BYTES))
+        resources = [trial.config.resources for trial in tried]
         require_placeable(resources)
-        measured = preflight(trials)
-        at_once = _at_once(concurrency, resources, len(trials))
+        measured = preflight(tried)
+        total = sweep.study.size if new else sweep.left(damaged)
+        at_once = _at_once(launch.concurrency, resources, total)
         # Nothing has been written so far; from here on nothing is refused.
         if new:
             sweep.create()
@@ -70,13 +75,30 @@ def run_sweep(sweep: Sweep, concurrency: int, console: Console, *, ship_data: bo
             console.print(damage, highlight=False, markup=False, soft_wrap=True)
         sweep.discard(damaged)
         remove_temporaries(sweep.folder)
-        console.print(_announcement(trials, measured, at_once), highlight=False, markup=False)
-        write_experiment(sweep.folder, (trial.config.as_tree() for trial in sweep.study.trials()))
-        trainable = _with_data(trials) if ship_data else ATTrainable
-        for stage in dict.fromkeys(trial.stage for trial in trials):
-            ready = _with_teachers(sweep, [trial for trial in trials if trial.stage == stage], console)
-            if ready and not _run_trials(sweep, ready, at_once, console, trainable):
-                break  # interrupted
+        console.print(_announcement(tried, total, measured, at_once), highlight=False, markup=False)
+        write_experiment(sweep.folder, (trial.config.as_tree() for trial in (sweep.study.trials() or tried)))
+        trainable = _with_data(tried) if launch.ship_data else ATTrainable
+        for stage in dict.fromkeys(trial.stage for trial in (left or tried)):
+            ready = _with_teachers(sweep, [trial for trial in left if trial.stage == stage], console)
+            if not ready and not sweep.study.dynamic:
+                continue
+            complete, aborted = _run_trials(sweep, ready, at_once, launch, console, trainable)
+            if not complete:
+                return aborted  # interrupted
+    return ""
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM, as a batch system sends it, ends the sweep as Ctrl-C does: saved, and ready for `resume`."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _with_teachers(sweep: Sweep, trials: Sequence[Trial], console: Console) -> list[Trial]:
@@ -103,60 +125,55 @@ def _with_data(trials: Sequence[Trial]) -> type[ATTrainable]:
 
 
 def _run_trials(
-    sweep: Sweep, trials: Sequence[Trial], at_once: int, console: Console, trainable: type[ATTrainable]
-) -> bool:
-    """Run trials; whether all of them have ended, in whatever way."""
-    specs = [_spec(sweep, trial) for trial in trials]
-    everything = sweep.study.trials()
-    left = {trial.name for trial in trials}
-    finished = {name: status for name, status in sweep.statuses().items() if name not in left}
-    selection = everything[0].config.train.selection
-    progress = SweepProgress({t.name: t.config.train.epochs for t in everything}, finished, selection, console)
+    sweep: Sweep,
+    trials: Sequence[Trial],
+    at_once: int,
+    launch: Launch,
+    console: Console,
+    trainable: type[ATTrainable],
+) -> tuple[bool, str]:
+    """Run the trials that are left of a stage; whether all of it have ended, in whatever way, and why not, if known."""
+    study = sweep.study
+    policy = build_policy(study)
+    ledger = Ledger(sweep, policy)
+    # A stage is scheduled by itself; stages and early stopping do not go together.
+    known = trials if study.stages else sweep.trials()
+    total = len(known) if study.stages else study.size
+    board = ledger.load(known, total, {trial.name for trial in trials})
+    run = SweepRun(board, policy, ledger, Proposer(study) if study.dynamic else None, at_once)
+    everything = sweep.trials()
+    statuses = sweep.statuses()
+    left = {entry.name for entry in board.entries if not entry.ended}
+    finished = {name: status for name, status in statuses.items() if name not in left}
+    selection = study.samples()[0].config.train.selection
+    epochs = {trial.name: trial.config.train.epochs for trial in everything}
+    progress = SweepProgress(epochs, finished, selection, console, study.size)
     # What Ray writes of its own is of no use once it has ended: every result is in the sweep's folder by then.
-    callback = ProgressCallback(progress)
     with tempfile.TemporaryDirectory(prefix="tune-at-ray-", ignore_cleanup_errors=True) as scratch, progress:
-        tune.Tuner(
-            trainable,
-            param_space={"spec": tune.grid_search([spec.as_dict() for spec in specs])},
-            tune_config=tune.TuneConfig(
-                reuse_actors=True,
-                max_concurrent_trials=at_once,
-                trial_name_creator=_trial_name,
-                trial_dirname_creator=_trial_name,
-            ),
-            run_config=tune.RunConfig(
-                name=sweep.name,
-                storage_path=scratch,
-                verbose=0,
-                failure_config=tune.FailureConfig(max_failures=WORKER_RETRIES),
-                callbacks=[callback],
-            ),
-        ).fit()
-    for spec in specs:
-        if spec.trial in callback.lost:
-            write_failure(spec, WorkerLost(f"its worker was lost {WORKER_RETRIES + 1} times"))
-    return all(spec.trial in callback.lost or progress.has_ended(spec.trial) for spec in specs)
-
-
-class WorkerLost(Exception):
-    """A trial's worker was lost more often than it is started again."""
+        if not run.board.complete:
+            tune.Tuner(
+                trainable,
+                tune_config=tune.TuneConfig(
+                    num_samples=-1,
+                    search_alg=StudySearcher(run),
+                    scheduler=StudyScheduler(run),
+                    reuse_actors=True,
+                    trial_name_creator=_trial_name,
+                    trial_dirname_creator=_trial_name,
+                ),
+                run_config=tune.RunConfig(
+                    name=sweep.name,
+                    storage_path=scratch,
+                    verbose=0,
+                    failure_config=tune.FailureConfig(max_failures=WORKER_RETRIES),
+                    callbacks=[ProgressCallback(progress, run, launch.fail_fast)],
+                ),
+            ).fit()
+    return run.board.complete, run.aborted
 
 
 def _trial_name(trial: "tune.experiment.Trial") -> str:
     return str(trial.config["spec"]["trial"])
-
-
-def _spec(sweep: Sweep, trial: Trial) -> TrialSpec:
-    return TrialSpec(
-        folder=str(sweep.folder),
-        sweep=sweep.name,
-        study=sweep.study.name,
-        stage=trial.stage,
-        trial=trial.name,
-        config=trial.config.as_tree(),
-        swept=dict(trial.swept),
-        teachers=dict(trial.teachers),
-    )
 
 
 def _at_once(concurrency: int, resources: Sequence[ResourcesSection], trials: int) -> int:
@@ -164,10 +181,12 @@ def _at_once(concurrency: int, resources: Sequence[ResourcesSection], trials: in
     return max(1, min(trials, fitting, concurrency or fitting))
 
 
-def _announcement(trials: Sequence[Trial], measured: dict[str, float], at_once: int) -> str:
+def _announcement(trials: Sequence[Trial], total: int, measured: dict[str, float], at_once: int) -> str:
     """How many trials, how many at a time, and on CPUs how long, from the batches just measured."""
-    line = f"{len(trials)} trials, {at_once} at a time"
+    line = f"{total} trial{'s' * (total != 1)}, {at_once} at a time"
     if any(trial.config.resources.gpu for trial in trials):
         return line
     seconds = [t.config.train.epochs * epoch_passes(t.config) * measured[family(t.config)] for t in trials]
-    return f"{line}, about {in_words(sweep_seconds(seconds, at_once))}"
+    if len(seconds) != total:  # a search: its corners stand for what will be drawn
+        seconds = [sum(seconds) / len(seconds)] * total
+    return f"{line}, at most about {in_words(sweep_seconds(seconds, at_once))}"

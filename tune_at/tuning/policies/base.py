@@ -20,6 +20,9 @@ class Policy(ABC):
     decision about it can be made.
     """
 
+    copies = False
+    """Whether trials go on from the checkpoints of others."""
+
     def __init__(self, study: Study) -> None:
         self.study, config = study, study.scheduler
         self.name, self.smooth = config.name, config.smooth

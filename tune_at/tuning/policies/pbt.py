@@ -26,6 +26,8 @@ class PbtPolicy(Together):
     is the same however many ran at a time.
     """
 
+    copies = True
+
     def __init__(self, study: Study) -> None:
         super().__init__(study)
         config = study.scheduler

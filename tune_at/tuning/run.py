@@ -1,0 +1,85 @@
+"""The driver's side of a running sweep: what to start next, and what follows from a result. Knows no Ray."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tune_at.tuning.board import Board, Entry
+from tune_at.tuning.ledger import Ledger
+from tune_at.tuning.policies.base import Policy, Verdict
+from tune_at.tuning.proposals import Proposer
+
+
+class SweepRun:
+    """The board of a sweep, its policy, its searcher and its ledger together."""
+
+    def __init__(self, board: Board, policy: Policy, ledger: Ledger, proposer: Proposer | None, at_once: int) -> None:
+        self.board, self.policy, self.ledger, self.proposer = board, policy, ledger, proposer
+        self.at_once = at_once
+        self.launched: set[str] = set()
+        """Trials that Tune has been given."""
+        self.paused: set[str] = set()
+        """Of these, such as have given up their worker until they are judged."""
+        self.drawn: list[Entry] = []
+        """Trials drawn since the last look, for the live view."""
+        self.aborted = ""
+        """Why no further trial is started, if so."""
+        self.decide()
+
+    @property
+    def active(self) -> int:
+        """Trials that have a worker or are about to."""
+        return sum(entry.active for entry in self.board.entries)
+
+    def report(self, name: str, result: Mapping[str, Any]) -> None:
+        """Take a worker's result."""
+        entry = self.board.by_name[name]
+        for row in (*result.get("history", ()), result):
+            if "epoch" in row:
+                entry.report(row["epoch"], row)
+        if result["status"] not in ("running", "storage"):
+            entry.status = result["status"]
+
+    def decide(self) -> list[Verdict]:
+        """Make and record all decisions that can be made now."""
+        verdicts = self.policy.decide(self.board)
+        if verdicts:
+            self.ledger.record(verdicts)
+        return verdicts
+
+    def next_entry(self) -> Entry | None:
+        """The next trial to give to Tune, if there is a place for it; it counts as active from then on."""
+        if self.aborted or self.active >= self.at_once or self.resumable():
+            return None
+        entry = self._waiting()
+        if entry is None and self.proposer is not None and len(self.board.entries) < self.board.total:
+            trials, search = self.proposer.propose(self.board)
+            entries = self.board.add(trials)
+            for new in entries:
+                new.search = search
+            self.ledger.record_drawn(entries)
+            self.drawn += entries
+            entry = entries[0]
+        if entry is not None:
+            entry.active = True
+            self.launched.add(entry.name)
+        return entry
+
+    def _waiting(self) -> Entry | None:
+        """The first trial that may start and that Tune has not been given."""
+        entries = (e for e in self.board.entries if not e.ended and e.name not in self.launched)
+        return next((entry for entry in entries if not self.policy.held(entry)), None)
+
+    def resumable(self) -> list[Entry]:
+        """Paused trials that have been judged and may go on, in order."""
+        paused = sorted((self.board.by_name[name] for name in self.paused), key=lambda entry: entry.index)
+        return [entry for entry in paused if not entry.ended and not self.policy.held(entry)]
+
+    def place_wanted(self) -> bool:
+        """Whether something could start if it had a place."""
+        undrawn = self.proposer is not None and len(self.board.entries) < self.board.total
+        return not self.aborted and bool(undrawn or self._waiting() or self.resumable())
+
+    def ended(self, name: str) -> None:
+        """A trial has left Tune."""
+        self.board.by_name[name].active = False
+        self.paused.discard(name)
