@@ -75,8 +75,10 @@ class Ledger:
         for entry, decision in verdicts:
             if decision.source is not None:
                 # All are held now; once the source runs on it will prune this checkpoint.
+                copy = self.spec(entry).exploit_path(decision.epoch)
                 source = checkpoint_path(folder / "checkpoints" / decision.source, decision.epoch)
-                write_whole(self.spec(entry).exploit_path(decision.epoch), source.read_bytes())
+                if source.exists() or not copy.exists():
+                    write_whole(copy, source.read_bytes())
         for entry in {entry.index: entry for entry, _ in verdicts}.values():
             rows = [self._row(entry, decision) for _, decision in sorted(entry.decisions.items())]
             write_rows(folder, "decisions", entry.name, rows)
