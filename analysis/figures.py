@@ -18,4 +18,18 @@ FIGURES = Registry(
         "Fig. 2c",
         "natural and robust train - test gap against the noise rate, with spread over seeds",
     ),
+    Entry(
+        "early_stopping",
+        object,
+        "analysis.early_stopping:FIGURE",
+        "ours",
+        "validation accuracy by epoch: what a scheduler stopped, where, and what it let run",
+    ),
+    Entry(
+        "pareto_front",
+        object,
+        "analysis.pareto_front:FIGURE",
+        "Tab. 1",
+        "natural against robust accuracy of each trial, and those that no other beats in both",
+    ),
 )

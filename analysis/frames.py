@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 class Frames:
     """`trials`: one row a trial with every config leaf as a column (`data.noise_rate`, `objective.name`, …).
 
-    `epochs`: one row a (trial, epoch) with the trial's columns beside it.
+    `epochs`: one row a (trial, epoch) with the trial's columns beside it. `decisions`: one row a scheduler's decision.
     """
 
     trials: pd.DataFrame
     epochs: pd.DataFrame
+    decisions: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def load_frames(sweep: str | Path) -> Frames:
     rows, epochs = read_table(sweep, "trials"), read_table(sweep, "epochs")
     if epochs.empty:
         raise UserError(str(sweep), "has no finished epoch yet", "wait for the first, or `python run.py resume` it")
-    return Frames(*join(rows, epochs))
+    return Frames(*join(rows, epochs), read_table(sweep, "decisions"))
 
 
 def join(rows: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

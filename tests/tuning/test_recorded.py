@@ -99,3 +99,41 @@ def test_a_diverged_trial_is_recorded_as_such(tmp_path, spec):
     row = read_table(tmp_path, "trials").iloc[0]
     assert row["status"] == "diverged"
     assert row["epochs"] == len(read_table(tmp_path, "epochs")) >= 1
+
+
+def exploit(tmp_path, spec, source, epoch):
+    """What the ledger does when PBT replaces a trial after `epoch`: the source's checkpoint beside the trial's own."""
+    changes = {"optim.lr": 0.2, "optim.momentum": 0.5}
+    replaced = TrialSpec(**{**spec.as_dict(), "lineage": [{"epoch": epoch, "source": source, "changes": changes}]})
+    copy = checkpoint_path(tmp_path / "checkpoints" / source, epoch).read_bytes()
+    replaced.exploit_path(epoch).write_bytes(copy)
+    return replaced
+
+
+@pytest.mark.parametrize("objective", ["pgd_at", "pgd_at_te", "sat", "co_teaching"])
+def test_a_trial_goes_on_from_anothers_weights_with_new_values(tmp_path, spec, objective):
+    other = RecordedTrial(spec("other", objective=objective, optim={"lr": 0.01}))
+    other.step()
+    other.step()
+    first = RecordedTrial(spec("t", objective=objective))
+    first.step()
+    first.step()
+    replaced = exploit(tmp_path, spec("t", objective=objective), "other", 2)
+    going = RecordedTrial(replaced)
+    assert going.step()["epoch"] == 2  # reported again before it goes on
+    going._exploit()
+    weights, theirs = going.trainer.model.state_dict(), other.trainer.model.state_dict()
+    assert all(torch.equal(weights[key], theirs[key]) for key in theirs)
+    group = going.trainer.optimizer.param_groups[0]
+    assert (group["momentum"], going.trainer.config.optim.lr) == (0.5, 0.2)
+    finish(replaced)
+    table = read_table(tmp_path, "epochs")
+    assert table[table["trial"] == "t"]["lr"].tolist() == pytest.approx([0.05, 0.05, 0.02, 0.002])
+    expected = rows(tmp_path, "t")
+
+    # Killed at any later moment, with or without its newest checkpoint, it ends the same.
+    for lost in ([], [4], [4, 3]):
+        for epoch in lost:
+            checkpoint_path(tmp_path / "checkpoints" / "t", epoch).unlink(missing_ok=True)
+        finish(replaced)
+        assert rows(tmp_path, "t") == expected
