@@ -5,6 +5,7 @@ sweep is resumed by running the trials that are left as a new Tune experiment, a
 """
 
 import contextlib
+import os
 import signal
 import tempfile
 import threading
@@ -43,6 +44,9 @@ from tune_at.tuning.scheduler import StudyScheduler, StudySearcher
 from tune_at.tuning.tensorboard import write_experiment
 from tune_at.tuning.trainable import ATTrainable
 
+PARTING = 15.0
+"""Seconds after SIGTERM at which the driver ends even if Ray does not answer."""
+
 
 def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> str:
     """Run the trials that are left, creating the sweep's folder if this is the first time.
@@ -51,7 +55,6 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> str:
     `UserError` before anything is written if a trial cannot work or cannot be placed.
     """
     with contextlib.ExitStack() as held:
-        held.enter_context(terminable())
         new = not sweep.folder.exists()
         damaged = {}
         if not new:
@@ -62,6 +65,8 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> str:
         tried = [*left, *sweep.study.samples()] if sweep.study.dynamic else left
         console.print("starting Ray, and trying one batch of each kind of trial ...", highlight=False)
         held.enter_context(ray_session(store_bytes=None if launch.ship_data else OBJECT_STORE_BYTES))
+        last_words = f"terminated; continue with: python run.py resume {sweep.folder}"
+        held.enter_context(terminable(last_words))  # after Ray, which sets a handler of its own
         resources = [trial.config.resources for trial in tried]
         require_placeable(resources)
         measured = preflight(tried)
@@ -89,16 +94,34 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> str:
 
 
 @contextlib.contextmanager
-def terminable() -> Iterator[None]:
-    """SIGTERM, as a batch system sends it, ends the sweep as Ctrl-C does: saved, and ready for `resume`."""
+def terminable(last_words: str) -> Iterator[None]:
+    """SIGTERM, as a batch system sends it, ends the sweep as Ctrl-C does: saved, and ready for `resume`.
+
+    A batch system may kill Ray's processes with the same signal. Then Tune waits for them in vain: `PARTING` seconds
+    later the driver says its `last_words` and ends. Nothing is lost by that: all that is finished is in the folder.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+    def part() -> None:
+        print(last_words, flush=True)
+        os._exit(130)
+
+    timer = threading.Timer(PARTING, part)
+    timer.daemon = True
+
+    def terminate(number: int, frame: object) -> None:
+        if not timer.is_alive():
+            timer.start()
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGTERM, terminate)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+        timer.cancel()
 
 
 def _with_teachers(sweep: Sweep, trials: Sequence[Trial], console: Console) -> list[Trial]:
