@@ -105,6 +105,13 @@ def _add_data_dir(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_launch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--address",
+        default="",
+        metavar="HOST:PORT",
+        help="join the Ray cluster of that address, or auto: the one this machine is a node of"
+        " (default: a fresh Ray on this machine)",
+    )
     _add_data_dir(parser)
     parser.add_argument(
         "--ship-data",

@@ -10,6 +10,7 @@ from tune_at.errors import UserError, suggestion
 from tune_at.registry import Registry
 from tune_at.study import Study
 from tune_at.study_file import SHIPPED, parse_overrides, read_study
+from tune_at.tuning.launch import Launch
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,7 +92,7 @@ def sweep(arguments: Namespace) -> int:
     planned = Sweep.plan(study, arguments.storage, name)
     if arguments.dry_run:
         return _dry_run(planned, arguments.concurrency)
-    return _run(planned, arguments.concurrency, arguments.ship_data)
+    return _run(planned, Launch.of(arguments))
 
 
 def _dry_run(planned: "Sweep", concurrency: int) -> int:
@@ -128,13 +129,13 @@ def resume(arguments: Namespace) -> int:
     if not existing.unfinished(existing.damaged()):
         console().print(f"{existing.folder} is complete: nothing is left to run")
         return _finish(existing)
-    return _run(existing, arguments.concurrency, arguments.ship_data)
+    return _run(existing, Launch.of(arguments))
 
 
-def _run(planned: "Sweep", concurrency: int, ship_data: bool = False) -> int:
+def _run(planned: "Sweep", launch: Launch) -> int:
     from tune_at.tuning.sweep import run_sweep
 
-    run_sweep(planned, concurrency, console(), ship_data=ship_data)
+    run_sweep(planned, launch, console())
     return _finish(planned)
 
 
@@ -232,7 +233,7 @@ def demo(arguments: Namespace) -> int:
 
     study = Study.resolve("random_labels", "laptop")
     planned = _demo_sweep(study, arguments.storage)
-    code = _run(planned, 0)
+    code = _run(planned, Launch())
     if code == 0:
         for path in write_report(planned.folder, study.figures):
             print(f"{'figure' if path.suffix == '.png' else 'numbers':11} {_shown(path)}")

@@ -17,32 +17,49 @@ import ray
 
 from tune_at.config.trial import ResourcesSection
 from tune_at.errors import UserError
+from tune_at.tuning.connect import find_cluster
+from tune_at.tuning.tokens import cluster_authentication, local_authentication
 
 OBJECT_STORE_BYTES = 256 * 2**20
 """Shared memory that a local Ray reserves; trials pass only small results through it."""
 
 
+SENT = ("TUNE_AT_DATA", "RAY_CHDIR_TO_TRIAL_DIR", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO")
+"""Variables that workers of a cluster that we join need from here; those of a fresh Ray inherit them."""
+
+
 @contextmanager
-def ray_session(address: str = "local", store_bytes: int | None = OBJECT_STORE_BYTES) -> Iterator[None]:
-    """A running Ray for the block: a fresh one on this machine, or the cluster at `address`.
+def ray_session(address: str = "", store_bytes: int | None = OBJECT_STORE_BYTES) -> Iterator[tuple[str, ...]]:
+    """A running Ray for the block, with what to warn of: a fresh one on this machine, or the cluster at `address`.
 
     `store_bytes`: size of a fresh one's object store; None leaves it to Ray, a third of the memory.
+
+    Raises `UserError` within 15 s if there is no cluster at `address` that can be joined.
     """
-    local: dict[str, Any] = {"include_dashboard": False, "object_store_memory": store_bytes}
-    ray.init(
-        address=address,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        configure_logging=True,
-        **(local if address == "local" else {}),
-    )
-    # Tune reports progress at INFO and WARNING through its own loggers; ours is the one view.
-    for name in ("ray", "ray.tune", "ray.train"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    cluster = find_cluster(address) if address else None
+    options: dict[str, Any] = {"address": "local", "include_dashboard": False, "object_store_memory": store_bytes}
+    if cluster:
+        sent = {name: os.environ[name] for name in SENT if name in os.environ}
+        options = {"address": cluster.address, "runtime_env": {"env_vars": sent}}
+    with cluster_authentication(cluster.authenticated) if cluster else local_authentication():
+        try:
+            ray.init(log_to_driver=False, logging_level=logging.ERROR, configure_logging=True, **options)
+        except (RuntimeError, OSError, ray.exceptions.RayError) as error:
+            ray.shutdown()
+            where = f"--address {address}" if address else "Ray"
+            raise UserError(where, f"cannot be {'joined' if address else 'started'}: {first_line(error)}") from error
+        # Tune reports progress at INFO and WARNING through its own loggers; ours is the one view.
+        for name in ("ray", "ray.tune", "ray.train"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        try:
+            yield cluster.warnings if cluster else ()
+        finally:
+            ray.shutdown()
+
+
+def first_line(error: BaseException) -> str:
+    """An exception's first line, with its type where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def require_placeable(wanted: Iterable[ResourcesSection]) -> None:

@@ -30,6 +30,7 @@ from tune_at.tuning.cluster import (
 from ray import tune
 
 from tune_at.tuning.callbacks import ProgressCallback
+from tune_at.tuning.launch import Launch
 from tune_at.tuning.preflight import family, preflight
 from tune_at.tuning.progress import SweepProgress
 from tune_at.tuning.recorded import TrialSpec, write_failure
@@ -40,11 +41,8 @@ WORKER_RETRIES = 8
 """Times a trial is started again after its worker was lost; each time it continues from its newest checkpoint."""
 
 
-def run_sweep(sweep: Sweep, concurrency: int, console: Console, *, ship_data: bool = False) -> None:
+def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> None:
     """Run the trials that are left, creating the sweep's folder if this is the first time.
-
-    `concurrency`: at most so many trials at a time; 0 is as many as fit. `ship_data`: hand data sets to the workers
-    through Ray's object store, so that only this machine needs their files.
 
     Returns when all have ended or the user has interrupted. Raises `UserError` before anything is written if a trial
     cannot work or cannot be placed.
@@ -57,11 +55,13 @@ def run_sweep(sweep: Sweep, concurrency: int, console: Console, *, ship_data: bo
             damaged = sweep.damaged()
         trials = sweep.study.trials() if new else sweep.unfinished(damaged)
         console.print("starting Ray, and trying one batch of each kind of trial ...", highlight=False)
-        held.enter_context(ray_session(store_bytes=None if ship_data else OBJECT_STORE_BYTES))
+        session = ray_session(launch.address, None if launch.ship_data else OBJECT_STORE_BYTES)
+        for warning in held.enter_context(session):
+            console.print(warning, highlight=False, markup=False, soft_wrap=True)
         resources = [trial.config.resources for trial in trials]
         require_placeable(resources)
         measured = preflight(trials)
-        at_once = _at_once(concurrency, resources, len(trials))
+        at_once = _at_once(launch.concurrency, resources, len(trials))
         # Nothing has been written so far; from here on nothing is refused.
         if new:
             sweep.create()
@@ -72,7 +72,7 @@ def run_sweep(sweep: Sweep, concurrency: int, console: Console, *, ship_data: bo
         remove_temporaries(sweep.folder)
         console.print(_announcement(trials, measured, at_once), highlight=False, markup=False)
         write_experiment(sweep.folder, (trial.config.as_tree() for trial in sweep.study.trials()))
-        trainable = _with_data(trials) if ship_data else ATTrainable
+        trainable = _with_data(trials) if launch.ship_data else ATTrainable
         for stage in dict.fromkeys(trial.stage for trial in trials):
             ready = _with_teachers(sweep, [trial for trial in trials if trial.stage == stage], console)
             if ready and not _run_trials(sweep, ready, at_once, console, trainable):

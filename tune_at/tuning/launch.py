@@ -1,0 +1,21 @@
+"""How a sweep is started: what `sweep` and `resume` take from the command line beside the study. Imports no Ray."""
+
+from argparse import Namespace
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Where and how trials run. Nothing in here changes a number in a result."""
+
+    address: str = ""
+    """Cluster to join, `HOST:PORT` or `auto`; empty starts a fresh Ray on this machine."""
+    concurrency: int = 0
+    """Trials at a time at most; 0 is as many as fit."""
+    ship_data: bool = False
+    """Whether data sets go to the workers through Ray's object store, so that only this machine needs their files."""
+
+    @classmethod
+    def of(cls, arguments: Namespace) -> "Launch":
+        """The launch options of parsed arguments."""
+        return cls(arguments.address, arguments.concurrency, arguments.ship_data)
