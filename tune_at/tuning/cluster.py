@@ -2,8 +2,9 @@
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 # Read when ray is first imported.
@@ -15,7 +16,6 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray
 
-from tune_at.config.trial import ResourcesSection
 from tune_at.errors import UserError
 from tune_at.tuning.connect import find_cluster
 from tune_at.tuning.tokens import cluster_authentication, local_authentication
@@ -62,32 +62,55 @@ def first_line(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
-def require_placeable(wanted: Iterable[ResourcesSection]) -> None:
-    """Raise `UserError` for a trial that no single node of the running cluster could ever hold."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    for resources in dict.fromkeys(wanted):
-        for key, kind, amount in (("cpu", "CPU", resources.cpu), ("gpu", "GPU", resources.gpu)):
+@dataclass(frozen=True)
+class Need:
+    """What one trial takes of a single node."""
+
+    cpu: int
+    gpu: float
+    """GPUs; a fraction below 1 is of one GPU."""
+
+    def times_in(self, node: Mapping[str, float]) -> int:
+        """How often this fits into a node of such resources. A fraction never spans two GPUs."""
+        by_cpu = int(node.get("CPU", 0.0) // self.cpu)
+        if not self.gpu:
+            return by_cpu
+        gpus = node.get("GPU", 0.0)
+        by_gpu = int(gpus // self.gpu) if self.gpu >= 1 else int(gpus) * int(1 / self.gpu)
+        return min(by_cpu, by_gpu)
+
+
+def live_nodes() -> list[dict[str, float]]:
+    """The resources of each node of the running cluster."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def require_placeable(wanted: Iterable[Need]) -> None:
+    """Raise `UserError` for a trial that no single node of the running cluster could ever hold.
+
+    Tune itself would wait for ever, and in silence where the nodes together have enough.
+    """
+    nodes = live_nodes()
+    for need in dict.fromkeys(wanted):
+        for key, kind, amount in (("cpu", "CPU", need.cpu), ("gpu", "GPU", need.gpu)):
             most = max((node.get(kind, 0.0) for node in nodes), default=0.0)
             if amount > most:
+                found = f"the largest of {len(nodes)} nodes" if len(nodes) > 1 else "this machine"
+                remedy = f"set resources.{key} to at most {most:g}, or join a cluster with larger nodes"
+                if kind == "GPU" and not most:
+                    found = f"none of {len(nodes)} nodes has one" if len(nodes) > 1 else "this machine has none"
+                    remedy = "set resources.gpu=0 to train on CPUs, or join a cluster with GPUs"
+                else:
+                    found += f" has {most:g}"
                 raise UserError(
-                    f"resources.{key}",
-                    f"{amount:g} {kind}s a trial, but the largest of {len(nodes)} nodes has {most:g}",
-                    f"set resources.{key} to at most {most:g}, or join a cluster with larger nodes",
+                    f"resources.{key}", f"{amount:g} {kind}{'s' * (amount != 1)} a trial, but {found}", remedy
                 )
-        if not any(n.get("CPU", 0) >= resources.cpu and n.get("GPU", 0) >= resources.gpu for n in nodes):
+        if not any(need.times_in(node) for node in nodes):
             raise UserError(
-                "resources",
-                f"no node has {resources.cpu:g} CPUs and {resources.gpu:g} GPUs together",
-                "lower one of them",
+                "resources", f"no node has {need.cpu:g} CPUs and {need.gpu:g} GPUs together", "lower one of them"
             )
 
 
-def slots(resources: ResourcesSection) -> int:
-    """How many trials of these resources the cluster's nodes hold at a time."""
-    total = 0
-    for node in ray.nodes():
-        if node["Alive"]:
-            by_cpu = node["Resources"].get("CPU", 0) // resources.cpu
-            by_gpu = node["Resources"].get("GPU", 0) / resources.gpu if resources.gpu else by_cpu
-            total += int(min(by_cpu, by_gpu))
-    return total
+def slots(need: Need) -> int:
+    """How many such trials the cluster's nodes hold at a time."""
+    return sum(need.times_in(node) for node in live_nodes())

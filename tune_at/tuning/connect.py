@@ -25,7 +25,7 @@ from ray.core.generated import gcs_pb2, gcs_service_pb2, gcs_service_pb2_grpc
 from tune_at.errors import UserError
 from tune_at.tuning.tokens import REMEDY, known_token, readable_by_others
 
-PATIENCE = 4.0
+PATIENCE = 3.0
 """Seconds for one answer; a name's look-up, a connection and up to three questions are asked in turn."""
 LIMIT = 13.0
 """Seconds for all of it, whatever the system's resolver does."""

@@ -52,6 +52,8 @@ class TrialSpec:
     swept: dict[str, Any]
     teachers: dict[str, str] = field(default_factory=dict)
     """Trials of earlier stages, by the role they have for this one."""
+    gpu: float = 0.0
+    """GPUs that Ray reserves. Where the config says `auto` it is measured, so it stands beside the config."""
 
     def teacher_paths(self) -> dict[str, Path]:
         """The standard teacher's last checkpoint, and the robust teacher's best (Tab. 2)."""

@@ -6,12 +6,11 @@ sweep is resumed by running the trials that are left as a new Tune experiment, a
 
 import contextlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
 
 from tune_at.config.data import Vision
-from tune_at.config.trial import ResourcesSection
 from tune_at.cost import epoch_passes, in_words, sweep_seconds
 from tune_at.data.arrays import Source, plain
 from tune_at.data.sources import load_source
@@ -21,6 +20,7 @@ from tune_at.study import Trial
 from tune_at.sweeps import Sweep
 from tune_at.tuning.cluster import (
     OBJECT_STORE_BYTES,
+    Need,
     ray_session,
     require_placeable,
     slots,
@@ -31,6 +31,8 @@ from ray import tune
 
 from tune_at.tuning.callbacks import ProgressCallback
 from tune_at.tuning.launch import Launch
+from tune_at.tuning.nodes import require_nodes
+from tune_at.tuning.packing import packed_needs, whole_needs
 from tune_at.tuning.preflight import family, preflight
 from tune_at.tuning.progress import SweepProgress
 from tune_at.tuning.recorded import TrialSpec, write_failure
@@ -58,10 +60,11 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> None:
         session = ray_session(launch.address, None if launch.ship_data else OBJECT_STORE_BYTES)
         for warning in held.enter_context(session):
             console.print(warning, highlight=False, markup=False, soft_wrap=True)
-        resources = [trial.config.resources for trial in trials]
-        require_placeable(resources)
+        require_placeable(whole_needs(trials))
+        require_nodes(sweep.folder.parent)
         measured = preflight(trials)
-        at_once = _at_once(launch.concurrency, resources, len(trials))
+        needs = packed_needs(trials)
+        at_once = _at_once(launch.concurrency, needs.values(), len(trials))
         # Nothing has been written so far; from here on nothing is refused.
         if new:
             sweep.create()
@@ -75,7 +78,7 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> None:
         trainable = _with_data(trials) if launch.ship_data else ATTrainable
         for stage in dict.fromkeys(trial.stage for trial in trials):
             ready = _with_teachers(sweep, [trial for trial in trials if trial.stage == stage], console)
-            if ready and not _run_trials(sweep, ready, at_once, console, trainable):
+            if ready and not _run_trials(sweep, ready, needs, at_once, console, trainable):
                 break  # interrupted
 
 
@@ -103,10 +106,15 @@ def _with_data(trials: Sequence[Trial]) -> type[ATTrainable]:
 
 
 def _run_trials(
-    sweep: Sweep, trials: Sequence[Trial], at_once: int, console: Console, trainable: type[ATTrainable]
+    sweep: Sweep,
+    trials: Sequence[Trial],
+    needs: Mapping[str, Need],
+    at_once: int,
+    console: Console,
+    trainable: type[ATTrainable],
 ) -> bool:
     """Run trials; whether all of them have ended, in whatever way."""
-    specs = [_spec(sweep, trial) for trial in trials]
+    specs = [_spec(sweep, trial, needs[trial.name].gpu) for trial in trials]
     everything = sweep.study.trials()
     left = {trial.name for trial in trials}
     finished = {name: status for name, status in sweep.statuses().items() if name not in left}
@@ -146,7 +154,7 @@ def _trial_name(trial: "tune.experiment.Trial") -> str:
     return str(trial.config["spec"]["trial"])
 
 
-def _spec(sweep: Sweep, trial: Trial) -> TrialSpec:
+def _spec(sweep: Sweep, trial: Trial, gpu: float) -> TrialSpec:
     return TrialSpec(
         folder=str(sweep.folder),
         sweep=sweep.name,
@@ -156,11 +164,12 @@ def _spec(sweep: Sweep, trial: Trial) -> TrialSpec:
         config=trial.config.as_tree(),
         swept=dict(trial.swept),
         teachers=dict(trial.teachers),
+        gpu=gpu,
     )
 
 
-def _at_once(concurrency: int, resources: Sequence[ResourcesSection], trials: int) -> int:
-    fitting = max(1, min(slots(r) for r in dict.fromkeys(resources)))
+def _at_once(concurrency: int, needs: Iterable[Need], trials: int) -> int:
+    fitting = max(1, min(slots(need) for need in dict.fromkeys(needs)))
     return max(1, min(trials, fitting, concurrency or fitting))
 
 
