@@ -48,6 +48,8 @@ def ray_session(address: str = "", store_bytes: int | None = OBJECT_STORE_BYTES)
             ray.shutdown()
             where = f"--address {address}" if address else "Ray"
             raise UserError(where, f"cannot be {'joined' if address else 'started'}: {first_line(error)}") from error
+        # A node's death would print its raylet's last twenty log lines into our view; `log_to_driver` does not help.
+        ray._private.worker._worker_logs_enabled = False
         # Tune reports progress at INFO and WARNING through its own loggers; ours is the one view.
         for name in ("ray", "ray.tune", "ray.train"):
             logging.getLogger(name).setLevel(logging.ERROR)
