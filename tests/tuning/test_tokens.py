@@ -27,7 +27,8 @@ with ray_session():
     Path(sys.argv[1]).write_text(address)
     sys.stdin.readline()
     alone = ray.get(ray.remote(lambda: os.environ[TOKEN_PATH]).remote()) == str(path)
-print(json.dumps([modes, alone, path.exists(), {k: v for k, v in os.environ.items() if k.startswith("RAY_AUTH") and before.get(k) != v}]))
+left = {k: v for k, v in os.environ.items() if k.startswith("RAY_AUTH") and before.get(k) != v}
+print(json.dumps([modes, alone, path.exists(), left]))
 """
 
 
