@@ -20,12 +20,12 @@ SRUN = '#!/bin/bash\nwhile [[ $1 == --* ]]; do shift; done\nexec "$@"\n'  # this
 SCONTROL = '#!/bin/bash\necho "$@" >>"$REQUEUED"\n'
 
 STUDY = """\
-title: One trial of two minutes
+title: One trial
 base:
   data: {name: digits, subset: 100}
   model: {name: small_cnn, width: 8}
   attack: {eps: 0.1, step: 0.03, steps: 4}
-  train: {epochs: 60, batch_size: 50}
+  train: {epochs: 40, batch_size: 50}
   evaluation: {steps: 2, train_samples: 50}
 axes: {objective: [pgd_at]}
 """
@@ -112,7 +112,7 @@ def test_out_of_time_requeued_and_resumed(job, tmp_path):
     assert "Traceback" not in output
     assert (tmp_path / "requeued").read_text().startswith("requeue ")
     assert not token.exists()
-    assert 0 < len(read_table(storage / "a", "epochs")) < 60
+    assert 0 < len(read_table(storage / "a", "epochs")) < 40
 
     second = job("a", tmp_path / "s.yaml")
     output, _ = second.communicate(timeout=120)
@@ -120,6 +120,6 @@ def test_out_of_time_requeued_and_resumed(job, tmp_path):
     assert f"tune-at resume {storage}/a --address" in output
     assert "without authentication" not in output
     assert read_table(storage / "a", "trials")["status"].tolist() == ["completed"]
-    assert read_table(storage / "a", "epochs")["epoch"].tolist() == list(range(1, 61))
+    assert read_table(storage / "a", "epochs")["epoch"].tolist() == list(range(1, 41))
     assert (tmp_path / "requeued").read_text().count("\n") == 1
     assert not list(storage.glob(".ray-token-*"))

@@ -11,6 +11,7 @@ import pytest
 
 from tune_at.cli import build_parser
 from tune_at.errors import UserError
+from tune_at.tuning import connect
 from tune_at.tuning.connect import find_cluster
 from tune_at.tuning.launch import Launch
 
@@ -103,6 +104,12 @@ def test_auto_with_a_file_that_is_left_over(tmp_path, closed_port):
 def test_auto_obeys_the_environment(monkeypatch, closed_port):
     monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{closed_port}")
     assert refused("auto").startswith(f"--address auto (RAY_ADDRESS=127.0.0.1:{closed_port}): no cluster")
+
+
+def test_a_resolver_that_hangs(monkeypatch):
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(60))
+    monkeypatch.setattr(connect, "LIMIT", 1.0)
+    assert refused("h:6379") == "--address h:6379: no answer within 1 s; check the name and the network"
 
 
 def test_tls_without_its_files(monkeypatch):

@@ -27,7 +27,7 @@ from tune_at.tuning.tokens import REMEDY, known_token, readable_by_others
 
 PATIENCE = 3.0
 """Seconds for one answer; a name's look-up, a connection and up to three questions are asked in turn."""
-LIMIT = 13.0
+LIMIT = 10.0
 """Seconds for all of it, whatever the system's resolver does."""
 START = "start one with `ray start --head`, or leave --address away"
 
@@ -70,7 +70,7 @@ def _current_cluster() -> tuple[str, str]:
 
     Ray would also take any other Ray that it sees among this machine's processes, such as another sweep's private one.
     """
-    if given := os.environ.get("RAY_ADDRESS", "").strip():
+    if (given := os.environ.get("RAY_ADDRESS", "").strip()) not in ("", "auto"):
         return given, f"--address auto (RAY_ADDRESS={given})"
     temporary = os.environ.get("RAY_TMPDIR") or (sys.platform == "linux" and os.environ.get("TMPDIR")) or "/tmp"
     path = Path(temporary) / "ray" / "ray_current_cluster"
