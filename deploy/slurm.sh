@@ -33,7 +33,8 @@ shift
 storage=${TUNE_AT_STORAGE:-$PWD/runs}
 bin=${TUNE_AT_BIN:-$PWD/.venv/bin}
 nodes=${SLURM_JOB_NUM_NODES:?is set by Slurm: submit this script with sbatch}
-port=$((20000 + SLURM_JOB_ID % 20000)) # two jobs may share a node
+# Two jobs may share a node. Ray's workers take the ports from 10002 to 19999, and Linux gives away those above 32767.
+port=$((20000 + SLURM_JOB_ID % 12000))
 node=${SLURMD_NODENAME:-$(hostname)}
 
 private_address() {

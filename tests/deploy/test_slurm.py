@@ -1,6 +1,7 @@
 """The Slurm script, run on this machine with stand-ins for srun and scontrol."""
 
 import os
+import random
 import signal
 import socket
 import stat
@@ -44,6 +45,18 @@ def test_what_it_asks_slurm_for():
     assert {"--signal=B:USR1@120", "--requeue", "--open-mode=append", "--ntasks-per-node=1"} <= set(asked)
 
 
+def free_port():
+    """One of those that the script chooses from."""
+    for port in random.sample(range(20000, 32000), 100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("", port))
+            except OSError:
+                continue
+            return port
+    raise OSError("no free port")
+
+
 @pytest.fixture
 def job(tmp_path):
     tools = tmp_path / "tools"
@@ -52,13 +65,12 @@ def job(tmp_path):
         (tools / name).write_text(text)
         (tools / name).chmod(0o755)
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "SLURM"))}
-    with tempfile.TemporaryDirectory(prefix="s", dir="/tmp") as short, socket.socket() as probe:  # sockets' paths
-        probe.bind(("127.0.0.1", 0))
+    with tempfile.TemporaryDirectory(prefix="s", dir="/tmp") as short:  # the paths of sockets are
         environment = {
             **clean,
             "PATH": f"{tools}:{os.environ['PATH']}",
             "REQUEUED": str(tmp_path / "requeued"),
-            "SLURM_JOB_ID": str(20000 + probe.getsockname()[1] % 20000),
+            "SLURM_JOB_ID": str(free_port() - 20000),
             "SLURM_JOB_NUM_NODES": "1",
             "SLURM_CPUS_PER_TASK": "1",
             "SLURM_TMPDIR": short,
@@ -94,7 +106,7 @@ def test_out_of_time_requeued_and_resumed(job, tmp_path):
     (tmp_path / "s.yaml").write_text(STUDY)
     storage = tmp_path / "storage"
     first = job("a", tmp_path / "s.yaml")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not list(storage.glob("a/checkpoints/*/epoch-*.pt")):
         assert first.poll() is None, first.communicate()[0]
         if time.monotonic() > deadline:

@@ -82,11 +82,13 @@ def test_four_trials_at_a_time_on_two_gpus(tiny, tmp_path, monkeypatch):
         return Measured((6 if tree["model"]["width"] == 4 else 3) * GIB, 16 * GIB)
 
     class Waits(ATTrainable):
-        """Asks for what a trial asks for, and says where and when it was."""
+        """Asks for what a trial asks for, waits for three others, and says where and when it was."""
 
         def step(self):
             began = time.time()
-            time.sleep(1)
+            (tmp_path / f"at-{self.spec.trial}").touch()
+            while len(list(tmp_path.glob("at-*"))) < 4 and time.time() < began + 30:
+                time.sleep(0.05)
             return {"gpus": list(ray.get_gpu_ids()), "began": began, "ended": time.time(), "done": True}
 
     with ray_session():
