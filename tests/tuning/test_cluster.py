@@ -164,13 +164,13 @@ def test_a_node_is_killed_while_it_trains(locked, monkeypatch, tmp_path):
     while len(list((tmp_path / "cut" / "checkpoints").iterdir())) < 3:
         time.sleep(0.05)
     assert int(order("remove")) >= 1
-    output, _ = driver.communicate(timeout=120)
+    output, _ = driver.communicate(timeout=200)
     assert driver.returncode == 0, output
     assert "warning" not in output
     assert "raylet" not in output
     assert read_table(tmp_path / "cut", "trials")["status"].tolist() == ["completed"] * 4
 
-    reference, _ = whole.communicate(timeout=120)
+    reference, _ = whole.communicate(timeout=200)
     assert whole.returncode == 0, reference
     for table in ("epochs", "trials"):
         assert results(tmp_path / "cut", table).equals(results(tmp_path / "whole", table)), table
