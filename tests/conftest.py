@@ -34,7 +34,7 @@ def tiny():
             "evaluation": {"steps": 2, "train_samples": 32},
         }
         for name, values in sections.items():
-            tree[name] = {**tree[name], **values} if isinstance(values, dict) else values
+            tree[name] = {**tree.get(name, {}), **values} if isinstance(values, dict) else values
         return TrialConfig.parse(tree)
 
     return build

@@ -74,8 +74,8 @@ def test_mistakes(call, arguments, parts):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("resources.cpu=1000", "1000 CPUs a trial, but the largest of 1 nodes has"),
-        ("resources.gpu=64", "64 GPUs a trial"),
+        ("resources.cpu=1000", "1000 CPUs a trial, but this machine has"),
+        ("resources.gpu=64", "64 GPUs a trial, but this machine has"),
     ],
 )
 def test_resources_that_no_node_has(call, override, message):

@@ -26,7 +26,8 @@ def epoch_passes(config: TrialConfig) -> float:
 
 def trial_seconds(config: TrialConfig) -> float:
     """A rough estimate for one trial on its own resources."""
-    rate = GPU_RATE * min(1, config.resources.gpu) if config.resources.gpu else CPU_RATE * config.resources.cpu
+    gpu = 1.0 if config.resources.gpu == "auto" else config.resources.gpu  # its share is not known before a start
+    rate = GPU_RATE * min(1, gpu) if gpu else CPU_RATE * config.resources.cpu
     passes = config.train.epochs * epoch_passes(config)
     return passes * config.model.flops(config.data.shape, config.data.num_classes) / rate
 

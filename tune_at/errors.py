@@ -18,6 +18,10 @@ class UserError(Exception):
         line = f"{where}: {problem}" + (f"; {remedy}" if remedy else "")
         super().__init__(" ".join(line.split()))
 
+    def __reduce__(self) -> tuple[type["UserError"], tuple[str, str, str]]:
+        """An error that is raised in a worker comes back whole."""
+        return type(self), (self.where, self.problem, self.remedy)
+
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     """Up to `count` of the known names, nearest first; for dotted paths the last part counts too."""

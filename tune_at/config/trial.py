@@ -61,13 +61,13 @@ class ResourcesSection(Section):
 
     cpu: Annotated[int, Field(ge=1)] = 1
     """Processor cores; also the number of threads, on which the last bits of a CPU result depend."""
-    gpu: Annotated[float, Field(ge=0)] = 0.0
-    """GPUs; a fraction below 1 shares one among trials. 0 trains on the CPU."""
+    gpu: Literal["auto"] | Annotated[float, Field(ge=0)] = 0.0
+    """GPUs; a fraction below 1 shares one among trials, `auto` by their measured memory. 0 trains on the CPU."""
 
     @field_validator("gpu")
     @classmethod
-    def _whole(cls, gpu: float) -> float:
-        if gpu > 1 and gpu != round(gpu):
+    def _whole(cls, gpu: float | str) -> float | str:
+        if isinstance(gpu, float) and gpu > 1 and gpu != round(gpu):
             raise ValueError("above 1 it must be a whole number")
         return gpu
 

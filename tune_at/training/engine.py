@@ -20,7 +20,7 @@ def prepare_device(resources: ResourcesSection) -> torch.device:
     if resources.gpu == 0:
         return torch.device("cpu")
     if not torch.cuda.is_available():
-        raise UserError("resources.gpu", f"{resources.gpu:g}, but torch finds no GPU here", "set resources.gpu=0")
+        raise UserError("resources.gpu", f"{resources.gpu}, but torch finds no GPU here", "set resources.gpu=0")
     return torch.device("cuda")
 
 

@@ -2,8 +2,9 @@
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 # Read when ray is first imported.
@@ -15,62 +16,103 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray
 
-from tune_at.config.trial import ResourcesSection
 from tune_at.errors import UserError
+from tune_at.tuning.connect import find_cluster
+from tune_at.tuning.tokens import cluster_authentication, local_authentication
 
 OBJECT_STORE_BYTES = 256 * 2**20
 """Shared memory that a local Ray reserves; trials pass only small results through it."""
 
 
+SENT = ("TUNE_AT_DATA", "RAY_CHDIR_TO_TRIAL_DIR", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO")
+"""Variables that workers of a cluster that we join need from here; those of a fresh Ray inherit them."""
+
+
 @contextmanager
-def ray_session(address: str = "local", store_bytes: int | None = OBJECT_STORE_BYTES) -> Iterator[None]:
-    """A running Ray for the block: a fresh one on this machine, or the cluster at `address`.
+def ray_session(address: str = "", store_bytes: int | None = OBJECT_STORE_BYTES) -> Iterator[tuple[str, ...]]:
+    """A running Ray for the block, with what to warn of: a fresh one on this machine, or the cluster at `address`.
 
     `store_bytes`: size of a fresh one's object store; None leaves it to Ray, a third of the memory.
+
+    Raises `UserError` within 15 s if there is no cluster at `address` that can be joined.
     """
-    local: dict[str, Any] = {"include_dashboard": False, "object_store_memory": store_bytes}
-    ray.init(
-        address=address,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        configure_logging=True,
-        **(local if address == "local" else {}),
-    )
-    # Tune reports progress at INFO and WARNING through its own loggers; ours is the one view.
-    for name in ("ray", "ray.tune", "ray.train"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    cluster = find_cluster(address) if address else None
+    options: dict[str, Any] = {"address": "local", "include_dashboard": False, "object_store_memory": store_bytes}
+    if cluster:
+        sent = {name: os.environ[name] for name in SENT if name in os.environ}
+        options = {"address": cluster.address, "runtime_env": {"env_vars": sent}}
+    with cluster_authentication(cluster.authenticated) if cluster else local_authentication():
+        try:
+            ray.init(log_to_driver=False, logging_level=logging.ERROR, configure_logging=True, **options)
+        except (RuntimeError, OSError, ray.exceptions.RayError) as error:
+            ray.shutdown()
+            where = f"--address {address}" if address else "Ray"
+            raise UserError(where, f"cannot be {'joined' if address else 'started'}: {first_line(error)}") from error
+        # A node's death would print its raylet's last twenty log lines into our view; `log_to_driver` does not help.
+        ray._private.worker._worker_logs_enabled = False
+        # Tune reports progress at INFO and WARNING through its own loggers; ours is the one view.
+        for name in ("ray", "ray.tune", "ray.train"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        try:
+            yield cluster.warnings if cluster else ()
+        finally:
+            ray.shutdown()
 
 
-def require_placeable(wanted: Iterable[ResourcesSection]) -> None:
-    """Raise `UserError` for a trial that no single node of the running cluster could ever hold."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    for resources in dict.fromkeys(wanted):
-        for key, kind, amount in (("cpu", "CPU", resources.cpu), ("gpu", "GPU", resources.gpu)):
+def first_line(error: BaseException) -> str:
+    """An exception's first line, with its type where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+@dataclass(frozen=True)
+class Need:
+    """What one trial takes of a single node."""
+
+    cpu: int
+    gpu: float
+    """GPUs; a fraction below 1 is of one GPU."""
+
+    def times_in(self, node: Mapping[str, float]) -> int:
+        """How often this fits into a node of such resources. A fraction never spans two GPUs."""
+        by_cpu = int(node.get("CPU", 0.0) // self.cpu)
+        if not self.gpu:
+            return by_cpu
+        gpus = node.get("GPU", 0.0)
+        by_gpu = int(gpus // self.gpu) if self.gpu >= 1 else int(gpus) * int(1 / self.gpu)
+        return min(by_cpu, by_gpu)
+
+
+def live_nodes() -> list[dict[str, float]]:
+    """The resources of each node of the running cluster."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def require_placeable(wanted: Iterable[Need]) -> None:
+    """Raise `UserError` for a trial that no single node of the running cluster could ever hold.
+
+    Tune itself would wait for ever, and in silence where the nodes together have enough.
+    """
+    nodes = live_nodes()
+    for need in dict.fromkeys(wanted):
+        for key, kind, amount in (("cpu", "CPU", need.cpu), ("gpu", "GPU", need.gpu)):
             most = max((node.get(kind, 0.0) for node in nodes), default=0.0)
             if amount > most:
+                found = f"the largest of {len(nodes)} nodes" if len(nodes) > 1 else "this machine"
+                remedy = f"set resources.{key} to at most {most:g}, or join a cluster with larger nodes"
+                if kind == "GPU" and not most:
+                    found = f"none of {len(nodes)} nodes has one" if len(nodes) > 1 else "this machine has none"
+                    remedy = "set resources.gpu=0 to train on CPUs, or join a cluster with GPUs"
+                else:
+                    found += f" has {most:g}"
                 raise UserError(
-                    f"resources.{key}",
-                    f"{amount:g} {kind}s a trial, but the largest of {len(nodes)} nodes has {most:g}",
-                    f"set resources.{key} to at most {most:g}, or join a cluster with larger nodes",
+                    f"resources.{key}", f"{amount:g} {kind}{'s' * (amount != 1)} a trial, but {found}", remedy
                 )
-        if not any(n.get("CPU", 0) >= resources.cpu and n.get("GPU", 0) >= resources.gpu for n in nodes):
+        if not any(need.times_in(node) for node in nodes):
             raise UserError(
-                "resources",
-                f"no node has {resources.cpu:g} CPUs and {resources.gpu:g} GPUs together",
-                "lower one of them",
+                "resources", f"no node has {need.cpu:g} CPUs and {need.gpu:g} GPUs together", "lower one of them"
             )
 
 
-def slots(resources: ResourcesSection) -> int:
-    """How many trials of these resources the cluster's nodes hold at a time."""
-    total = 0
-    for node in ray.nodes():
-        if node["Alive"]:
-            by_cpu = node["Resources"].get("CPU", 0) // resources.cpu
-            by_gpu = node["Resources"].get("GPU", 0) / resources.gpu if resources.gpu else by_cpu
-            total += int(min(by_cpu, by_gpu))
-    return total
+def slots(need: Need) -> int:
+    """How many such trials the cluster's nodes hold at a time."""
+    return sum(need.times_in(node) for node in live_nodes())

@@ -2,9 +2,10 @@
 
 import json
 import math
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
+from tune_at.config.trial import TrialConfig
 from tune_at.points import Trial
 from tune_at.store.files import write_whole
 from tune_at.store.reader import read_table
@@ -19,8 +20,9 @@ from tune_at.tuning.recorded import TrialSpec, write_stopped, write_trial
 class Ledger:
     """Keeps a sweep's `decisions` and the trials that a searcher has drawn."""
 
-    def __init__(self, sweep: Sweep, policy: Policy) -> None:
-        self.sweep, self.policy = sweep, policy
+    def __init__(self, sweep: Sweep, policy: Policy, gpus: Callable[[TrialConfig], float] = lambda config: 0.0) -> None:
+        """`gpus`: how much of a GPU a trial takes, for its spec."""
+        self.sweep, self.policy, self.gpus = sweep, policy, gpus
 
     def load(self, trials: Sequence[Trial], total: int, unfinished: Container[str]) -> Board:
         """The board as the tables have it. A trial that failed before is tried again: it counts as unfinished."""
@@ -124,6 +126,7 @@ class Ledger:
             teachers=dict(trial.teachers),
             lineage=[{"epoch": d.epoch, "source": d.source, "changes": dict(d.changes or {})} for d in exploits],
             search=entry.search,
+            gpu=self.gpus(trial.config),
         )
 
 

@@ -57,6 +57,8 @@ class TrialSpec:
     """PBT's exploits, ascending: `epoch` after which they happen, `source`, and `changes` by dotted path."""
     search: str | None = None
     """JSON of the search's point, handed through to the `trials` table."""
+    gpu: float = 0.0
+    """GPUs that Ray reserves. Where the config says `auto` it is measured, so it stands beside the config."""
 
     def config_after(self, epoch: int) -> TrialConfig:
         """The config under which the epoch after `epoch` is trained."""

@@ -9,12 +9,11 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console
 
 from tune_at.config.data import Vision
-from tune_at.config.trial import ResourcesSection
 from tune_at.cost import epoch_passes, in_words, sweep_seconds
 from tune_at.data.arrays import Source, plain
 from tune_at.data.sources import load_source
@@ -24,6 +23,7 @@ from tune_at.store.lock import sweep_lock
 from tune_at.sweeps import Sweep
 from tune_at.tuning.cluster import (
     OBJECT_STORE_BYTES,
+    Need,
     ray_session,
     require_placeable,
     slots,
@@ -35,6 +35,8 @@ from ray import tune
 from tune_at.tuning.callbacks import WORKER_RETRIES, ProgressCallback
 from tune_at.tuning.launch import Launch
 from tune_at.tuning.ledger import Ledger
+from tune_at.tuning.nodes import require_nodes
+from tune_at.tuning.packing import Packing, pack, whole_needs
 from tune_at.tuning.policies import build_policy
 from tune_at.tuning.preflight import family, preflight
 from tune_at.tuning.progress import SweepProgress
@@ -64,14 +66,17 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> str:
         # A search that depends on its results is tried by its corners.
         tried = [*left, *sweep.study.samples()] if sweep.study.dynamic else left
         console.print("starting Ray, and trying one batch of each kind of trial ...", highlight=False)
-        held.enter_context(ray_session(store_bytes=None if launch.ship_data else OBJECT_STORE_BYTES))
+        session = ray_session(launch.address, None if launch.ship_data else OBJECT_STORE_BYTES)
+        for warning in held.enter_context(session):
+            console.print(warning, highlight=False, markup=False, soft_wrap=True)
         last_words = f"terminated; continue with: python run.py resume {sweep.folder}"
         held.enter_context(terminable(last_words))  # after Ray, which sets a handler of its own
-        resources = [trial.config.resources for trial in tried]
-        require_placeable(resources)
+        require_placeable(whole_needs(tried))
+        require_nodes(sweep.folder.parent)
         measured = preflight(tried)
+        packing = pack(tried)
         total = sweep.study.size if new else sweep.left(damaged)
-        at_once = _at_once(launch.concurrency, resources, total)
+        at_once = _at_once(launch.concurrency, [packing.need(trial.config) for trial in tried], total)
         # Nothing has been written so far; from here on nothing is refused.
         if new:
             sweep.create()
@@ -87,7 +92,7 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> str:
             ready = _with_teachers(sweep, [trial for trial in left if trial.stage == stage], console)
             if not ready and not sweep.study.dynamic:
                 continue
-            complete, aborted = _run_trials(sweep, ready, at_once, launch, console, trainable)
+            complete, aborted = _run_trials(sweep, ready, packing, at_once, launch, console, trainable)
             if not complete:
                 return aborted  # interrupted
     return ""
@@ -150,6 +155,7 @@ def _with_data(trials: Sequence[Trial]) -> type[ATTrainable]:
 def _run_trials(
     sweep: Sweep,
     trials: Sequence[Trial],
+    packing: Packing,
     at_once: int,
     launch: Launch,
     console: Console,
@@ -158,7 +164,7 @@ def _run_trials(
     """Run the trials that are left of a stage; whether all of it have ended, in whatever way, and why not, if known."""
     study = sweep.study
     policy = build_policy(study)
-    ledger = Ledger(sweep, policy)
+    ledger = Ledger(sweep, policy, lambda config: packing.need(config).gpu)
     # A stage is scheduled by itself; stages and early stopping do not go together.
     known = trials if study.stages else sweep.trials()
     total = len(known) if study.stages else study.size
@@ -199,8 +205,8 @@ def _trial_name(trial: "tune.experiment.Trial") -> str:
     return str(trial.config["spec"]["trial"])
 
 
-def _at_once(concurrency: int, resources: Sequence[ResourcesSection], trials: int) -> int:
-    fitting = max(1, min(slots(r) for r in dict.fromkeys(resources)))
+def _at_once(concurrency: int, needs: Iterable[Need], trials: int) -> int:
+    fitting = max(1, min(slots(need) for need in dict.fromkeys(needs)))
     return max(1, min(trials, fitting, concurrency or fitting))
 
 

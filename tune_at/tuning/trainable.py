@@ -19,9 +19,10 @@ class ATTrainable(tune.Trainable):
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        """One bundle with what the trial's config asks for; Tune places it on one node."""
-        resources = config["spec"]["config"]["resources"]
-        return tune.PlacementGroupFactory([{"CPU": resources["cpu"], "GPU": resources["gpu"]}])
+        """One bundle with what the trial takes; Tune places it on one node."""
+        resources, gpu = config["spec"]["config"]["resources"], config["spec"]["gpu"]
+        assert bool(gpu) == bool(resources["gpu"]), "the spec's share of a GPU was not set"
+        return tune.PlacementGroupFactory([{"CPU": resources["cpu"], "GPU": gpu}])
 
     def setup(self, config: dict[str, Any], shipped: Mapping[str, Source] | None = None) -> None:
         """Take the spec; the network is built in the first step, where an error is recorded.
