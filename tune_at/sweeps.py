@@ -1,5 +1,6 @@
 """A sweep's folder: creating it, finding out what is left to do in it, and refusing a changed study."""
 
+import shlex
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from tune_at.config.tree import difference
 from tune_at.errors import UserError
 from tune_at.store.files import create_folder, require_writable
+from tune_at.store.place import LocalPlace, Place, to_place
 from tune_at.store.reader import damaged_parts, read_table, sweep_folder
 from tune_at.store.schema import TABLES
 from tune_at.store.writer import part_path
@@ -20,7 +22,7 @@ FINAL = ("completed", "stopped", "diverged")
 class Sweep:
     """A study and the folder that its results go to."""
 
-    folder: Path
+    folder: Place
     study: Study
 
     @property
@@ -33,16 +35,20 @@ class Sweep:
         """A sweep that does not exist yet. Writes nothing; raises `UserError` if its folder cannot be made."""
         if not name or Path(name).name != name or name.startswith(".") or len(name) > 100:
             raise UserError("--name", f"{name!r} is no name of a folder", "use letters, digits, - and _, up to 100")
-        if "://" in storage:
-            raise UserError("--storage", f"{storage!r} is no local folder", "name a folder; URIs are not supported yet")
+        above = to_place(storage)
         try:
-            folder = Path(storage).expanduser().resolve() / name
+            if isinstance(above, LocalPlace):
+                above = above.expanduser().resolve()
+            else:
+                above.require_bucket()
+            folder = above / name
             exists = folder.exists()
         except (OSError, RuntimeError) as error:
             raise UserError("--storage", f"{storage!r} cannot be used: {error}", "name another folder") from None
         if exists:
             known = (folder / "study.yaml").is_file()
-            remedy = f"continue it with `python run.py resume {storage}/{name}`, or choose another --name"
+            shown = shlex.quote(str(to_place(storage) / name))
+            remedy = f"continue it with `python run.py resume {shown}`, or choose another --name"
             raise UserError("--name", f"{folder} exists", remedy if known else "choose another --name")
         require_writable(folder.parent, "--storage")
         return cls(folder, study)
@@ -50,7 +56,10 @@ class Sweep:
     @classmethod
     def open(cls, folder: str) -> "Sweep":
         """An existing sweep, as its `study.yaml` records it."""
-        path = sweep_folder(folder).resolve()
+        path = to_place(folder)
+        if not isinstance(path, LocalPlace):
+            path.require_bucket()
+        path = sweep_folder(path).resolve()
         return cls(path, Study.from_yaml((path / "study.yaml").read_text(encoding="utf-8"), str(path / "study.yaml")))
 
     def create(self) -> None:

@@ -27,7 +27,8 @@ def require_s3_credentials() -> None:
 
 def _in_environment() -> bool:
     keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-    others = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
+    container = "AWS_CONTAINER_CREDENTIALS"
+    others = ("AWS_WEB_IDENTITY_TOKEN_FILE", f"{container}_RELATIVE_URI", f"{container}_FULL_URI")
     return all(os.environ.get(key) for key in keys) or any(os.environ.get(key) for key in others)
 
 

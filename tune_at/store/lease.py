@@ -44,7 +44,7 @@ class Holder:
 
     @classmethod
     def here(cls) -> "Holder":
-        """This process, with a new nonce."""
+        """A holder that is this process, with a new nonce."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         return cls(socket.gethostname(), machine(), os.getpid(), uuid.uuid4().hex, now)
 
@@ -102,7 +102,7 @@ class Lease:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.ended.set()
-        self.thread.join()
+        self.thread.join(timeout=5)  # it may be waiting for storage that has failed
         # Where the storage has failed, the lease runs out by itself.
         with contextlib.suppress(StorageFailed):
             if error is None or not isinstance(error, StorageFailed):
@@ -131,7 +131,8 @@ class Lease:
                     LOGGER.warning("%s: process %s has taken over; this one stops", self.folder, found)
                     os.kill(os.getpid(), signal.SIGINT)
                     return
-                self._write()
+                if not self.ended.is_set():
+                    self._write()
             except StorageFailed:
                 continue  # nobody else can take it while nobody can write
 

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path, PosixPath
 from typing import TypeAlias, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -80,7 +80,7 @@ class LocalPlace(PosixPath):
     def files(self, prefix: str = "", suffix: str = "") -> "list[LocalPlace]":
         """What is in the folder under names with this beginning and end, sorted; an absent folder is empty."""
         try:
-            names = patiently(self, lambda: os.listdir(self))  # noqa: PTH208: a thousand paths are slow to make
+            names = patiently(self, lambda: os.listdir(self))  # noqa: PTH208
         except FileNotFoundError:
             return []
         return [self / name for name in sorted(names) if name.startswith(prefix) and name.endswith(suffix)]
@@ -123,7 +123,7 @@ def temporary_beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
 
 
-def each(places: "list[LocalPlace] | list[RemotePlace]", action: Callable[[Place], T]) -> list[T]:
+def each(places: Sequence[Place], action: Callable[[Place], T]) -> list[T]:
     """`action` of each place, in order; on far storage many at a time, since each waits for the network."""
     if not places or isinstance(places[0], LocalPlace):
         return [action(found) for found in places]

@@ -34,3 +34,21 @@ class ProgressCallback(tune.Callback):
         """An epoch ended."""
         if self.progress is not None:
             self.progress.result(result)
+
+
+class StorageStopper(tune.Stopper):
+    """Stops the whole sweep once a trial reports that the storage has failed: no other could write there either."""
+
+    def __init__(self) -> None:
+        self.failure: list[str] = []
+        """What `StorageFailed` takes."""
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Look at a result; the trials end by themselves."""
+        if result.get("status") == "storage":
+            self.failure = list(result["storage"])
+        return False
+
+    def stop_all(self) -> bool:
+        """Whether to stop."""
+        return bool(self.failure)

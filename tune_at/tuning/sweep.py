@@ -17,6 +17,7 @@ from tune_at.data.arrays import Source, plain
 from tune_at.data.sources import load_source
 from tune_at.store.files import remove_temporaries
 from tune_at.store.lock import sweep_lock
+from tune_at.store.patience import StorageFailed
 from tune_at.study import Trial
 from tune_at.sweeps import Sweep
 from tune_at.tuning.cluster import (
@@ -29,7 +30,7 @@ from tune_at.tuning.cluster import (
 # isort: split
 from ray import tune
 
-from tune_at.tuning.callbacks import ProgressCallback
+from tune_at.tuning.callbacks import ProgressCallback, StorageStopper
 from tune_at.tuning.preflight import family, preflight
 from tune_at.tuning.progress import SweepProgress
 from tune_at.tuning.recorded import TrialSpec, write_failure
@@ -47,7 +48,7 @@ def run_sweep(sweep: Sweep, concurrency: int, console: Console, *, ship_data: bo
     through Ray's object store, so that only this machine needs their files.
 
     Returns when all have ended or the user has interrupted. Raises `UserError` before anything is written if a trial
-    cannot work or cannot be placed.
+    cannot work or cannot be placed, and `StorageFailed` once its storage does.
     """
     with contextlib.ExitStack() as held:
         new = not sweep.folder.exists()
@@ -113,7 +114,7 @@ def _run_trials(
     selection = everything[0].config.train.selection
     progress = SweepProgress({t.name: t.config.train.epochs for t in everything}, finished, selection, console)
     # What Ray writes of its own is of no use once it has ended: every result is in the sweep's folder by then.
-    callback = ProgressCallback(progress)
+    callback, storage = ProgressCallback(progress), StorageStopper()
     with tempfile.TemporaryDirectory(prefix="tune-at-ray-", ignore_cleanup_errors=True) as scratch, progress:
         tune.Tuner(
             trainable,
@@ -128,10 +129,13 @@ def _run_trials(
                 name=sweep.name,
                 storage_path=scratch,
                 verbose=0,
+                stop=storage,
                 failure_config=tune.FailureConfig(max_failures=WORKER_RETRIES),
                 callbacks=[callback],
             ),
         ).fit()
+    if storage.failure:
+        raise StorageFailed(*storage.failure)
     for spec in specs:
         if spec.trial in callback.lost:
             write_failure(spec, WorkerLost(f"its worker was lost {WORKER_RETRIES + 1} times"))
