@@ -42,8 +42,10 @@ def _create_local(folder: LocalPlace, files: dict[str, bytes]) -> None:
         for name, data in files.items():
             (temporary / name).write_whole(data)
         temporary.rename(folder)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, StorageFailed):
+            raise StorageFailed(str(folder), *error.parts[1:]) from None
         raise
 
 
