@@ -92,12 +92,12 @@ def patiently(
         except expected:
             raise
         except (OSError, pa.ArrowException) as error:
-            if not may_pass(error) or time.monotonic() + pause > deadline:
+            if not may_pass(error) or time.monotonic() >= deadline:
                 raise StorageFailed(str(where), in_words(error), remedy(error)) from error
             if not told and pause > 0.3:  # a hiccup is not worth a line
                 told = True
                 LOGGER.warning("storage: %s: %s; trying again for %.0f s", where, in_words(error), left)
-        time.sleep(pause)
+        time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
         pause = min(1.7 * pause, LONGEST_PAUSE)
 
 
@@ -114,6 +114,9 @@ def in_words(error: Exception) -> str:
         return os.strerror(error.errno)
     lines = str(error).splitlines() or [type(error).__name__]
     text = re.sub(r"; Details:.*|\s*\(Request ID.*?\)", "", lines[0])
+    if text.startswith("google::"):
+        text = text.partition("with a last message of ")[2].partition(". ")[0] or text
+    text = text[:300]
     found = re.search(r"AWS Error (\w+)(.*?) during (\w+) operation: ?(.*)", text)
     return f"{found[1]}{found[2]} in {found[3]}: {found[4]}".rstrip(": ") if found else text
 
@@ -127,6 +130,8 @@ def remedy(error: Exception) -> str:
         return "make it writable, then resume"
     if "NO_SUCH_BUCKET" in str(error):
         return "create the bucket, or name another"
+    if "OAuth2 access token" in str(error):
+        return "let GOOGLE_APPLICATION_CREDENTIALS name a key file, or run `gcloud auth application-default login`"
     if number is None and REFUSED.search(str(error)):
         return "check the credentials and what they may do, then resume"
     return "see that it is there and can be used, then resume"

@@ -21,6 +21,9 @@ CONNECT_SECONDS = 3.0
 REQUEST_SECONDS = 10.0
 """Time that one request may take to connect, and to go on; ours are the retries after that."""
 
+GCS_RETRY_SECONDS = 2.0
+"""Time for which Google's library tries again; it also looks for credentials as long, more than once."""
+
 OPTIONS: dict[str, dict[str, Any]] = {
     "s3": {
         "region": str,
@@ -229,7 +232,7 @@ def open_filesystem(scheme: str, query: str) -> "FileSystem":
             )
         from datetime import timedelta
 
-        return fs.GcsFileSystem(retry_time_limit=timedelta(seconds=REQUEST_SECONDS), **options)
+        return fs.GcsFileSystem(retry_time_limit=timedelta(seconds=GCS_RETRY_SECONDS), **options)
     except (OSError, pa.ArrowException, ValueError) as error:
         line = str(error).splitlines()[0]
         raise UserError(f"{scheme}://", f"cannot be opened: {line}", "check what stands after the ?") from None
