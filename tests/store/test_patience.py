@@ -1,7 +1,6 @@
 """Storage that fails: for a while, for good, or with an error that waiting does not mend."""
 
 import errno
-import os
 import subprocess
 import sys
 import threading
@@ -66,7 +65,9 @@ def failing(tmp_path):
 
 
 def s3_error(code):
-    return OSError(f"When uploading object with key 'x' in bucket 'bucket': AWS Error {code} during PutObject operation: no")
+    return OSError(
+        f"When uploading object with key 'x' in bucket 'bucket': AWS Error {code} during PutObject operation: no"
+    )
 
 
 PASSING = [
@@ -167,7 +168,7 @@ def test_a_file_that_may_not_become_so_long_leaves_the_old_one(tmp_path):
     done = subprocess.run([sys.executable, "-c", LIMITED, tmp_path], capture_output=True, text=True, timeout=60)
     assert done.stdout.count("File too large") == 2, done.stderr
     assert (tmp_path / "f").read_bytes() == b"old"
-    assert sorted(os.listdir(tmp_path)) == ["f", "log"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f", "log"]
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """Whole sweeps on storage that is far away, fails, or is full: in the end their tables equal a local sweep's."""
 
-import itertools
-import os
 import shutil
 import subprocess
 import sys
@@ -84,14 +82,11 @@ def test_a_sweep_on_s3_through_an_outage_and_a_killed_driver(
     sweep = str(to_place(storage) / "far")
     monkeypatch.setenv("TUNE_AT_STORAGE_PATIENCE", "1.5")
 
-    times = [time.monotonic()]
     # The server goes away for good: one line, and a sweep that can be resumed.
     driver = start("sweep", study, "--storage", storage, "--name", "far")
     wait_for_epoch(sweep, 2)
     with s3.stopped():
-        times.append(time.monotonic())
         first, _ = driver.communicate(timeout=90)
-        print(first)
     assert driver.returncode == 2, first
     errors = [line for line in first.splitlines() if line.startswith("tune-at: error: ")]
     assert len(errors) == 1
@@ -100,7 +95,6 @@ def test_a_sweep_on_s3_through_an_outage_and_a_killed_driver(
     assert "Traceback" not in first
     assert set(read_table(sweep, "trials")["status"]) == {"running"}
 
-    times.append(time.monotonic())
     # It goes away for a moment, which the trials wait out; then the driver is killed.
     monkeypatch.setenv("TUNE_AT_STORAGE_PATIENCE", "30")
     driver = start("resume", sweep)
@@ -110,15 +104,12 @@ def test_a_sweep_on_s3_through_an_outage_and_a_killed_driver(
     wait_for_epoch(sweep, 8)
     kill(driver.pid)
     second, _ = driver.communicate(timeout=60)
-    times.append(time.monotonic())
     third = run("resume", sweep)
-    times.append(time.monotonic())
     assert third.returncode == 0, third.stdout + third.stderr
     assert f"taken over from process {driver.pid}" in third.stderr
     assert f"run.py report '{sweep}'" in third.stdout
 
     run_locally(Study.resolve(str(study)), tmp_path / "near")
-    times.append(time.monotonic())
     for table in ("epochs", "trials"):
         assert results(sweep, table).equals(results(tmp_path / "near", table)), table
     assert results(sweep, "epochs").num_rows == 2 * 12
@@ -132,14 +123,12 @@ def test_a_sweep_on_s3_through_an_outage_and_a_killed_driver(
     assert "2 trials: 2 completed" in outputs[-3]
     assert "running now" not in outputs[-3]
     assert "24" in outputs[-2]
-    times.append(time.monotonic())
     objects = s3.objects(sweep)
     assert objects["report/memorization_curves.png"].startswith(b"\x89PNG")
     assert f"{sweep.partition('?')[0]}/report/memorization_curves.csv" in outputs[-1]
     near = {str(path.relative_to(tmp_path / "near")) for path in (tmp_path / "near").rglob("*") if path.is_file()}
     far = {name for name in objects if not name.startswith("report/")}
-    plain = lambda names: {name.partition(".tfevents")[0] for name in names}  # noqa: E731
-    print('TIMES', [round(b - a, 1) for a, b in itertools.pairwise(times)])
+    plain = lambda names: {name.partition(".tfevents")[0] for name in names}
     assert plain(far) == plain(near) | {"tensorboard/events.out"}
     assert_one_point_an_epoch(objects, tmp_path)
 
@@ -225,4 +214,4 @@ def test_a_store_of_a_newer_version_is_refused_by_every_command(tmp_path, capsys
             f"tune-at: error: {path}: has schema version {VERSION + 1}, this program knows up to {VERSION}; "
             "upgrade tune-at\n"
         )
-    assert sorted(os.listdir("s")) == ["store", "study.yaml"]
+    assert sorted(path.name for path in Path("s").iterdir()) == ["store", "study.yaml"]

@@ -19,10 +19,15 @@ METADATA_ADDRESS = "http://169.254.169.254"
 
 def require_s3_credentials() -> None:
     """Raise `UserError` if the AWS library would find no credentials. Reads none of them itself."""
-    from tune_at.store.remote import credentials_remedy
-
     if not (_in_environment() or _in_files() or _has_metadata()):
         raise UserError("s3://", "there are no AWS credentials", credentials_remedy("s3"))
+
+
+def credentials_remedy(scheme: str) -> str:
+    """Where credentials belong."""
+    if scheme == "gs":
+        return "let GOOGLE_APPLICATION_CREDENTIALS name a key file, or run `gcloud auth application-default login`"
+    return "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, or use a profile or a role"
 
 
 def _in_environment() -> bool:

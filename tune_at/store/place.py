@@ -52,7 +52,7 @@ class LocalPlace(PosixPath):
                 temporary.unlink()
             raise
 
-    def extend(self, data: Data, kept: int) -> None:
+    def extend(self, data: Data, kept: int, patience: float | None = None) -> None:
         """Make `data` the file's content, of which its first `kept` bytes are there already.
 
         For a file that others follow while it grows; not whole after a crash. Raises `StorageFailed`.
@@ -71,7 +71,7 @@ class LocalPlace(PosixPath):
             finally:
                 os.close(file)
 
-        patiently(self, append, expected=())
+        patiently(self, append, patience=patience, expected=())
 
     def unlink(self, missing_ok: bool = False) -> None:
         """Remove the file. Raises `FileNotFoundError` unless that is ok, or `StorageFailed`."""

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tune_at.errors import UserError, suggestion
+from tune_at.store.patience import StorageFailed, in_words
 from tune_at.store.place import Place, Where, each, to_place
 from tune_at.store.schema import CHECKSUM_KEY, TABLES, build_table, check_version, checksum
 
@@ -72,7 +73,11 @@ def query(sweep: Where, sql: str) -> pa.Table:
 def sweep_folder(sweep: Where) -> Place:
     """The folder of a sweep. Raises `UserError` if there is none."""
     folder = to_place(sweep)
-    if not (folder / "study.yaml").is_file():
+    try:
+        known = (folder / "study.yaml").is_file()
+    except OSError as error:
+        raise StorageFailed(str(sweep), in_words(error), "give the folder that `sweep` named, DIR/NAME") from None
+    if not known:
         raise UserError(str(sweep), "is no sweep: it has no study.yaml", "give the folder that `sweep` named, DIR/NAME")
     return folder
 

@@ -5,36 +5,19 @@ travel between processes as plain strings; each process opens its own connection
 surroundings, so no secret is ever part of a place.
 """
 
-from functools import lru_cache
+import errno
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, unquote
 
 import pyarrow as pa
 
 from tune_at.errors import UserError, suggestion
+from tune_at.store.connection import OPTIONS, open_filesystem
+from tune_at.store.credentials import credentials_remedy
 from tune_at.store.patience import StorageFailed, patiently
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
-
-CONNECT_SECONDS = 3.0
-REQUEST_SECONDS = 10.0
-"""Time that one request may take to connect, and to go on; ours are the retries after that."""
-
-GCS_RETRY_SECONDS = 2.0
-"""Time for which Google's library tries again; it also looks for credentials as long, more than once."""
-
-OPTIONS: dict[str, dict[str, Any]] = {
-    "s3": {
-        "region": str,
-        "scheme": str,
-        "endpoint_override": str,
-        "force_virtual_addressing": lambda text: text.lower() in ("true", "1"),
-        "tls_ca_file_path": str,
-    },
-    "gs": {"scheme": str, "endpoint_override": str, "project_id": str},
-}
-"""What an address may say after its `?`, by scheme. None of it is a secret, and nothing else is accepted."""
 
 ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
 
@@ -154,12 +137,13 @@ class RemotePlace:
         filesystem = self.filesystem
 
         def read() -> bytes:
-            while True:
+            for _ in range(20):
                 with filesystem.open_input_file(self.path) as file:
                     data: bytes = file.read_at(file.size(), 0)
                 # The size was asked for first: of an object that was replaced in between, only a part has come.
                 if filesystem.get_file_info(self.path).size == len(data):
                     return data
+            raise TimeoutError(errno.ETIMEDOUT, "it is replaced faster than it can be read")
 
         return patiently(self, read)
 
@@ -178,9 +162,9 @@ class RemotePlace:
 
         patiently(self, put, patience=patience, expected=())
 
-    def extend(self, data: bytes | bytearray | memoryview, kept: int) -> None:
+    def extend(self, data: bytes | bytearray | memoryview, kept: int, patience: float | None = None) -> None:
         """Make `data` the object's content; an object cannot grow, so it is replaced."""
-        self.write_whole(data)
+        self.write_whole(data, patience)
 
     def unlink(self, missing_ok: bool = False) -> None:
         """Remove the object. Raises `FileNotFoundError` unless that is ok, or `StorageFailed`."""
@@ -210,36 +194,3 @@ class RemotePlace:
         bucket = self._at(self.path.partition("/")[0])
         if bucket.info(patience=0).type.name == "NotFound":
             raise StorageFailed(bucket.without_query, "there is no such bucket", "create it, or name another")
-
-
-@lru_cache(maxsize=16)
-def open_filesystem(scheme: str, query: str) -> "FileSystem":
-    """The connection of an address: few retries and short timeouts, since `patiently` stands above it."""
-    from pyarrow import fs
-
-    options = {key: OPTIONS[scheme][key](value) for key, value in parse_qsl(query)}
-    try:
-        if scheme == "s3":
-            from tune_at.store.credentials import require_s3_credentials
-
-            require_s3_credentials()
-            return fs.S3FileSystem(
-                connect_timeout=CONNECT_SECONDS,
-                request_timeout=REQUEST_SECONDS,
-                retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=2),
-                allow_delayed_open=True,  # a small object is one request
-                **options,
-            )
-        from datetime import timedelta
-
-        return fs.GcsFileSystem(retry_time_limit=timedelta(seconds=GCS_RETRY_SECONDS), **options)
-    except (OSError, pa.ArrowException, ValueError) as error:
-        line = str(error).splitlines()[0]
-        raise UserError(f"{scheme}://", f"cannot be opened: {line}", "check what stands after the ?") from None
-
-
-def credentials_remedy(scheme: str) -> str:
-    """Where credentials belong."""
-    if scheme == "gs":
-        return "let GOOGLE_APPLICATION_CREDENTIALS name a key file, or run `gcloud auth application-default login`"
-    return "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, or use a profile or a role"

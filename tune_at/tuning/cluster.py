@@ -19,8 +19,8 @@ from ray.tune.execution import class_cache
 from tune_at.config.trial import ResourcesSection
 from tune_at.errors import UserError
 
-# Tune hands these on to its workers by way of a runtime environment, which Ray writes into its logs in clear. Workers on
-# this machine inherit the driver's environment; nodes of a cluster have credentials of their own.
+# Tune hands these on to its workers by way of a runtime environment, which Ray writes into its logs in clear. Workers
+# on this machine inherit the driver's environment; nodes of a cluster have credentials of their own.
 class_cache.ENV_VARS_TO_PROPAGATE -= {name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
 
 OBJECT_STORE_BYTES = 256 * 2**20

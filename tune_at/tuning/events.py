@@ -33,9 +33,11 @@ class EventFile:
         """Take a summary of an epoch."""
         self.records.write(Event(wall_time=time.time(), step=step, summary=summary).SerializeToString())
 
-    def flush(self) -> None:
-        """Write what is new, so that a TensorBoard that watches sees it. Raises `StorageFailed`."""
+    def flush(self, patience: float | None = None) -> None:
+        """Write what is new, so that a TensorBoard that watches sees it. Raises `StorageFailed`, by default after
+        `TUNE_AT_STORAGE_PATIENCE` seconds.
+        """
         data = self.bytes.getvalue()
         if len(data) > self.stored:
-            self.place.extend(data, self.stored)
+            self.place.extend(data, self.stored, patience)
             self.stored = len(data)

@@ -10,7 +10,7 @@ from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
 from tune_at.config.tree import Tree, leaves
-from tune_at.store.patience import StorageFailed
+from tune_at.store.patience import StorageFailed, storage_patience
 from tune_at.store.place import Place
 from tune_at.training.record import SPLITS, EpochRecord, best_record
 from tune_at.tuning.events import EventFile
@@ -26,6 +26,10 @@ METRICS = (
     *(f"gap/{kind}" for kind in KINDS),
 )
 """Columns of the HParams page. Those under `best/` are taken at the best epoch, the others at the last."""
+
+
+CLOSE_PATIENCE = 5.0
+"""Seconds that the end of a trial waits for storage that fails; by then the trial itself is recorded."""
 
 
 class TrialBoard:
@@ -62,7 +66,7 @@ class TrialBoard:
         ends = {"completed": api_pb2.STATUS_SUCCESS, "running": api_pb2.STATUS_UNKNOWN}
         self.file.add(session_end_pb(ends.get(status, api_pb2.STATUS_FAILURE)))
         with contextlib.suppress(StorageFailed):  # the trial's own rows say how it ended
-            self.file.flush()
+            self.file.flush(min(CLOSE_PATIENCE, storage_patience()))
 
 
 def session_end_pb(status: "api_pb2.Status") -> Summary:
