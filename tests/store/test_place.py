@@ -253,7 +253,7 @@ def assert_refused(result, *parts):
     assert done.stderr.count("\n") == 1
     for part in parts:
         assert part in done.stderr
-    assert seconds < 8
+    assert seconds < 12  # where nobody answers, the AWS library alone takes 14 s
 
 
 def test_storage_that_cannot_be_used_is_refused_in_seconds(s3):  # noqa: F811
