@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -11,6 +10,7 @@ import pandas as pd
 from tune_at.config.tree import leaves
 from tune_at.errors import UserError
 from tune_at.store import read_table
+from tune_at.store.place import Where
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
@@ -41,7 +41,7 @@ class Figure:
         return frame, self.draw(frame)
 
 
-def load_frames(sweep: str | Path) -> Frames:
+def load_frames(sweep: Where) -> Frames:
     """Read a sweep. Raises `UserError` if no epoch has finished."""
     rows, epochs = read_table(sweep, "trials"), read_table(sweep, "epochs")
     if epochs.empty:

@@ -1,15 +1,14 @@
 """All figures of a sweep into its `report/` folder."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from analysis.figures import FIGURES
 from analysis.frames import load_frames
 from tune_at.errors import UserError
-from tune_at.store.files import write_whole
+from tune_at.store.place import Place, Where, to_place
 
 
-def write_report(sweep: str | Path, figures: Sequence[str]) -> list[Path]:
+def write_report(sweep: Where, figures: Sequence[str]) -> list[Place]:
     """Draw the named figures of a sweep; returns the paths written, a PNG and the CSV behind it for each.
 
     Raises `UserError` for an unknown figure, a study without figures, or a sweep that cannot answer one.
@@ -21,10 +20,11 @@ def write_report(sweep: str | Path, figures: Sequence[str]) -> list[Path]:
     drawn = [(name, *figure(frames)) for name, figure in loaded]
     from analysis.style import render_png
 
-    written = []
+    written: list[Place] = []
     for name, frame, picture in drawn:
-        base = Path(sweep) / "report" / name
-        write_whole(base.with_suffix(".csv"), frame.to_csv(index=False).encode())
-        write_whole(base.with_suffix(".png"), render_png(picture))
-        written += [base.with_suffix(".png"), base.with_suffix(".csv")]
+        folder = to_place(sweep) / "report"
+        csv, png = folder / f"{name}.csv", folder / f"{name}.png"
+        csv.write_whole(frame.to_csv(index=False).encode())
+        png.write_whole(render_png(picture))
+        written += [png, csv]
     return written

@@ -15,7 +15,10 @@ from typing import NoReturn
 from tune_at import __version__, commands
 from tune_at.errors import UserError, suggestion
 
-EPILOG = "A study is the name of a shipped one (`list studies`) or the path of a YAML file."
+EPILOG = """\
+A study is the name of a shipped one (`list studies`) or the path of a YAML file. Storage that fails is tried again for
+TUNE_AT_STORAGE_PATIENCE seconds (default: 60); docs/storage.md says how addresses and credentials work.
+"""
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -101,7 +104,12 @@ def _add_study(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_storage(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--storage", default="runs", metavar="DIR", help="where sweeps go (default: runs)")
+    parser.add_argument(
+        "--storage",
+        default="runs",
+        metavar="DIR",
+        help="where sweeps go: a folder, or an address such as s3://BUCKET/FOLDER (default: runs)",
+    )
 
 
 def _add_data_dir(parser: argparse.ArgumentParser) -> None:
@@ -139,7 +147,7 @@ def _at_least_one(text: str) -> int:
 
 
 def _add_sweep(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("sweep", metavar="DIR/NAME", help="folder of the sweep")
+    parser.add_argument("sweep", metavar="DIR/NAME", help="folder or address of the sweep")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

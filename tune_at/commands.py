@@ -1,6 +1,7 @@
 """What each command does. Heavy imports stand inside the functions that need them."""
 
 import itertools
+import shlex
 import time
 from argparse import Namespace
 from pathlib import Path
@@ -15,6 +16,7 @@ from tune_at.tuning.launch import Launch
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from tune_at.store.place import Place
     from tune_at.sweeps import Sweep
 
 
@@ -162,12 +164,13 @@ def _finish(ended: "Sweep", stopped: str = "", shown: bool = False) -> int:
     trials, epochs = read_table(ended.folder, "trials"), read_table(ended.folder, "epochs")
     console().print(results_table(trials, epochs))
     print(f"store       {_shown(ended.folder / 'store')}")
-    print(f"tensorboard --logdir {_shown(ended.folder / 'tensorboard')}")
+    print(f"tensorboard --logdir {_shown(ended.folder / 'tensorboard', query=False)}")
     left = ended.unfinished()
     count, total = ended.left(), ended.study.size
     failed = trials[trials["status"] == "failed"]
     for row in [] if shown else failed.to_dict("records"):
-        print(f"failed: {row['trial']}: {row['error']}\n  full log: {_shown(ended.folder / 'logs' / row['trial'])}.txt")
+        log = _shown(ended.folder / "logs" / f"{row['trial']}.txt")
+        print(f"failed: {row['trial']}: {row['error']}\n  full log: {log}")
     given_up = {name for name, status in ended.statuses().items() if status in ("failed", "diverged")}
     waiting = [trial for trial in left if given_up & set(trial.teachers.values())]
     if len(failed):
@@ -264,11 +267,12 @@ def demo(arguments: Namespace) -> int:
 def _demo_sweep(study: Study, storage: str) -> "Sweep":
     """The first demo that is unfinished, or a new one under the next free name."""
     from tune_at.store.lock import is_locked
+    from tune_at.store.place import to_place
     from tune_at.sweeps import Sweep
 
     for number in itertools.count(1):
         name = "demo" if number == 1 else f"demo-{number}"
-        folder = Path(storage) / name
+        folder = to_place(storage) / name
         if not folder.exists():
             break
         try:
@@ -281,6 +285,8 @@ def _demo_sweep(study: Study, storage: str) -> "Sweep":
     return Sweep.plan(study, storage, name)
 
 
-def _shown(path: Path) -> Path:
-    """A path as short as it can be typed from here."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+def _shown(path: "Place", query: bool = True) -> str:
+    """A path as short as it can be typed from here; an address as a shell takes it, `query` and all."""
+    if not isinstance(path, Path):
+        return shlex.quote(str(path) if query else path.without_query)
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

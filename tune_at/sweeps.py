@@ -1,7 +1,8 @@
 """A sweep's folder: creating it, finding out what is left to do in it, and refusing a changed study."""
 
 import json
-from collections.abc import Container, Iterable, Mapping
+import shlex
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from tune_at.config.trial import TrialConfig
 from tune_at.errors import UserError
 from tune_at.points import Trial
 from tune_at.store.files import create_folder, require_writable, write_whole
+from tune_at.store.place import LocalPlace, Place, each, to_place
 from tune_at.store.reader import damaged_parts, is_damaged, read_table, sweep_folder
 from tune_at.store.schema import TABLES
 from tune_at.store.writer import part_path
@@ -24,7 +26,7 @@ FINAL = ("completed", "stopped", "diverged")
 class Sweep:
     """A study and the folder that its results go to."""
 
-    folder: Path
+    folder: Place
     study: Study
 
     @property
@@ -37,16 +39,20 @@ class Sweep:
         """A sweep that does not exist yet. Writes nothing; raises `UserError` if its folder cannot be made."""
         if not name or Path(name).name != name or name.startswith(".") or len(name) > 100:
             raise UserError("--name", f"{name!r} is no name of a folder", "use letters, digits, - and _, up to 100")
-        if "://" in storage:
-            raise UserError("--storage", f"{storage!r} is no local folder", "name a folder; URIs are not supported yet")
+        above = to_place(storage)
         try:
-            folder = Path(storage).expanduser().resolve() / name
+            if isinstance(above, LocalPlace):
+                above = above.expanduser().resolve()
+            else:
+                above.require_bucket()
+            folder = above / name
             exists = folder.exists()
         except (OSError, RuntimeError) as error:
             raise UserError("--storage", f"{storage!r} cannot be used: {error}", "name another folder") from None
         if exists:
             known = (folder / "study.yaml").is_file()
-            remedy = f"continue it with `python run.py resume {storage}/{name}`, or choose another --name"
+            shown = shlex.quote(str(to_place(storage) / name))
+            remedy = f"continue it with `python run.py resume {shown}`, or choose another --name"
             raise UserError("--name", f"{folder} exists", remedy if known else "choose another --name")
         require_writable(folder.parent, "--storage")
         return cls(folder, study)
@@ -54,7 +60,10 @@ class Sweep:
     @classmethod
     def open(cls, folder: str) -> "Sweep":
         """An existing sweep, as its `study.yaml` records it."""
-        path = sweep_folder(folder).resolve()
+        path = to_place(folder)
+        if not isinstance(path, LocalPlace):
+            path.require_bucket()
+        path = sweep_folder(path).resolve()
         return cls(path, Study.from_yaml((path / "study.yaml").read_text(encoding="utf-8"), str(path / "study.yaml")))
 
     def create(self) -> None:
@@ -104,9 +113,9 @@ class Sweep:
         found = {} if rows is None else {row["trial"]: row for row in rows.to_dict("records")}
         columns = self.study.columns
         trials = {name: _drawn(row, json.loads(row["config"]), columns) for name, row in found.items()}
-        for path in (self.folder / "search").glob("*.json"):
+        for path in (self.folder / "search").files(suffix=".json"):
             if path.stem not in trials:
-                spec = json.loads(path.read_text(encoding="utf-8"))
+                spec = json.loads(path.read_bytes())
                 trials[path.stem] = _drawn({"trial": path.stem, **spec["swept"]}, spec["config"], columns)
         return [trials[name] for name in sorted(trials)]
 
@@ -116,10 +125,9 @@ class Sweep:
 
     def searches(self) -> dict[str, str]:
         """What the searcher has to know of each trial that it has drawn."""
-        found = {}
-        for path in (self.folder / "search").glob("*.json"):
-            found[path.stem] = str(json.loads(path.read_text(encoding="utf-8"))["search"])
-        return found
+        paths: Sequence[Place] = (self.folder / "search").files(suffix=".json")
+        points = each(paths, lambda path: json.loads(path.read_bytes()))
+        return {path.stem: point["search"] for path, point in zip(paths, points, strict=True)}
 
     def extend(self, trials: int) -> "Sweep":
         """The sweep with more points to search, recorded."""
@@ -145,7 +153,7 @@ class Sweep:
             raise UserError(recorded.source, f"has changed since the sweep began: {'; '.join(changes)}", remedy)
 
 
-def drawn_path(folder: Path, trial: str) -> Path:
+def drawn_path(folder: Place, trial: str) -> Place:
     """Where the point of a trial is written when a searcher has drawn it."""
     return folder / "search" / f"{trial}.json"
 

@@ -10,6 +10,7 @@ from tune_at.errors import UserError
 from tune_at.store import query, read_arrow, read_table
 from tune_at.store.files import create_folder, remove_temporaries, require_writable, write_whole
 from tune_at.store.lock import Locked, is_locked, sweep_lock
+from tune_at.store.patience import StorageFailed
 from tune_at.store.reader import damaged_parts, read_part
 from tune_at.store.schema import EPOCHS, TRIALS, VERSION, VERSION_KEY
 from tune_at.store.writer import part_path, write_rows
@@ -129,7 +130,8 @@ def test_no_sweep_no_table(tmp_path, sweep):
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     write_whole(tmp_path / "f", b"old")
     monkeypatch.setattr("os.fsync", lambda fd: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setenv("TUNE_AT_STORAGE_PATIENCE", "0")
+    with pytest.raises(StorageFailed, match="No space"):
         write_whole(tmp_path / "f", b"new")
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("f", b"old")]
 
@@ -188,7 +190,8 @@ def test_a_folder_is_made_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(FileExistsError):
         create_folder(tmp_path / "a", {"f": b"2"})
     monkeypatch.setattr("os.fsync", lambda fd: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setenv("TUNE_AT_STORAGE_PATIENCE", "0")
+    with pytest.raises(StorageFailed, match="/b: No space"):
         create_folder(tmp_path / "b", {"f": b"1"})
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a" / "f").read_bytes() == b"1"

@@ -1,64 +1,80 @@
-"""Files that are whole or absent: everything in a sweep's folder is written through here."""
+"""Files and folders that are whole or absent: everything in a sweep's folder is written through here."""
 
 import contextlib
-import os
 import shutil
 import uuid
-from pathlib import Path
 
 from tune_at.errors import UserError
+from tune_at.store.lock import sweep_lock
+from tune_at.store.patience import StorageFailed, patiently
+from tune_at.store.place import Data, LocalPlace, Where, temporary_beside, to_place
+from tune_at.store.remote import RemotePlace
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write `data` under a temporary name beside `path`, flush it to the disk, rename it.
+def write_whole(path: Where, data: Data) -> None:
+    """Make `data` the content of a file, whole or not at all. Raises `StorageFailed`."""
+    to_place(path).write_whole(data)
 
-    Whoever reads `path`, at whatever moment and after whatever crash, finds the old content or the new.
+
+def create_folder(folder: Where, files: dict[str, bytes]) -> None:
+    """Make a folder with its first files, whole or not at all.
+
+    Raises `FileExistsError` if it is there already, or `StorageFailed`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
+    place = to_place(folder)
+    if isinstance(place, RemotePlace):
+        # An object store has no folder that could be renamed: who holds the lock makes it.
+        with sweep_lock(place):
+            if any((place / name).exists() for name in files):
+                raise FileExistsError(str(place))
+            for name, data in files.items():
+                (place / name).write_whole(data)
+        return
+    patiently(place, lambda: _create_local(place, files), expected=(FileExistsError,))
 
 
-def create_folder(folder: Path, files: dict[str, bytes]) -> None:
-    """Make a folder with its first files, whole or not at all. Raises `FileExistsError` if it is there already."""
+def _create_local(folder: LocalPlace, files: dict[str, bytes]) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     if folder.exists():
         raise FileExistsError(folder)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+    temporary = LocalPlace(temporary_beside(folder))
     try:
         for name, data in files.items():
-            write_whole(temporary / name, data)
+            (temporary / name).write_whole(data)
         temporary.rename(folder)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, StorageFailed):
+            raise StorageFailed(str(folder), *error.parts[1:]) from None
         raise
 
 
-def remove_temporaries(folder: Path) -> None:
+def remove_temporaries(folder: Where) -> None:
     """Remove what writers that were killed left under temporary names. Call only while nobody writes."""
-    for temporary in folder.rglob(".*.tmp"):
-        with contextlib.suppress(OSError):
+    place = to_place(folder)
+    if isinstance(place, RemotePlace):
+        return  # objects need no temporary names
+    for temporary in place.rglob(".*.tmp"):
+        with contextlib.suppress(OSError, StorageFailed):
             temporary.unlink()
 
 
-def require_writable(folder: Path, where: str) -> None:
+def require_writable(folder: Where, where: str) -> None:
     """Raise `UserError` unless a file can be created in `folder` or, where it is missing, in its nearest parent."""
-    existing = folder
+    place = to_place(folder)
+    remedy = "name another folder with --storage"
+    probe_name = f".tune-at-{uuid.uuid4().hex[:8]}.tmp"
+    if isinstance(place, RemotePlace):
+        place.require_bucket()
+        (place / probe_name).write_whole(b"", patience=0)
+        (place / probe_name).unlink()
+        return
+    existing = place
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent
-    remedy = "name another folder with --storage"
     if not existing.is_dir():
         raise UserError(where, f"{existing} is not a folder", remedy)
-    probe = existing / f".tune-at-{uuid.uuid4().hex[:8]}.tmp"
+    probe = existing / probe_name
     try:
         probe.touch()
         probe.unlink()

@@ -1,49 +1,49 @@
 """Reading tables: pandas, Arrow or SQL."""
 
-from collections.abc import Container
-from pathlib import Path
+from collections.abc import Container, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tune_at.errors import UserError, suggestion
+from tune_at.store.patience import StorageFailed, in_words
+from tune_at.store.place import Place, Where, each, to_place
 from tune_at.store.schema import CHECKSUM_KEY, TABLES, build_table, check_version, checksum
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def read_arrow(sweep: str | Path, table: str, without: Container[str] = ()) -> pa.Table:
+def read_arrow(sweep: Where, table: str, without: Container[str] = ()) -> pa.Table:
     """All rows of a table as Arrow, sorted by their key. An absent table is empty.
 
     Args:
-        sweep: the sweep's folder.
+        sweep: the sweep's folder, or its address such as `s3://bucket/runs/demo`.
         table: `trials` or `epochs`.
         without: trials whose files are not read.
 
     Raises:
-        UserError: no sweep there, no such table, a damaged file (it is named), or a newer schema.
+        UserError: no sweep there, no such table, a damaged file (it is named), a newer schema, or storage that fails.
     """
     folder = sweep_folder(sweep)
     if table not in TABLES:
         raise UserError("table", f"{table!r} is unknown", suggestion(table, TABLES))
     _, key = TABLES[table]
-    parts = [
-        read_part(path) for path in sorted((folder / "store" / table).glob("*.parquet")) if path.stem not in without
-    ]
+    paths: Sequence[Place] = (folder / "store" / table).files(suffix=".parquet")
+    parts = each([path for path in paths if path.stem not in without], read_part)
     if not parts:
         return build_table(table, [])
     joined = pa.concat_tables(parts, promote_options="permissive").combine_chunks()
     return joined.sort_by([(column, "ascending") for column in key])
 
 
-def read_table(sweep: str | Path, table: str, without: Container[str] = ()) -> "pd.DataFrame":
+def read_table(sweep: Where, table: str, without: Container[str] = ()) -> "pd.DataFrame":
     """All rows of a table as a pandas frame, sorted by their key; see `read_arrow`."""
     return read_arrow(sweep, table, without).to_pandas()
 
 
-def query(sweep: str | Path, sql: str) -> pa.Table:
+def query(sweep: Where, sql: str) -> pa.Table:
     """The result of one SQL statement over the sweep's tables, by DuckDB.
 
     Every table of the store is a view of its name. Raises `UserError` with DuckDB's message for a statement that
@@ -70,45 +70,52 @@ def query(sweep: str | Path, sql: str) -> pa.Table:
     return result
 
 
-def sweep_folder(sweep: str | Path) -> Path:
+def sweep_folder(sweep: Where) -> Place:
     """The folder of a sweep. Raises `UserError` if there is none."""
-    folder = Path(sweep)
-    if not (folder / "study.yaml").is_file():
+    folder = to_place(sweep)
+    try:
+        known = (folder / "study.yaml").is_file()
+    except OSError as error:
+        raise StorageFailed(str(sweep), in_words(error), "give the folder that `sweep` named, DIR/NAME") from None
+    if not known:
         raise UserError(str(sweep), "is no sweep: it has no study.yaml", "give the folder that `sweep` named, DIR/NAME")
     return folder
 
 
-def damaged_parts(sweep: str | Path) -> dict[str, str]:
+def damaged_parts(sweep: Where) -> dict[str, str]:
     """The trials of which a table's file is damaged, with the reason; reads every file of the store."""
     folder = sweep_folder(sweep)
     damaged = {}
     for table in TABLES:
-        for path in sorted((folder / "store" / table).glob("*.parquet")):
-            try:
-                read_part(path)
-            except DamagedPart as error:
-                damaged[path.stem] = str(error)
+        paths: Sequence[Place] = (folder / "store" / table).files(suffix=".parquet")
+        for path, damage in zip(paths, each(paths, _damage), strict=True):
+            if damage:
+                damaged[path.stem] = damage
     return damaged
 
 
-def is_damaged(path: Path) -> bool:
+def is_damaged(path: Place) -> bool:
     """Whether a file of the store is there and cannot be read back whole."""
+    return path.exists() and bool(_damage(path))
+
+
+def _damage(path: Place) -> str:
     try:
-        if path.exists():
-            read_part(path)
-    except DamagedPart:
-        return True
-    return False
+        read_part(path)
+    except DamagedPart as error:
+        return str(error)
+    return ""
 
 
 class DamagedPart(UserError):
     """A file of the store that cannot be read back whole."""
 
 
-def read_part(path: Path) -> pa.Table:
-    """One file of the store, checked. Raises `DamagedPart`, or `UserError` for a newer schema."""
+def read_part(path: Where) -> pa.Table:
+    """One file of the store, checked. Raises `DamagedPart`, `StorageFailed`, or `UserError` for a newer schema."""
     try:
-        table = pq.read_table(path, page_checksum_verification=True)
+        # Read first and parsed then: an error of the storage is no damage.
+        table = pq.read_table(pa.BufferReader(to_place(path).read_bytes()), page_checksum_verification=True)
         check_version(table.schema, str(path))
         if int((table.schema.metadata or {})[CHECKSUM_KEY]) != checksum(table):
             raise ValueError("the checksum does not match")

@@ -2,21 +2,21 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tune_at.store.files import write_whole
+from tune_at.store.place import Place, Where, to_place
 from tune_at.store.schema import TABLES, build_table
 
 
-def write_rows(sweep: Path, table: str, trial: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Replace a trial's rows in a table, whole or not at all.
+def write_rows(sweep: Where, table: str, trial: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Replace a trial's rows in a table, whole or not at all. Raises `StorageFailed`.
 
     Args:
-        sweep: the sweep's folder.
+        sweep: the sweep's folder or address.
         table: a name in `TABLES`.
         trial: the trial's name.
         rows: all rows of the trial; keys outside the schema become columns of their own.
@@ -24,14 +24,14 @@ def write_rows(sweep: Path, table: str, trial: str, rows: Iterable[Mapping[str, 
     plain = [{key: _plain(value) for key, value in row.items()} for row in rows]
     sink = pa.BufferOutputStream()
     pq.write_table(build_table(table, plain), sink, write_page_checksum=True)
-    write_whole(part_path(sweep, table, trial), sink.getvalue().to_pybytes())
+    write_whole(part_path(sweep, table, trial), memoryview(sink.getvalue()))
 
 
-def part_path(sweep: Path, table: str, trial: str) -> Path:
+def part_path(sweep: Where, table: str, trial: str) -> Place:
     """The file of a trial's rows."""
     if table not in TABLES:
         raise KeyError(table)
-    return sweep / "store" / table / f"{trial}.parquet"
+    return to_place(sweep) / "store" / table / f"{trial}.parquet"
 
 
 def _plain(value: Any) -> Any:

@@ -2,12 +2,13 @@
 
 import io
 import zipfile
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from tune_at.store.files import write_whole
+from tune_at.store.place import Place, Where, to_place
 
 KEEP = 2
 """Checkpoints kept of a trial: if the newest is damaged, the one before it is used."""
@@ -17,19 +18,23 @@ class DamagedCheckpoint(Exception):
     """A file that is no whole checkpoint; the message names it."""
 
 
-def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write tensors and plain values as one file, whole or not at all. `torch.load(path)` reads it too."""
+def save_state(path: Where, state: dict[str, Any]) -> None:
+    """Write tensors and plain values as one file, whole or not at all. `torch.load(path)` reads it too.
+
+    Raises `StorageFailed`.
+    """
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    write_whole(path, buffer.getvalue())
+    write_whole(path, buffer.getbuffer())
 
 
-def load_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Read what `save_state` wrote. Raises `DamagedCheckpoint` if a byte is missing or changed.
+def load_state(path: Where, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Read what `save_state` wrote. Raises `DamagedCheckpoint` if a byte is missing or changed, or
+    `StorageFailed`.
 
     torch's format is a zip archive with a CRC-32 of each record, which torch itself does not verify.
     """
-    data = path.read_bytes()
+    data = to_place(path).read_bytes()
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if (bad := archive.testzip()) is not None:
@@ -42,23 +47,24 @@ def load_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]
     return state
 
 
-def checkpoint_path(folder: Path, epoch: int) -> Path:
+def checkpoint_path(folder: Where, epoch: int) -> Place:
     """The file of the checkpoint after `epoch`."""
-    return folder / f"epoch-{epoch:06d}.pt"
+    return to_place(folder) / f"epoch-{epoch:06d}.pt"
 
 
-def epoch_of(path: Path) -> int:
+def epoch_of(path: Place) -> int:
     """The epoch after which a checkpoint was taken."""
     return int(path.stem.removeprefix("epoch-"))
 
 
-def checkpoints(folder: Path) -> list[Path]:
+def checkpoints(folder: Where) -> list[Place]:
     """A trial's checkpoints, newest first."""
-    return sorted(folder.glob("epoch-*.pt"), reverse=True)
+    found: Sequence[Place] = to_place(folder).files("epoch-", ".pt")
+    return list(reversed(found))
 
 
-def prune(folder: Path, epoch: int) -> None:
+def prune(folder: Where, epoch: int) -> None:
     """Remove all but the `KEEP` newest of the checkpoints up to `epoch`."""
-    older = [path for path in checkpoints(folder) if path <= checkpoint_path(folder, epoch)]
+    older = [path for path in checkpoints(folder) if epoch_of(path) <= epoch]
     for path in older[KEEP:]:
         path.unlink(missing_ok=True)

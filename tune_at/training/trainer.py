@@ -5,7 +5,6 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from tune_at.evaluation import evaluate
 from tune_at.models import build_model
 from tune_at.objectives.base import Objective, Step
 from tune_at.seeding import derive_seed, generator
+from tune_at.store.place import Where
 from tune_at.training.checkpoint import DamagedCheckpoint, load_state, save_state
 from tune_at.training.engine import Engine, prepare_device
 from tune_at.training.optim import build_optimizer, set_lr
@@ -45,7 +45,7 @@ class Trainer:
         status: `running`, `completed`, or `diverged` once a loss was not finite.
     """
 
-    def __init__(self, config: TrialConfig, teachers: Mapping[str, str | Path | None] | None = None) -> None:
+    def __init__(self, config: TrialConfig, teachers: Mapping[str, Where | None] | None = None) -> None:
         """Read the data and build the network.
 
         Args:
@@ -97,7 +97,7 @@ class Trainer:
         """The network whose accuracy counts: the trained one, or what the objective makes of it (SWA's average)."""
         return self.objective.evaluated(self.model)
 
-    def _teacher(self, role: str, teachers: Mapping[str, str | Path | None]) -> nn.Module:
+    def _teacher(self, role: str, teachers: Mapping[str, Where | None]) -> nn.Module:
         """The network of a trial's checkpoint, frozen in eval mode."""
         if role not in teachers:
             name = self.config.objective.name
@@ -109,7 +109,7 @@ class Trainer:
             network = self._make().to(self.device)
         if path is not None:
             try:
-                weights = load_state(Path(path), self.device)["model"]
+                weights = load_state(path, self.device)["model"]
                 network.load_state_dict(weights)
             except (OSError, DamagedCheckpoint) as error:
                 raise UserError(f"the {role} teacher", str(error), "finish the stage of the teachers first") from None
@@ -243,10 +243,10 @@ class Trainer:
         self.data["train"].labels = state["labels"].to(self.device)
         self.history = list(history)
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: Where) -> None:
         """Write the whole state to a file, atomically."""
-        save_state(Path(path), self.state_dict())
+        save_state(path, self.state_dict())
 
-    def load(self, path: str | Path) -> None:
+    def load(self, path: Where) -> None:
         """Continue from a file that `save` wrote."""
-        self.load_state_dict(load_state(Path(path), self.device))
+        self.load_state_dict(load_state(path, self.device))

@@ -5,6 +5,7 @@ from typing import Any
 from ray import tune
 from ray.tune.experiment import Trial
 
+from tune_at.store.patience import StorageFailed
 from tune_at.tuning.progress import SweepProgress
 from tune_at.tuning.recorded import write_failure
 from tune_at.tuning.run import SweepRun
@@ -33,7 +34,11 @@ class ProgressCallback(tune.Callback):
         assert self.run is not None and self.progress is not None
         entry = self.run.board.by_name[trial.config["spec"]["trial"]]
         error = WorkerLost(f"its worker was lost {WORKER_RETRIES + 1} times")
-        log = write_failure(self.run.ledger.spec(entry), error)
+        try:
+            log = write_failure(self.run.ledger.spec(entry), error)
+        except StorageFailed as failed:
+            self.run.fail(failed)
+            return
         entry.status = "failed"
         self.run.ended(entry.name)
         self._failed({"trial": entry.name, "status": "failed", "error": str(error), "log": str(log)})
@@ -51,6 +56,10 @@ class ProgressCallback(tune.Callback):
         assert self.run is not None and self.progress is not None
         if result["status"] == "failed":
             self._failed(result)
+            return
+        if result["status"] == "storage":
+            # No other trial could write there either.
+            self.run.fail(StorageFailed(*result["storage"]))
             return
         self.progress.result(result)
 

@@ -15,10 +15,15 @@ os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray
+from ray.tune.execution import class_cache
 
 from tune_at.errors import UserError
 from tune_at.tuning.connect import find_cluster
 from tune_at.tuning.tokens import cluster_authentication, local_authentication
+
+# Tune hands these on to its workers by way of a runtime environment, which Ray writes into its logs in clear. Workers
+# on this machine inherit the driver's environment; nodes of a cluster have credentials of their own.
+class_cache.ENV_VARS_TO_PROPAGATE -= {name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
 
 OBJECT_STORE_BYTES = 256 * 2**20
 """Shared memory that a local Ray reserves; trials pass only small results through it."""

@@ -5,13 +5,14 @@ import secrets
 import socket
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import tune_at
 from tune_at.errors import UserError
+from tune_at.store.place import Place, to_place
+from tune_at.store.remote import RemotePlace
 
 PATIENCE = 60.0
 """Seconds for a node's answer; starting a worker and importing this package may take a slow disk long."""
@@ -19,7 +20,7 @@ SETTLING = 5.0
 """Seconds within which a network file system shows a new file to other nodes."""
 
 
-def require_nodes(storage: Path) -> None:
+def require_nodes(storage: Place) -> None:
     """Raise `UserError` with the node's name if a node that trials may go to cannot work with the folder `storage`.
 
     Asks nothing where there is one node only. The folder is made if need be, and removed again if it is refused.
@@ -49,7 +50,7 @@ def require_nodes(storage: Path) -> None:
 @ray.remote(num_cpus=0, max_retries=1)
 def _look(nonce: str) -> tuple[bool, str]:
     deadline = time.monotonic() + SETTLING
-    while not (seen := Path(nonce).is_file()) and time.monotonic() < deadline:
+    while not (seen := to_place(nonce).exists()) and time.monotonic() < deadline:
         time.sleep(0.2)
     return seen, tune_at.__version__
 
@@ -59,16 +60,25 @@ def _on(node: dict[str, str]) -> NodeAffinitySchedulingStrategy:
 
 
 @contextlib.contextmanager
-def _nonce(storage: Path) -> Iterator[Path]:
+def _nonce(storage: Place) -> Iterator[Place]:
     """A file of a name that exists nowhere else; it is removed, and so are the folders made for it unless in use."""
+    name = f".tune-at-{socket.gethostname()}-{secrets.token_hex(8)}.tmp"
+    if isinstance(storage, RemotePlace):
+        path = storage / name
+        path.write_whole(b"")
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+        return
     made = [folder for folder in (storage, *storage.parents) if not folder.exists()]
     storage.mkdir(parents=True, exist_ok=True)
-    path = storage / f".tune-at-{socket.gethostname()}-{secrets.token_hex(8)}.tmp"
-    path.touch()
+    local = storage / name
+    local.touch()
     try:
-        yield path
+        yield local
     finally:
-        path.unlink(missing_ok=True)
+        local.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # somebody else uses them by now
             for folder in made:
                 folder.rmdir()

@@ -99,7 +99,7 @@ class SweepProgress:
     def result(self, result: Mapping[str, Any]) -> None:
         """Take the result of one epoch."""
         view = self.views.get(str(result.get("trial")))
-        if view is None:
+        if view is None or result["status"] == "storage":  # such a trial is unfinished, and the sweep ends
             return
         view.status = str(result["status"])
         if "epoch" in result:

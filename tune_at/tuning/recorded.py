@@ -13,7 +13,6 @@ import socket
 import traceback
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ import tune_at
 from tune_at.config.trial import TrialConfig
 from tune_at.search import with_values
 from tune_at.store.files import write_whole
+from tune_at.store.place import Place, to_place
 from tune_at.store.reader import DamagedPart, read_part
 from tune_at.store.schema import build_table
 from tune_at.store.writer import part_path, write_rows
@@ -68,14 +68,14 @@ class TrialSpec:
                 tree = with_values(tree, step["changes"])
         return TrialConfig.parse(tree)
 
-    def exploit_path(self, epoch: int) -> Path:
+    def exploit_path(self, epoch: int) -> Place:
         """The copy of another trial's checkpoint that this one goes on from after `epoch`."""
-        return Path(self.folder) / "checkpoints" / self.trial / f"exploit-{epoch:06d}.pt"
+        return to_place(self.folder) / "checkpoints" / self.trial / f"exploit-{epoch:06d}.pt"
 
-    def teacher_paths(self) -> dict[str, Path]:
+    def teacher_paths(self) -> dict[str, Place]:
         """The standard teacher's last checkpoint, and the robust teacher's best (Tab. 2)."""
-        folder = Path(self.folder) / "checkpoints"
-        paths = {}
+        folder = to_place(self.folder) / "checkpoints"
+        paths: dict[str, Place] = {}
         for role, trial in self.teachers.items():
             last = checkpoints(folder / trial)
             paths[role] = last[0] if role == "standard" and last else folder / trial / "best.pt"
@@ -91,7 +91,7 @@ class RecordedTrial:
 
     def __init__(self, spec: TrialSpec) -> None:
         self.spec = spec
-        self.folder = Path(spec.folder)
+        self.folder = to_place(spec.folder)
         self.checkpoints = self.folder / "checkpoints" / spec.trial
         self.started = stored_row(self.folder, spec.trial).get("started") or datetime.now(UTC)
         self.stored_epochs = stored_epochs(self.folder, spec.trial)
@@ -140,7 +140,7 @@ class RecordedTrial:
 
     def _restore(self) -> None:
         """Continue from the newest good checkpoint; what is damaged is named in `notes`."""
-        kept: dict[int, Path] = {}
+        kept: dict[int, Place] = {}
         for path in checkpoints(self.checkpoints):
             try:
                 state = load_state(path, self.trainer.device)
@@ -169,7 +169,7 @@ class RecordedTrial:
             self.trainer = Trainer(self.spec.config_after(epoch), self.spec.teacher_paths())
             self.trainer.take_over(state, history)
 
-    def _check_best(self, kept: dict[int, Path]) -> None:
+    def _check_best(self, kept: dict[int, Place]) -> None:
         """The best weights were written before the checkpoint that says which epoch is best; were they lost since?"""
         best = self.trainer.best
         if best is None:
@@ -231,18 +231,18 @@ def write_trial(spec: TrialSpec, status: str, **columns: Any) -> None:
         **columns,
         **spec.swept,
     }
-    write_rows(Path(spec.folder), "trials", spec.trial, [row])
+    write_rows(spec.folder, "trials", spec.trial, [row])
 
 
 def write_stopped(spec: TrialSpec) -> None:
     """Record that the scheduler has stopped a trial."""
-    folder = Path(spec.folder)
+    folder = to_place(spec.folder)
     write_trial(spec, "stopped", **_known(folder, spec.trial), epochs=stored_epochs(folder, spec.trial))
 
 
-def write_failure(spec: TrialSpec, error: BaseException) -> Path:
+def write_failure(spec: TrialSpec, error: BaseException) -> Place:
     """Record a trial that raised: its status, the cause in one line, and the whole traceback in `logs/`."""
-    folder = Path(spec.folder)
+    folder = to_place(spec.folder)
     path = folder / "logs" / f"{spec.trial}.txt"
     write_whole(path, "".join(traceback.format_exception(error)).encode())
     write_trial(
@@ -255,7 +255,7 @@ def write_failure(spec: TrialSpec, error: BaseException) -> Path:
     return path
 
 
-def _known(folder: Path, trial: str) -> dict[str, Any]:
+def _known(folder: Place, trial: str) -> dict[str, Any]:
     """What only the trial's worker could tell."""
     row = stored_row(folder, trial)
     return {column: row.get(column) for column in ("started", "best_epoch", "device", "peak_memory_mb", "node")}
@@ -266,18 +266,18 @@ def cause_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def stored_row(folder: Path, trial: str) -> dict[str, Any]:
+def stored_row(folder: Place, trial: str) -> dict[str, Any]:
     """The trial's row of the `trials` table; empty if there is none, or no whole one."""
     rows = _stored(folder, "trials", trial).to_pylist()
     return dict(rows[0]) if rows else {}
 
 
-def stored_epochs(folder: Path, trial: str) -> int:
+def stored_epochs(folder: Place, trial: str) -> int:
     """The number of the trial's rows in the `epochs` table; 0 if its file is damaged."""
     return int(_stored(folder, "epochs", trial).num_rows)
 
 
-def _stored(folder: Path, table: str, trial: str) -> pa.Table:
+def _stored(folder: Place, table: str, trial: str) -> pa.Table:
     path = part_path(folder, table, trial)
     try:
         return read_part(path) if path.exists() else build_table(table, [])

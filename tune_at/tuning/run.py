@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tune_at.store.patience import StorageFailed
 from tune_at.tuning.board import Board, Entry
 from tune_at.tuning.ledger import Ledger
 from tune_at.tuning.policies.base import Policy, Verdict
@@ -23,6 +24,8 @@ class SweepRun:
         """Trials drawn since the last look, for the live view."""
         self.aborted = ""
         """Why no further trial is started, if so."""
+        self.failure: StorageFailed | None = None
+        """What the storage has failed with; nothing is decided any more."""
         self.decide()
 
     @property
@@ -41,10 +44,20 @@ class SweepRun:
 
     def decide(self) -> list[Verdict]:
         """Make and record all decisions that can be made now."""
+        if self.failure is not None:
+            return []
         verdicts = self.policy.decide(self.board)
-        if verdicts:
-            self.ledger.record(verdicts)
+        try:
+            if verdicts:
+                self.ledger.record(verdicts)
+        except StorageFailed as error:
+            self.fail(error)
+            return []
         return verdicts
+
+    def fail(self, error: StorageFailed) -> None:
+        """The storage does not work any more: stop everything, so that `resume` finds what is written now."""
+        self.failure, self.aborted = self.failure or error, str(error)
 
     def next_entry(self) -> Entry | None:
         """The next trial to give to Tune, if there is a place for it; it counts as active from then on."""
@@ -56,7 +69,11 @@ class SweepRun:
             entries = self.board.add(trials)
             for new in entries:
                 new.search = search
-            self.ledger.record_drawn(entries)
+            try:
+                self.ledger.record_drawn(entries)
+            except StorageFailed as error:
+                self.fail(error)
+                return None
             self.drawn += entries
             entry = entries[0]
         if entry is not None:

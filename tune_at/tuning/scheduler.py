@@ -81,6 +81,8 @@ class StudyScheduler(TrialScheduler):
         run.report(name, result)
         self._act(tune_controller, but=name)
         entry = run.board.by_name[name]
+        if run.aborted:
+            return str(TrialScheduler.NOOP)
         if entry.status == "stopped":
             return str(TrialScheduler.STOP)
         if run.policy.held(entry):
@@ -133,6 +135,10 @@ class StudyScheduler(TrialScheduler):
         """Decide, and carry out what was decided about trials that were held."""
         run = self._run
         run.decide()
+        if run.aborted:
+            tune_controller = _controller(tune_controller)
+            tune_controller.request_stop_experiment()
+            return
         for name in [name for name in self.parked if name != but]:
             if name not in self.parked:
                 continue  # ended with the one before it

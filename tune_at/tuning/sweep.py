@@ -54,7 +54,8 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> str:
     """Run the trials that are left, creating the sweep's folder if this is the first time.
 
     Returns when all have ended or the user has interrupted; if a failure has stopped it, the reason. Raises
-    `UserError` before anything is written if a trial cannot work or cannot be placed.
+    `UserError` before anything is written if a trial cannot work or cannot be placed, and `StorageFailed` once its
+    storage does.
     """
     with contextlib.ExitStack() as held:
         new = not sweep.folder.exists()
@@ -181,7 +182,7 @@ def _run_trials(
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once)
     # What Ray writes of its own is of no use once it has ended: every result is in the sweep's folder by then.
     with tempfile.TemporaryDirectory(prefix="tune-at-ray-", ignore_cleanup_errors=True) as scratch, progress:
-        if not run.board.complete:
+        if not run.board.complete and run.failure is None:
             tune.Tuner(
                 trainable,
                 tune_config=tune.TuneConfig(
@@ -200,6 +201,8 @@ def _run_trials(
                     callbacks=[ProgressCallback(progress, run, launch.fail_fast)],
                 ),
             ).fit()
+    if run.failure is not None:
+        raise run.failure
     return run.board.complete, run.aborted
 
 

@@ -1,18 +1,19 @@
 """TensorBoard: scalars by epoch while a trial runs, and HParams with every key and the best and last metrics."""
 
-import shutil
+import contextlib
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
-from torch.utils.tensorboard import SummaryWriter
 
 from tune_at.config.tree import Tree, leaves
+from tune_at.store.patience import StorageFailed, storage_patience
+from tune_at.store.place import Place
 from tune_at.training.record import SPLITS, EpochRecord, best_record
+from tune_at.tuning.events import EventFile
 
 if TYPE_CHECKING:
     from tune_at.training.trainer import Trainer
@@ -27,41 +28,45 @@ METRICS = (
 """Columns of the HParams page. Those under `best/` are taken at the best epoch, the others at the last."""
 
 
+CLOSE_PATIENCE = 5.0
+"""Seconds that the end of a trial waits for storage that fails; by then the trial itself is recorded."""
+
+
 class TrialBoard:
     """One trial's events, in `tensorboard/<trial>`.
 
     A trial that comes back after a kill writes its events anew from its history: each tag has one point an epoch.
     """
 
-    def __init__(self, sweep: Path, trial: str, trainer: "Trainer") -> None:
+    def __init__(self, sweep: Place, trial: str, trainer: "Trainer") -> None:
         folder = sweep / "tensorboard" / trial
-        shutil.rmtree(folder, ignore_errors=True)
+        folder.remove_tree()
         self.selection = trainer.config.train.selection
         self.history: list[EpochRecord] = []
-        self.writer = SummaryWriter(str(folder))
-        self._summary(hparams_pb(hparams(trainer.config.as_tree()), trial_id=trial))
+        self.file = EventFile(folder)
+        self.file.add(hparams_pb(hparams(trainer.config.as_tree()), trial_id=trial))
         for record in trainer.history:
             self._write(record)
-        self.writer.flush()
+        self.file.flush()
 
     def add(self, record: EpochRecord) -> None:
         """Write one epoch and flush, so that a TensorBoard that watches sees it."""
         self._write(record)
-        self.writer.flush()
+        self.file.flush()
 
     def _write(self, record: EpochRecord) -> None:
         self.history.append(record)
-        for tag, value in scalars(record, self.history, self.selection):
-            self.writer.add_scalar(tag, value, record.epoch)
+        values = [
+            Summary.Value(tag=tag, simple_value=value) for tag, value in scalars(record, self.history, self.selection)
+        ]
+        self.file.add(Summary(value=values), record.epoch)
 
     def close(self, status: str) -> None:
-        """Write how the trial ended, for the HParams page, and close the file."""
+        """Write how the trial ended, for the HParams page."""
         ends = {"completed": api_pb2.STATUS_SUCCESS, "running": api_pb2.STATUS_UNKNOWN}
-        self._summary(session_end_pb(ends.get(status, api_pb2.STATUS_FAILURE)))
-        self.writer.close()
-
-    def _summary(self, summary: Summary) -> None:
-        self.writer._get_file_writer().add_summary(summary)
+        self.file.add(session_end_pb(ends.get(status, api_pb2.STATUS_FAILURE)))
+        with contextlib.suppress(StorageFailed):  # the trial's own rows say how it ended
+            self.file.flush(min(CLOSE_PATIENCE, storage_patience()))
 
 
 def session_end_pb(status: "api_pb2.Status") -> Summary:
@@ -98,7 +103,7 @@ def hparams(config: Tree) -> dict[str, Any]:
     return {path: value if isinstance(value, bool | int | float) else str(value) for path, value in leaves(config)}
 
 
-def write_experiment(sweep: Path, configs: Iterable[Tree]) -> None:
+def write_experiment(sweep: Place, configs: Iterable[Tree]) -> None:
     """Declare the HParams page of a sweep: all keys, which of them vary, and the metrics."""
     values: dict[str, set[Any]] = {}
     for config in configs:
@@ -110,14 +115,12 @@ def write_experiment(sweep: Path, configs: Iterable[Tree]) -> None:
     ]
     metrics = [api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag)) for tag in METRICS]
     folder = sweep / "tensorboard"
-    for old in folder.glob("events.out.tfevents.*"):
-        old.unlink()
-    with SummaryWriter(str(folder)) as writer:
-        writer._get_file_writer().add_summary(
-            _plugin_summary(
-                metadata.EXPERIMENT_TAG, experiment=api_pb2.Experiment(hparam_infos=infos, metric_infos=metrics)
-            )
-        )
+    for old in folder.files("events.out.tfevents."):
+        old.unlink(missing_ok=True)
+    file = EventFile(folder)
+    experiment = api_pb2.Experiment(hparam_infos=infos, metric_infos=metrics)
+    file.add(_plugin_summary(metadata.EXPERIMENT_TAG, experiment=experiment))
+    file.flush()
 
 
 def _plugin_summary(tag: str, **content: Any) -> Summary:

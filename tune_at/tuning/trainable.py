@@ -7,6 +7,7 @@ from ray import tune
 
 from tune_at.data.arrays import Source
 from tune_at.data.sources import provide
+from tune_at.store.patience import StorageFailed
 from tune_at.tuning.recorded import RecordedTrial, TrialSpec, cause_of, write_failure
 
 
@@ -14,7 +15,8 @@ class ATTrainable(tune.Trainable):
     """Runs trials of adversarial training, one epoch a step; one actor serves many trials in turn.
 
     A trial that raises ends as `failed` without a retry: the same error would come again. A worker that is killed
-    raises nothing here; Ray starts the trial anew, and it continues from its newest good checkpoint.
+    raises nothing here; Ray starts the trial anew, and it continues from its newest good checkpoint. Where the storage
+    has failed, the trial is left as it is, and its result, of status `storage`, asks the driver to stop.
     """
 
     @classmethod
@@ -45,14 +47,24 @@ class ATTrainable(tune.Trainable):
             if self.trial_run is None:
                 self.trial_run = RecordedTrial(self.spec)
             result = self.trial_run.step()
+        except StorageFailed as error:
+            result = self._storage_failed(error)
         except Exception as error:
-            result = {
-                "trial": self.spec.trial,
-                "status": "failed",
-                "error": cause_of(error),
-                "log": _record(self.spec, error),
-            }
+            result = self._failed(error)
         return {**result, "done": result["status"] != "running"}
+
+    def _failed(self, error: Exception) -> dict[str, Any]:
+        try:
+            log = str(write_failure(self.spec, error))
+        except StorageFailed as second:
+            return self._storage_failed(second)
+        except Exception as second:
+            log = f"none: {cause_of(second)}"
+        return {"trial": self.spec.trial, "status": "failed", "error": cause_of(error), "log": log}
+
+    def _storage_failed(self, error: StorageFailed) -> dict[str, Any]:
+        self.trial_run = None  # there is nowhere to write how it ended
+        return {"trial": self.spec.trial, "status": "storage", "error": str(error), "storage": error.parts}
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
         """A pointer: the state itself is in the sweep's folder, saved epoch by epoch."""
@@ -66,11 +78,3 @@ class ATTrainable(tune.Trainable):
         if self.trial_run is not None:
             self.trial_run.close()
             self.trial_run = None
-
-
-def _record(spec: TrialSpec, error: Exception) -> str:
-    """Where the failure is recorded; if the storage fails too, that is all there is to say."""
-    try:
-        return str(write_failure(spec, error))
-    except Exception as second:
-        return f"none: {cause_of(second)}"
