@@ -158,11 +158,15 @@ def _finish(ended: "Sweep", stopped: str = "", shown: bool = False) -> int:
 
     `stopped`: why the sweep stopped before its end, if not by the user. `shown`: whether failures were shown already.
     """
-    from tune_at.results import results_table
+    from tune_at.results import best_trials, results_table
     from tune_at.store import read_table
 
     trials, epochs = read_table(ended.folder, "trials"), read_table(ended.folder, "epochs")
     console().print(results_table(trials, epochs))
+    if len(trials) > 1 and len(ranked := best_trials(trials, epochs)):
+        best = ranked.iloc[0]
+        where = f"epoch {int(best['best_epoch'])}: {best['score']:.1%} robust on {best['selection']} data"
+        print(f"best        {best['trial']} at {where}")
     print(f"store       {_shown(ended.folder / 'store')}")
     print(f"tensorboard --logdir {_shown(ended.folder / 'tensorboard', query=False)}")
     left = ended.unfinished()

@@ -9,12 +9,36 @@ import pyarrow.csv
 from rich.console import Console
 from rich.table import Table
 
+from tune_at.config.section import SELECTION_SPLITS
+
 if TYPE_CHECKING:
     import pandas as pd
 
 
+SHOWN = 40
+"""Trials in the table at a sweep's end; of more, the best are shown."""
+
+
+def best_trials(trials: "pd.DataFrame", epochs: "pd.DataFrame") -> "pd.DataFrame":
+    """The rows of trials that have a best epoch, by their robust accuracy there on the selection split, best first.
+
+    Adds the column `score`. Diverged and failed trials win nothing.
+    """
+    able = trials[trials["best_epoch"].notna() & ~trials["status"].isin(("diverged", "failed"))].copy()
+    at = epochs.set_index(["trial", "epoch"])
+    places = zip(able["trial"], able["best_epoch"].astype(int), able["selection"].map(SELECTION_SPLITS), strict=True)
+    able["score"] = [at.loc[(trial, epoch), f"{split}_robust_accuracy"] for trial, epoch, split in places]
+    return able.sort_values(["score", "trial"], ascending=[False, True], ignore_index=True)
+
+
 def results_table(trials: "pd.DataFrame", epochs: "pd.DataFrame") -> Table:
-    """One line a trial: its last evaluated epoch's accuracies and the generalization gap (train - test)."""
+    """One line a trial: its last evaluated epoch's accuracies and the generalization gap (train - test).
+
+    Of more than `SHOWN` trials the best are shown, best first.
+    """
+    total = len(trials)
+    if total > SHOWN:
+        trials = best_trials(trials, epochs).head(SHOWN)
     table = Table(box=None, padding=(0, 1), header_style="bold", caption="accuracy in %: natural / robust")
     for name in ("trial", "status"):
         table.add_column(name, overflow="fold")
@@ -30,6 +54,8 @@ def results_table(trials: "pd.DataFrame", epochs: "pd.DataFrame") -> Table:
             gap = [a - b for a, b in zip(train, test, strict=True)]
             cells = [" / ".join(map(_percent, pair)) for pair in (train, test, gap)]
         table.add_row(row["trial"], row["status"], str(row["epochs"]), *cells)
+    if total > len(trials):
+        table.add_row(f"and {total - len(trials)} more")
     return table
 
 

@@ -45,6 +45,8 @@ class Entry:
     """The newest epoch that is known."""
     measured: dict[int, dict[str, float]] = field(default_factory=dict)
     """Finite measures on the selection split, by evaluated epoch."""
+    last_measured: int = 0
+    """The newest of these epochs."""
     decisions: dict[int, Decision] = field(default_factory=dict)
     active: bool = False
     """Whether it has a worker, or waits for none but Ray to give it one."""
@@ -75,6 +77,7 @@ class Entry:
         finite = {m: float(v) for m, v in found.items() if isinstance(v, float | int) and math.isfinite(v)}
         if len(finite) == len(MEASURES):
             self.measured[epoch] = finite
+            self.last_measured = max(self.last_measured, epoch)
         self.epoch = max(self.epoch, epoch)
 
     def decide(self, decision: Decision) -> None:
@@ -82,6 +85,12 @@ class Entry:
         self.decisions[decision.epoch] = decision
         if decision.action == "stop" and not self.ended:
             self.status = "stopped"
+
+    def forget(self, epoch: int) -> None:
+        """Take back what was reported from `epoch` on: it is run again."""
+        self.measured = {known: found for known, found in self.measured.items() if known < epoch}
+        self.last_measured = max(self.measured, default=0)
+        self.epoch = epoch - 1
 
     def value(self, metric: str, epoch: int, smooth: int) -> float:
         """The mean of a metric over the last `smooth` evaluated epochs up to `epoch`."""

@@ -43,6 +43,12 @@ class ProgressCallback(tune.Callback):
         self.run.ended(entry.name)
         self._failed({"trial": entry.name, "status": "failed", "error": str(error), "log": str(log)})
 
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A worker was lost, with its node or alone, and Tune starts the trial again."""
+        if self.progress is not None:
+            name = trial.config["spec"]["trial"]
+            self.progress.say(f"worker lost: {name} is started again, from its newest checkpoint")
+
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial was given its worker."""
         if self.progress is not None:

@@ -66,9 +66,7 @@ class Ledger:
         try:
             load_state(checkpoint_path(self.sweep.folder / "checkpoints" / entry.name, epoch))
         except (OSError, DamagedCheckpoint):
-            for known in [e for e in entry.measured if e >= epoch]:
-                del entry.measured[known]
-            entry.epoch = epoch - 1
+            entry.forget(epoch)
 
     def record(self, verdicts: Iterable[Verdict]) -> None:
         """Write decisions, and what follows from them, before anybody acts on them. Writing them again is harmless."""

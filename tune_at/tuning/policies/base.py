@@ -152,7 +152,7 @@ class Together(Policy):
             if places.stop > len(board.entries):
                 continue
             members = [board.entries[place] for place in places]
-            if all(member.settled for member in members):
+            if not any(self.due(member) for member in members):
                 continue
             rungs = sorted({rung for member in members for rung in self.rungs(member)})
             for rung in rungs:
@@ -177,7 +177,7 @@ class Together(Policy):
         """Whether a trial may still reach the rung, or an earlier one, for the first time."""
         if entry.ended:
             return False
-        return max(entry.measured, default=0) < rung
+        return entry.last_measured < rung
 
     def waits_for(self, board: Board, entry: Entry) -> list[Entry | None]:
         """The members of the trial's group that are not there yet."""

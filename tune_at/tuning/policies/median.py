@@ -1,6 +1,5 @@
 """The median stopping rule."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,6 +21,7 @@ class MedianPolicy(InOrder):
         config = study.scheduler
         assert isinstance(config, Median)
         self.grace, self.min_trials = config.grace, config.min_trials
+        self.means: dict[tuple[int, int], float] = {}
 
     def rungs(self, entry: Entry) -> Sequence[int]:
         """Every epoch from the grace epoch on."""
@@ -29,12 +29,14 @@ class MedianPolicy(InOrder):
 
     def judge(self, earlier: Sequence[Entry], entry: Entry, epoch: int) -> Verdict:
         """Compare with those earlier trials that have come as far."""
-        means = [
-            float(np.mean([self.score(other, e) for e in other.measured if self.grace <= e <= epoch]))
-            for other in earlier
-            if max(other.measured, default=0) >= epoch
-        ]
-        means = [mean for mean in means if math.isfinite(mean)]
+        means = [self._mean(other, epoch) for other in earlier if other.last_measured >= epoch]
         cutoff = float(np.median(means)) if len(means) >= self.min_trials else None
         best = max(self.score(entry, e) for e in entry.measured if e <= epoch)
         return self.verdict(entry, epoch, cutoff is not None and best < cutoff, cutoff)
+
+    def _mean(self, entry: Entry, epoch: int) -> float:
+        """The running mean of a trial that is past the epoch. Nothing can change it any more, so it is kept."""
+        key = (entry.index, epoch)
+        if key not in self.means:
+            self.means[key] = float(np.mean([self.score(entry, e) for e in entry.measured if self.grace <= e <= epoch]))
+        return self.means[key]
