@@ -1,13 +1,13 @@
 """Students wait for their teachers, through interruption, failure and resume."""
 
-import os
-import signal
+import re
+from pathlib import Path
 
 import pytest
 from processes import results, run, start, stop_all, wait_for_epoch
 
 from tune_at.store import read_table
-from tune_at.training.checkpoint import checkpoint_path, checkpoints, save_state
+from tune_at.training.checkpoint import checkpoint_path, save_state
 
 pytestmark = pytest.mark.slow
 
@@ -39,35 +39,40 @@ def test_students_learn_after_their_teachers_whatever_happens_to_these(tmp_path)
     trials = read_table(tmp_path / "whole", "trials")
     assert trials["stage"].tolist() == ["teachers", "teachers", "students"]
     assert trials["status"].tolist() == ["completed"] * 3
+    assert f"best        {trials['trial'][1]} at epoch {trials['best_epoch'][1]}" in whole.stdout
 
+    # SIGTERM saves as Ctrl-C does.
+    sweep = tmp_path / "cut"
     driver = start("sweep", tmp_path / "s.yaml", "--storage", tmp_path, "--name", "cut")
-    wait_for_epoch(tmp_path / "cut", 2)
-    os.killpg(driver.pid, signal.SIGINT)
+    wait_for_epoch(sweep, 2)
+    driver.terminate()
     output, _ = driver.communicate(timeout=120)
     assert driver.returncode == 130, output
-    assert "students" not in read_table(tmp_path / "cut", "trials")["stage"].tolist()
-    done = run("resume", tmp_path / "cut")
+    assert f"trials left; continue with: python run.py resume {sweep}" in output
+    assert "Traceback" not in output
+    assert "students" not in read_table(sweep, "trials")["stage"].tolist()
+
+    # The robust teacher's newest checkpoint is another trial's: it fails, and keeps those that it has.
+    name = trials["trial"][1]
+    folder = sweep / "checkpoints" / name
+    save_state(checkpoint_path(folder, 99), {"config": "another"})
+    stopped = run("resume", sweep, "--fail-fast")
+    assert stopped.returncode == 1, stopped.stdout + stopped.stderr
+    assert f"stopped early: {name} failed" in stopped.stdout
+    failed = run("resume", sweep)
+    assert failed.returncode == 1, failed.stdout + failed.stderr
+    shown = re.findall(
+        rf"failed: {name} \(objective=pgd_at\) after epoch \d+: ValueError: .*\n  full log: (.*)", failed.stdout
+    )
+    assert len(shown) == 1
+    assert "belongs to a trial with another config" in Path(shown[0]).read_text()
+    assert failed.stdout.count("ValueError") == 1
+    assert "1 of 3 trials failed; try them again with" in failed.stdout
+    assert f"waits: its teacher {name} is failed" in failed.stdout
+    assert read_table(sweep, "trials")["status"].tolist() == ["completed", "failed"]
+
+    checkpoint_path(folder, 99).unlink()
+    done = run("resume", sweep)
     assert done.returncode == 0, done.stdout + done.stderr
     for table in ("epochs", "trials"):
-        assert results(tmp_path / "cut", table).equals(results(tmp_path / "whole", table))
-
-
-def test_a_student_of_a_failed_teacher_waits(tmp_path):
-    (tmp_path / "s.yaml").write_text(STUDY)
-    driver = start("sweep", tmp_path / "s.yaml", "--storage", tmp_path, "--name", "a")
-    wait_for_epoch(tmp_path / "a", 2)
-    os.killpg(driver.pid, signal.SIGINT)
-    driver.communicate(timeout=120)
-    # The robust teacher's newest checkpoint is another trial's: it fails, and keeps those that it has.
-    name = read_table(tmp_path / "a", "trials")["trial"][1]
-    folder = tmp_path / "a" / "checkpoints" / name
-    assert checkpoints(folder)
-    save_state(checkpoint_path(folder, 99), {"config": "another"})
-    failed = run("resume", tmp_path / "a")
-    assert failed.returncode == 1, failed.stdout + failed.stderr
-    assert f"waits: its teacher {name} is failed" in failed.stdout
-    assert read_table(tmp_path / "a", "trials")["status"].tolist() == ["completed", "failed"]
-    checkpoint_path(folder, 99).unlink()
-    done = run("resume", tmp_path / "a")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert read_table(tmp_path / "a", "trials")["status"].tolist() == ["completed"] * 3
+        assert results(sweep, table).equals(results(tmp_path / "whole", table)), table

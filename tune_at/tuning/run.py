@@ -1,19 +1,21 @@
 """The driver's side of a running sweep: what to start next, and what follows from a result. Knows no Ray."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tune_at.store.patience import StorageFailed
 from tune_at.tuning.board import Board, Entry
 from tune_at.tuning.ledger import Ledger
 from tune_at.tuning.policies.base import Policy, Verdict
-from tune_at.tuning.proposals import Proposer
+
+if TYPE_CHECKING:
+    from tune_at.tuning.proposals import Proposer
 
 
 class SweepRun:
     """The board of a sweep, its policy, its searcher and its ledger together."""
 
-    def __init__(self, board: Board, policy: Policy, ledger: Ledger, proposer: Proposer | None, at_once: int) -> None:
+    def __init__(self, board: Board, policy: Policy, ledger: Ledger, proposer: "Proposer | None", at_once: int) -> None:
         self.board, self.policy, self.ledger, self.proposer = board, policy, ledger, proposer
         self.at_once = at_once
         self.launched: set[str] = set()

@@ -10,16 +10,19 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from tune_at.config.data import Vision
+from tune_at.config.search import SEARCHERS
 from tune_at.cost import epoch_passes, in_words, sweep_seconds
 from tune_at.data.arrays import Source, plain
 from tune_at.data.sources import load_source
 from tune_at.points import Trial
 from tune_at.store.files import remove_temporaries
 from tune_at.store.lock import sweep_lock
+from tune_at.study import Study
 from tune_at.sweeps import Sweep
 from tune_at.tuning.cluster import (
     OBJECT_STORE_BYTES,
@@ -40,11 +43,13 @@ from tune_at.tuning.packing import Packing, pack, whole_needs
 from tune_at.tuning.policies import build_policy
 from tune_at.tuning.preflight import family, preflight
 from tune_at.tuning.progress import SweepProgress
-from tune_at.tuning.proposals import Proposer
 from tune_at.tuning.run import SweepRun
 from tune_at.tuning.scheduler import StudyScheduler, StudySearcher
 from tune_at.tuning.tensorboard import write_experiment
 from tune_at.tuning.trainable import ATTrainable
+
+if TYPE_CHECKING:
+    from tune_at.tuning.proposals import Proposer
 
 PARTING = 15.0
 """Seconds after SIGTERM at which the driver ends even if Ray does not answer."""
@@ -170,7 +175,7 @@ def _run_trials(
     known = trials if study.stages else sweep.trials()
     total = len(known) if study.stages else study.size
     board = ledger.load(known, total, {trial.name for trial in trials})
-    run = SweepRun(board, policy, ledger, Proposer(study) if study.dynamic else None, at_once)
+    run = SweepRun(board, policy, ledger, _proposer(study), at_once)
     everything = sweep.trials()
     statuses = sweep.statuses()
     left = {entry.name for entry in board.entries if not entry.ended}
@@ -208,6 +213,11 @@ def _run_trials(
 
 def _trial_name(trial: "tune.experiment.Trial") -> str:
     return str(trial.config["spec"]["trial"])
+
+
+def _proposer(study: Study) -> "Proposer | None":
+    """What draws the points of a search that depends on its results; its library is imported only then."""
+    return SEARCHERS[study.search.algorithm].load()(study) if study.dynamic else None
 
 
 def _at_once(concurrency: int, needs: Iterable[Need], trials: int) -> int:
