@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tune_at.config.trial import TrialConfig
@@ -74,17 +75,23 @@ class Ledger:
         folder = self.sweep.folder
         for entry, decision in verdicts:
             if decision.source is not None:
-                # All are held now; once the source runs on it will prune this checkpoint.
-                copy = self.spec(entry).exploit_path(decision.epoch)
-                source = checkpoint_path(folder / "checkpoints" / decision.source, decision.epoch)
-                if source.exists() or not copy.exists():
-                    write_whole(copy, source.read_bytes())
+                self._copy(entry, decision)
         for entry in {entry.index: entry for entry, _ in verdicts}.values():
             rows = [self._row(entry, decision) for _, decision in sorted(entry.decisions.items())]
             write_rows(folder, "decisions", entry.name, rows)
         for entry, decision in verdicts:
             if decision.action == "stop" and entry.status == "stopped":
                 write_stopped(self.spec(entry))
+
+    def _copy(self, entry: Entry, decision: Decision) -> None:
+        """Keep the checkpoint that a trial goes on from: once its source runs on, that will prune it."""
+        copy = self.spec(entry).exploit_path(decision.epoch)
+        source = checkpoint_path(self.sweep.folder / "checkpoints" / str(decision.source), decision.epoch)
+        if source.exists():
+            write_whole(copy, source.read_bytes())
+        elif not copy.exists():
+            # A trial that failed, and is tried again when the others are long past this round, goes on as it is.
+            entry.decisions[decision.epoch] = replace(decision, action="continue", source=None, changes=None)
 
     def _row(self, entry: Entry, decision: Decision) -> dict[str, Any]:
         return {
