@@ -25,6 +25,9 @@ scheduler: asha
 """
 
 
+SPACE = ("objective.beta", "optim.lr", "attack.eps", "model.width", "objective")
+
+
 @pytest.fixture
 def resolve(tmp_path):
     def build(text=SEARCH, **overrides):
@@ -106,7 +109,12 @@ def test_presets_and_overrides_reach_into_search_and_scheduler(resolve):
         ({"scheduler": "ashaa"}, "did you mean asha"),
         ({"scheduler.metric": "robust_acuracy"}, "is never reported; did you mean robust_accuracy"),
         ({"scheduler.metric": "test_robust_accuracy"}, "is not of the split that trials are judged on, val"),
-        ({"scheduler.grace": 9}, "9 is not before the last epoch, 9"),
+        ({"scheduler.grace": 9}, "scheduler.grace: no epoch from 9 on is evaluated before the last"),
+        ({"scheduler.grace": 3, "evaluation.every": 20}, "no epoch from 3 on is evaluated before the last"),
+        ({"scheduler": 5}, "scheduler: 5 is no name and no mapping"),
+        ({"search": [1]}, "search: [1] is no name and no mapping"),
+        ({"seeds": [4, 4]}, "[4, 4] names a seed twice"),
+        ({"search.space": dict.fromkeys(SPACE)}, "search.space: is empty"),
         ({"scheduler.eta": 1}, "scheduler.eta: 1 must be above 1"),
         ({"scheduler": {"name": "pbt"}}, "scheduler.mutations: is empty"),
         ({"scheduler": {"name": "pbt", "mutations": {"model.width": {"int": [1, 9]}}}}, "cannot change while a trial"),
@@ -118,6 +126,40 @@ def test_what_cannot_work_is_refused_in_one_line(resolve, overrides, message):
         resolve(**overrides)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_null_drops_a_scheduler_and_many_choices_are_thinned(resolve):
+    assert resolve(scheduler=None).scheduler.name == "fifo"
+    from tune_at.search import corner_points
+
+    space = {f"k{n}": parse_distribution(list(range(n, n + 5)), "x") for n in range(12)}
+    points = corner_points(space)
+    assert len(points) == 256
+    assert all({point[key] for point in points} == set(found.values) for key, found in space.items())
+
+
+PBT = {"name": "pbt", "every": 3, "mutations": {"optim.lr": {"uniform": [0.1, 1]}}}
+ONLY_LR = dict.fromkeys([path for path in SPACE if path != "optim.lr"])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({}, "seeds: pbt copies weights, and so needs one seed"),
+        ({"seeds": 0, "train.checkpoint_every": 2}, "2, but pbt needs the checkpoint of epoch 3"),
+        ({"seeds": 0, "scheduler.every": 9}, "scheduler.every: no epoch from 9 on"),
+    ],
+)
+def test_populations_that_cannot_be(resolve, overrides, message):
+    with pytest.raises(UserError) as caught:
+        resolve(**{"search.space": ONLY_LR, "scheduler": PBT, **overrides})
+    assert message in str(caught.value)
+
+
+def test_a_population_cannot_grow(resolve):
+    study = resolve(**{"search.space": ONLY_LR, "scheduler": PBT, "seeds": 0})
+    with pytest.raises(UserError, match="one population from the start"):
+        study.extended(9)
 
 
 @pytest.mark.parametrize(

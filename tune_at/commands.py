@@ -131,16 +131,13 @@ def _dry_run(planned: "Sweep", concurrency: int) -> int:
 
 def resume(arguments: Namespace) -> int:
     """`resume DIR/NAME`."""
-    from tune_at.store.lock import sweep_lock
     from tune_at.sweeps import Sweep
 
     existing = Sweep.open(arguments.sweep)
+    if arguments.trials:
+        existing = existing.extended(arguments.trials)
     if not arguments.as_recorded:
         existing.require_unchanged()
-    if arguments.trials:
-        existing.study.extended(arguments.trials)  # refuses what cannot be, before anything is locked or written
-        with sweep_lock(existing.folder):
-            existing = existing.extend(arguments.trials)
     if not existing.left(existing.damaged()):
         console().print(f"{existing.folder} is complete: nothing is left to run")
         return _finish(existing)

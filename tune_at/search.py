@@ -1,6 +1,7 @@
 """Points that are drawn from a space instead of a grid, and what is checked of a search before anything starts."""
 
 import itertools
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,9 @@ from tune_at.seeding import derive_seed
 
 MUTABLE = ("optim", "objective")
 """Sections whose numbers PBT may change: the others decide what is measured, or which tensors there are."""
+
+MOST_CORNERS = 256
+"""Combinations of choices that are tried before a search starts."""
 
 
 def parse_search(tree: Mapping[str, Any], where: str) -> SearchSection:
@@ -73,13 +77,21 @@ def with_values(base: Tree, values: Mapping[str, Any]) -> Tree:
 
 
 def corner_points(space: Mapping[str, Distribution]) -> list[dict[str, Any]]:
-    """Points that vouch for the whole space: every choice with every other, up to 256, and each end of each range."""
+    """Points at the edge of a space: every choice with every other, or 256 such, and each end of each range.
+
+    Where these are valid, points within are, but for rules between two keys.
+    """
     choices = {path: found.corners() for path, found in space.items() if isinstance(found, Choice)}
     ranges = {path: found for path, found in space.items() if isinstance(found, Range)}
-    combined = [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
-    step = -(-len(combined) // 256)
+    if math.prod(map(len, choices.values())) <= MOST_CORNERS:
+        combined = [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
+    else:  # in step through shuffled lists: each value is there
+        rng = np.random.default_rng(0)
+        orders = {path: [values[i] for i in rng.permutation(len(values))] for path, values in choices.items()}
+        length = max(MOST_CORNERS, *map(len, orders.values()))
+        combined = [{path: found[n % len(found)] for path, found in orders.items()} for n in range(length)]
     lows = {path: found.corners()[0] for path, found in ranges.items()}
-    points = [_ordered(space, {**point, **lows}) for point in combined[::step]]
+    points = [_ordered(space, {**point, **lows}) for point in combined]
     return points + [_ordered(space, {**points[0], path: found.corners()[1]}) for path, found in ranges.items()]
 
 
@@ -99,12 +111,9 @@ def check_search(
     early = not isinstance(scheduler, FIFO)
     if stages and (early or not isinstance(search, Grid)):
         raise UserError(f"{where}: stages", "are for grids without early stopping", "drop search and scheduler")
-    if isinstance(search, Sampled):
-        if axes:
-            first = next(iter(axes))
-            raise UserError(f"{where}: axes.{first}", "a search has no axes", f"move {first} into search.space")
-        if not search.space:
-            raise UserError(f"{where}: search.space", "is empty", "name at least one key and its distribution")
+    if isinstance(search, Sampled) and axes:
+        axis = next(iter(axes))
+        raise UserError(f"{where}: axes.{axis}", "a search has no axes", f"move {axis} into search.space")
     selection = trials[0].config.train.selection
     if isinstance(search, Optuna):
         measures = [find_measure(o, selection, f"{where}: search.objectives") for o in search.objectives]
@@ -121,16 +130,25 @@ def check_search(
     find_measure(scheduler.metric, selection, f"{where}: scheduler.metric")
     if any(trial.config.train.selection != selection for trial in trials):
         raise UserError(f"{where}: train.selection", "differs among trials that are judged together", "choose one")
-    longest = max(trial.config.train.epochs for trial in trials)
     for key in ("grace", "every"):
-        if getattr(scheduler, key, 0) >= longest:
+        if (first := getattr(scheduler, key, 0)) and not any(_judged(first, trial.config) for trial in trials):
             raise UserError(
                 f"{where}: scheduler.{key}",
-                f"{getattr(scheduler, key)} is not before the last epoch, {longest}: no trial would ever be judged",
-                "lower it, or raise train.epochs",
+                f"no epoch from {first} on is evaluated before the last: no trial would ever be judged",
+                "lower it or evaluation.every, or raise train.epochs",
             )
     if isinstance(scheduler, PBT):
         _check_population(scheduler, trials, where)
+
+
+def _judged(first: int, config: TrialConfig) -> bool:
+    """Whether an epoch is evaluated from `first` on and before the last."""
+    return evaluated_from(first, config) < config.train.epochs
+
+
+def evaluated_from(epoch: int, config: TrialConfig) -> int:
+    """The first epoch at or after `epoch` that is evaluated."""
+    return min(-(-epoch // config.evaluation.every) * config.evaluation.every, config.train.epochs)
 
 
 def mutations_of(scheduler: PBT, known: Collection[str], where: str) -> dict[str, Distribution]:
@@ -151,9 +169,17 @@ def mutations_of(scheduler: PBT, known: Collection[str], where: str) -> dict[str
 
 def _check_population(scheduler: PBT, trials: Sequence[Trial], where: str) -> None:
     first = trials[0].config
+    saved = first.train.checkpoint_every
+    for rung in range(scheduler.every, first.train.epochs, scheduler.every):
+        if evaluated_from(rung, first) % saved:
+            raise UserError(
+                f"{where}: train.checkpoint_every",
+                f"{saved}, but pbt needs the checkpoint of epoch {evaluated_from(rung, first)}",
+                "set it to 1, or let scheduler.every and evaluation.every be multiples of it",
+            )
     for trial in trials:
         config = trial.config
-        for section in ("data", "model", "attack", "train", "seed"):
+        for section in ("data", "model", "attack", "train", "evaluation", "resources", "seed"):
             if getattr(config, section) != getattr(first, section):
                 raise UserError(
                     f"{where}: scheduler",

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 import tune_at
-from tune_at.config.scheduler import FIFO, SCHEDULERS, SchedulerSection
+from tune_at.config.scheduler import FIFO, PBT, SCHEDULERS, SchedulerSection
 from tune_at.config.search import Grid, Random, Sampled, SearchSection
 from tune_at.config.space import Distribution
 from tune_at.config.tree import Tree, set_path
@@ -97,7 +97,13 @@ class Study:
             parse_scheduler(engine["scheduler"], path.name), str(path.resolve()),
         )  # fmt: skip
         TrialConfig.parse(base, resolved.origin, complete=False)
+        if isinstance(resolved.search, Sampled) and not axes and not resolved.space:
+            raise UserError(
+                f"{resolved.origin}: search.space", "is empty", "name at least one key and its distribution"
+            )
         check_search(resolved.search, resolved.scheduler, axes, stages, resolved.samples(), resolved.origin)
+        if isinstance(resolved.scheduler, PBT) and len(seeds) > 1:
+            raise UserError(f"{resolved.origin}: seeds", "pbt copies weights, and so needs one seed", "write one")
         return resolved
 
     @property
@@ -165,6 +171,8 @@ class Study:
         """The same search with more points. Raises `UserError` for a grid, or for fewer points than before."""
         if not isinstance(self.search, Sampled):
             raise UserError("--trials", "a grid has as many trials as its axes have points", "add values to an axis")
+        if isinstance(self.scheduler, PBT):
+            raise UserError("--trials", "pbt has one population from the start to the end", "begin a new sweep")
         if trials < self.search.trials:
             raise UserError("--trials", f"{trials} is fewer than the {self.search.trials} it has", "give more, or none")
         if trials == self.search.trials:
@@ -248,7 +256,12 @@ class Study:
 
 
 def _set_engine(engine: Tree, key: str, value: Any) -> None:
-    """Set a key of `search` or `scheduler`; `search=random` and `scheduler=asha` set their names."""
+    """Set a key of `search` or `scheduler`; `search=random` and `scheduler=asha` set their names, null drops all."""
+    if key in engine and (value is None or not isinstance(value, str | Mapping)):
+        if value is not None:
+            raise UserError(key, f"{value!r} is no name and no mapping", f"write {key}=NAME")
+        engine[key] = {}
+        return
     if isinstance(value, str) and key in engine:
         key += ".algorithm" if key == "search" else ".name"
     if key == "search.algorithm" and value != engine["search"].get("algorithm"):
@@ -267,6 +280,8 @@ def _check_path(where: str, path: str) -> None:
 
 def _seeds(origin: str, value: Any) -> list[int]:
     seeds = value if isinstance(value, list) else [value]
+    if isinstance(value, list) and len(set(map(str, value))) < len(value):
+        raise UserError(f"{origin} seeds", f"{value!r} names a seed twice", "drop one of them")
     if not seeds or not all(isinstance(seed, int) and 0 <= seed < 2**63 for seed in seeds):
         raise UserError(f"{origin} seeds", f"{value!r} is no list of whole numbers", "write seeds=[0,1,2]")
     return seeds

@@ -35,6 +35,13 @@ class StudyFile(BaseModel):
     """What is stopped early, `{name: fifo | asha | hyperband | median | pbt, ...}`."""
     figures: list[str] = []
 
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: list[int]) -> list[int]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("it names a seed twice")
+        return seeds
+
     @field_validator("search", "scheduler", mode="before")
     @classmethod
     def _named(cls, value: Any, info: ValidationInfo) -> Any:

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from tune_at.config.trial import TrialConfig
 from tune_at.errors import UserError
 from tune_at.points import Trial
 from tune_at.store.files import create_folder, require_writable, write_whole
-from tune_at.store.place import LocalPlace, Place, each, to_place
+from tune_at.store.place import LocalPlace, Place, to_place
 from tune_at.store.reader import damaged_parts, is_damaged, read_table, sweep_folder
 from tune_at.store.schema import TABLES
 from tune_at.store.writer import part_path
@@ -109,32 +110,38 @@ class Sweep:
         """All trials that are known: those of the study, or those that a search has drawn so far."""
         if not self.study.dynamic:
             return self.study.trials()
-        rows = read_table(self.folder, "trials", without=damaged) if self.folder.exists() else None
-        found = {} if rows is None else {row["trial"]: row for row in rows.to_dict("records")}
-        columns = self.study.columns
-        trials = {name: _drawn(row, json.loads(row["config"]), columns) for name, row in found.items()}
+        return [trial for trial, _ in self.drawn(damaged)]
+
+    def drawn(self, damaged: Container[str] = ()) -> list[tuple[Trial, str]]:
+        """The trials that a search has drawn, in order, each with what its searcher has to know of it.
+
+        Raises `UserError` if both copies of a point, its rows and its file, are damaged.
+        """
+        rows = read_table(self.folder, "trials", without=damaged).to_dict("records") if self.folder.exists() else []
+        columns, seeds = self.study.columns, self.study.seeds
+        known = {row["trial"]: (_drawn(row, json.loads(row["config"]), columns), row["search"]) for row in rows}
+        complete = Counter(map(_number, known))
         for path in (self.folder / "search").files(suffix=".json"):
-            if path.stem not in trials:
-                spec = json.loads(path.read_bytes())
-                trials[path.stem] = _drawn({"trial": path.stem, **spec["swept"]}, spec["config"], columns)
-        return [trials[name] for name in sorted(trials)]
+            if complete[int(path.stem)] < len(seeds):
+                for spec in _read_point(path):
+                    trial = _drawn({**spec, **spec["swept"]}, spec["config"], columns)
+                    known.setdefault(trial.name, (trial, spec["search"]))
+        # Not by name: seed 10 would come before seed 2.
+        return sorted(known.values(), key=lambda item: (_number(item[0].name), seeds.index(item[0].config.seed)))
 
     def left(self, damaged: Container[str] = ()) -> int:
         """The number of trials that are unfinished or have yet to be drawn."""
         return len(self.unfinished(damaged)) + self.study.size - len(self.trials(damaged))
 
-    def searches(self) -> dict[str, str]:
-        """What the searcher has to know of each trial that it has drawn."""
-        paths: Sequence[Place] = (self.folder / "search").files(suffix=".json")
-        points = each(paths, lambda path: json.loads(path.read_bytes()))
-        return {path.stem: point["search"] for path, point in zip(paths, points, strict=True)}
+    def extended(self, trials: int) -> "Sweep":
+        """The sweep with more points to search. Nothing is written yet: see `save`."""
+        return replace(self, study=self.study.extended(trials))
 
-    def extend(self, trials: int) -> "Sweep":
-        """The sweep with more points to search, recorded."""
-        study = self.study.extended(trials)
-        if study is not self.study:
-            write_whole(self.folder / "study.yaml", study.as_yaml().encode())
-        return replace(self, study=study)
+    def save(self) -> None:
+        """Record the study if it has been extended."""
+        text = self.study.as_yaml().encode()
+        if (self.folder / "study.yaml").read_bytes() != text:
+            write_whole(self.folder / "study.yaml", text)
 
     def require_unchanged(self) -> None:
         """Raise `UserError` with the difference if the study's file now means something else than when it began."""
@@ -148,14 +155,33 @@ class Sweep:
             raise UserError(
                 recorded.source, f"has changed since the sweep began and is refused: {error}", remedy
             ) from None
+        wanted, known = (getattr(study.search, "trials", 0) for study in (current, recorded))
+        if wanted > known > 0:
+            where = f"{recorded.source}: search.trials"
+            raise UserError(where, f"is {wanted} by now, {known} in the sweep", f"extend it with --trials {wanted}")
         changes = difference(_as_tree(recorded), _as_tree(current))
         if changes:
             raise UserError(recorded.source, f"has changed since the sweep began: {'; '.join(changes)}", remedy)
 
 
-def drawn_path(folder: Place, trial: str) -> Place:
-    """Where the point of a trial is written when a searcher has drawn it."""
-    return folder / "search" / f"{trial}.json"
+def write_point(folder: Place, specs: Sequence[Mapping[str, Any]]) -> None:
+    """Write the trials of a point that a searcher has drawn, all seeds in one file: it is there whole or not at all."""
+    number = str(specs[0]["trial"]).partition("-")[0]
+    write_whole(folder / "search" / f"{number}.json", json.dumps(list(specs)).encode())
+
+
+def _number(trial: str) -> int:
+    """The place of a trial's point in the search, with which its name begins."""
+    return int(trial.partition("-")[0])
+
+
+def _read_point(path: Place) -> list[dict[str, Any]]:
+    try:
+        found: list[dict[str, Any]] = json.loads(path.read_bytes())
+    except ValueError:
+        remedy = "restore it, or begin a new sweep: the point that was drawn is in no other file"
+        raise UserError(str(path), "is damaged", remedy) from None
+    return found
 
 
 def _drawn(row: Mapping[Any, Any], config: Tree, columns: Iterable[str]) -> Trial:

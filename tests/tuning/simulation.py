@@ -84,6 +84,8 @@ class Simulation:
             entry = self.order.choice(active)
             entry.active = False
             run.paused.add(entry.name)
+        elif run.failure is not None:
+            return False
         else:
             assert run.board.complete, "nothing runs, and trials are left"
             return False

@@ -174,7 +174,7 @@ def test_a_search_that_was_extended_starts_a_new_bracket(tmp_path):
     before = tables(tmp_path / "s")["decisions"].to_pandas()
     from tune_at.sweeps import Sweep
 
-    Sweep.open(str(tmp_path / "s")).extend(24)
+    Sweep.open(str(tmp_path / "s")).extended(24).save()
     finish(Simulation(tmp_path / "s", study, 3, random.Random(1)))
     after = tables(tmp_path / "s")["decisions"].to_pandas()
     assert len(read_table(tmp_path / "s", "trials")) == 24

@@ -141,3 +141,71 @@ def test_a_damaged_row_of_a_drawn_trial_is_read_from_its_second_copy(tmp_path):
     finish(cut)
     for table in ("trials", "epochs"):
         assert results(cut.folder, table).equals(results(whole.folder, table)), table
+
+
+def test_seeds_keep_their_order_through_restarts(tmp_path):
+    study = make_study(tmp_path, "{name: asha}", trials=8, epochs=9, search="optuna", seeds="[2, 10, 1]")
+    whole = finish(Simulation(tmp_path / "whole", study, 1, random.Random(0)))
+    cut, order = Simulation(tmp_path / "cut", study, 1, random.Random(1)), random.Random(4)
+    while cut.step():
+        if order.random() < 0.15:
+            cut.restart()
+    for table in ("trials", "epochs", "decisions"):
+        assert results(cut.folder, table).equals(results(whole.folder, table)), table
+
+
+def test_a_point_is_recorded_whole_or_not_at_all(tmp_path, monkeypatch):
+    from tune_at.store.patience import StorageFailed
+    from tune_at.tuning import ledger
+
+    study = make_study(tmp_path, "{name: fifo}", trials=4, epochs=2, search="optuna", seeds="[0, 1, 2]")
+    whole = finish(Simulation(tmp_path / "whole", study, 1, random.Random(0)))
+    for failing in range(4, 8):
+        cut = Simulation(tmp_path / f"cut-{failing}", study, 1, random.Random(1))
+        written = []
+
+        def write(*arguments, failing=failing, written=written, real=ledger.write_trial, **columns):
+            written.append(arguments)
+            if len(written) == failing:
+                raise StorageFailed("disk", "No space left on device")
+            return real(*arguments, **columns)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(ledger, "write_trial", write)
+            while not cut.run.failure:
+                cut.step()
+        cut.restart()
+        finish(cut)
+        for table in ("trials", "epochs"):
+            assert results(cut.folder, table).equals(results(whole.folder, table)), (failing, table)
+
+
+def test_an_invalid_point_inside_a_valid_space_is_told_and_another_proposed(tmp_path):
+    path = tmp_path / "gap.yaml"
+    path.write_text(
+        "title: x\nbase: {data: {subset: 65}, train: {epochs: 1}}\n"
+        "search: {algorithm: optuna, trials: 8, space: \n"
+        "  {train.batch_size: {int: [31, 33]}, optim.lr: {uniform: [0.1, 1]}}}\n"
+    )
+    done = finish(Simulation(tmp_path / "s", Study.resolve(str(path)), 1, random.Random(0)))
+    sizes = read_table(done.folder, "trials")["train.batch_size"]
+    assert len(sizes) == 8
+    assert set(sizes) <= {31, 33}  # 32 would leave a last batch of one image
+
+
+@pytest.mark.parametrize("row", [False, True])
+def test_a_damaged_point_is_read_from_its_rows_or_named(tmp_path, row):
+    from tune_at.errors import UserError
+    from tune_at.store.writer import part_path
+
+    study = make_study(tmp_path, "{name: fifo}", trials=3, epochs=1, search="optuna")
+    done = finish(Simulation(tmp_path / "s", study, 1, random.Random(0)))
+    path = done.folder / "search" / "0001.json"
+    path.write_bytes(path.read_bytes()[:40])
+    if row:
+        done.restart()
+        assert len(done.run.board.entries) == 3
+        return
+    part_path(done.folder, "trials", done.run.board.entries[1].name).unlink()
+    with pytest.raises(UserError, match=r"0001\.json: is damaged"):
+        done.restart()

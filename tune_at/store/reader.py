@@ -20,7 +20,7 @@ def read_arrow(sweep: Where, table: str, without: Container[str] = ()) -> pa.Tab
 
     Args:
         sweep: the sweep's folder, or its address such as `s3://bucket/runs/demo`.
-        table: `trials` or `epochs`.
+        table: `trials`, `epochs` or `decisions`.
         without: trials whose files are not read.
 
     Raises:

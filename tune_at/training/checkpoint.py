@@ -68,3 +68,8 @@ def prune(folder: Where, epoch: int) -> None:
     older = [path for path in checkpoints(folder) if epoch_of(path) <= epoch]
     for path in older[KEEP:]:
         path.unlink(missing_ok=True)
+    if len(older) >= KEEP:
+        # Nor will the trial begin again from other trials' weights that it took before these.
+        for path in to_place(folder).files("exploit-", ".pt"):
+            if int(path.stem.removeprefix("exploit-")) < epoch_of(older[KEEP - 1]):
+                path.unlink(missing_ok=True)

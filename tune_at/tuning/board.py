@@ -110,6 +110,8 @@ class Board:
         """Append trials."""
         added = []
         for trial in trials:
+            if trial.name in self.by_name:
+                raise ValueError(f"{trial.name} is on the board already")
             entry = Entry(len(self.entries), trial)
             self.entries.append(entry)
             self.by_name[trial.name] = entry

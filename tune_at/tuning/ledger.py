@@ -1,5 +1,6 @@
 """The board on disk: read back from a sweep's tables, and each decision written before it takes effect."""
 
+import contextlib
 import json
 import math
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ from tune_at.points import Trial
 from tune_at.store.files import write_whole
 from tune_at.store.reader import read_table
 from tune_at.store.writer import write_rows
-from tune_at.sweeps import Sweep, drawn_path
+from tune_at.sweeps import Sweep, write_point
 from tune_at.training.checkpoint import DamagedCheckpoint, checkpoint_path, load_state
 from tune_at.tuning.board import Board, Decision, Entry
 from tune_at.tuning.policies.base import Policy, Verdict
@@ -31,7 +32,7 @@ class Ledger:
         board.add(trials)
         folder = self.sweep.folder
         statuses = self.sweep.statuses()
-        searches = self.sweep.searches()
+        searches = {trial.name: search for trial, search in self.sweep.drawn()} if self.sweep.study.dynamic else {}
         for entry in board.entries:
             entry.status = statuses.get(entry.name, "pending")
             entry.search = searches.get(entry.name)
@@ -87,9 +88,10 @@ class Ledger:
         """Keep the checkpoint that a trial goes on from: once its source runs on, that will prune it."""
         copy = self.spec(entry).exploit_path(decision.epoch)
         source = checkpoint_path(self.sweep.folder / "checkpoints" / str(decision.source), decision.epoch)
-        if source.exists():
+        with contextlib.suppress(FileNotFoundError, DamagedCheckpoint):
+            load_state(source)
             write_whole(copy, source.read_bytes())
-        elif not copy.exists():
+        if not copy.exists():
             # A trial that failed, and is tried again when the others are long past this round, goes on as it is.
             entry.decisions[decision.epoch] = replace(decision, action="continue", source=None, changes=None)
 
@@ -111,8 +113,7 @@ class Ledger:
 
     def record_drawn(self, entries: Sequence[Entry]) -> None:
         """Write the trials of a new point twice: what was drawn once is not drawn again, whatever file is damaged."""
-        for entry in entries:
-            write_whole(drawn_path(self.sweep.folder, entry.name), json.dumps(self.spec(entry).as_dict()).encode())
+        write_point(self.sweep.folder, [self.spec(entry).as_dict() for entry in entries])
         for entry in entries:
             write_trial(self.spec(entry), "pending", node=None, versions=None)
 

@@ -13,12 +13,16 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from tune_at.config.scheduler import find_measure, is_loss
 from tune_at.config.search import Optuna
 from tune_at.config.space import Choice
+from tune_at.errors import UserError
 from tune_at.points import Trial
 from tune_at.seeding import derive_seed
 from tune_at.study import Study
 from tune_at.tuning.board import Board, Entry
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+ATTEMPTS = 100
+"""Points that Optuna may propose in a row whose config is invalid."""
 
 
 class Proposer:
@@ -49,10 +53,18 @@ class Proposer:
         asked = self._study(number)
         for earlier in range(number):
             asked.add_trial(self._told(board.entries[earlier * per_point : (earlier + 1) * per_point]))
-        trial = asked.ask(self.distributions)
-        values = {path: self._value(path, trial.params[path]) for path in self.space}
-        search = {"number": number, "params": trial.params, "attributes": asked.trials[-1].system_attrs}
-        return self.study.point(number, values), json.dumps(search)
+        for attempt in range(ATTEMPTS):
+            trial = asked.ask(self.distributions)
+            values = {path: self._value(path, trial.params[path]) for path in self.space}
+            search = {"number": number, "params": trial.params, "attributes": asked.trials[-1].system_attrs}
+            try:
+                return self.study.point(number, values), json.dumps(search)
+            except UserError:
+                # The space's corners were valid; this point within is not.
+                if attempt == ATTEMPTS - 1:
+                    raise
+                asked.tell(trial, state=TrialState.FAIL)
+        raise AssertionError
 
     def _study(self, number: int) -> optuna.Study:
         seed = derive_seed(self.config.seed, "proposal", number) % 2**32

@@ -99,6 +99,8 @@ class RecordedTrial:
         self.trainer = Trainer(spec.config_after(0), spec.teacher_paths())
         self._restore()
         self.reported = not self.trainer.history
+        self.sound = True
+        """Whether the trainer stands between two epochs; an error may have left it in the middle of one."""
         self._write_rows()
         self.board = TrialBoard(self.folder, spec.trial, self.trainer)
 
@@ -112,7 +114,9 @@ class RecordedTrial:
         if self.reported and self.trainer.status == "running":
             self._exploit()
             trainer = self.trainer
+            self.sound = False
             record = trainer.run_epoch()
+            self.sound = True
             epoch = record.epoch
             if trainer.best is record:
                 self._save_best(trainer.evaluated.state_dict())
@@ -135,7 +139,14 @@ class RecordedTrial:
         }
 
     def close(self) -> None:
-        """Write how the trial ended for TensorBoard, and flush its file."""
+        """Leave a checkpoint of the newest epoch, and say for TensorBoard how the trial ended.
+
+        A trial may be paused or stopped between two of its regular checkpoints.
+        """
+        newest = checkpoint_path(self.checkpoints, len(self.trainer.history))
+        if self.sound and self.trainer.history and not newest.exists():
+            self.trainer.save(newest)
+            prune(self.checkpoints, len(self.trainer.history))
         self.board.close(self.trainer.status)
 
     def _restore(self) -> None:
@@ -164,10 +175,21 @@ class RecordedTrial:
         """Go on from another trial's weights, if the scheduler has decided so after the newest epoch."""
         epoch = len(self.trainer.history)
         if any(step["epoch"] == epoch for step in self.spec.lineage):
-            state = load_state(self.spec.exploit_path(epoch), self.trainer.device)
+            state = self._exploited(epoch)
             history = self.trainer.history
             self.trainer = Trainer(self.spec.config_after(epoch), self.spec.teacher_paths())
             self.trainer.take_over(state, history)
+
+    def _exploited(self, epoch: int) -> dict[str, Any]:
+        """The state to go on from: the copy that was made of it, or else the source's own checkpoint."""
+        try:
+            return load_state(self.spec.exploit_path(epoch), self.trainer.device)
+        except (FileNotFoundError, DamagedCheckpoint):
+            source = next(step["source"] for step in self.spec.lineage if step["epoch"] == epoch)
+            path = checkpoint_path(self.folder / "checkpoints" / source, epoch)
+            if not path.exists():
+                raise
+            return load_state(path, self.trainer.device)
 
     def _check_best(self, kept: dict[int, Place]) -> None:
         """The best weights were written before the checkpoint that says which epoch is best; were they lost since?"""

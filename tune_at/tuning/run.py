@@ -28,6 +28,8 @@ class SweepRun:
         """Why no further trial is started, if so."""
         self.failure: StorageFailed | None = None
         """What the storage has failed with; nothing is decided any more."""
+        self.news = True
+        """Whether anything has happened since the last decisions."""
         self.decide()
 
     @property
@@ -37,7 +39,7 @@ class SweepRun:
 
     def report(self, name: str, result: Mapping[str, Any]) -> None:
         """Take a worker's result."""
-        entry = self.board.by_name[name]
+        entry, self.news = self.board.by_name[name], True
         for row in (*result.get("history", ()), result):
             if "epoch" in row:
                 entry.report(row["epoch"], row)
@@ -46,8 +48,9 @@ class SweepRun:
 
     def decide(self) -> list[Verdict]:
         """Make and record all decisions that can be made now."""
-        if self.failure is not None:
+        if self.failure is not None or not self.news:
             return []
+        self.news = False
         verdicts = self.policy.decide(self.board)
         try:
             if verdicts:
@@ -67,6 +70,7 @@ class SweepRun:
             return None
         entry = self._waiting()
         if entry is None and self.proposer is not None and len(self.board.entries) < self.board.total:
+            self.news = True
             trials, search = self.proposer.propose(self.board)
             entries = self.board.add(trials)
             for new in entries:
@@ -100,5 +104,5 @@ class SweepRun:
 
     def ended(self, name: str) -> None:
         """A trial has left Tune."""
-        self.board.by_name[name].active = False
+        self.board.by_name[name].active, self.news = False, True
         self.paused.discard(name)

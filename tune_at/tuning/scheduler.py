@@ -76,7 +76,7 @@ class StudyScheduler(TrialScheduler):
         """An epoch has ended: go on, wait or stop."""
         run, name = self._run, _name(trial)
         if run.aborted:
-            tune_controller.request_stop_experiment()
+            _controller(tune_controller).request_stop_experiment()
             return str(TrialScheduler.NOOP)
         run.report(name, result)
         self._act(tune_controller, but=name)
@@ -115,7 +115,7 @@ class StudyScheduler(TrialScheduler):
         """The first paused trial that may go on. Called in every turn of Tune's loop."""
         run = self._run
         if run.aborted:
-            tune_controller.request_stop_experiment()
+            _controller(tune_controller).request_stop_experiment()
             return None
         self._act(tune_controller)
         for name, since in list(self.parked.items()):
@@ -136,8 +136,7 @@ class StudyScheduler(TrialScheduler):
         run = self._run
         run.decide()
         if run.aborted:
-            tune_controller = _controller(tune_controller)
-            tune_controller.request_stop_experiment()
+            _controller(tune_controller).request_stop_experiment()
             return
         for name in [name for name in self.parked if name != but]:
             if name not in self.parked:

@@ -6,10 +6,12 @@ sweep is resumed by running the trials that are left as a new Tune experiment, a
 
 import contextlib
 import os
+import shutil
 import signal
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -76,7 +78,8 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> str:
         for warning in held.enter_context(session):
             console.print(warning, highlight=False, markup=False, soft_wrap=True)
         last_words = f"terminated; continue with: python run.py resume {sweep.folder}"
-        held.enter_context(terminable(last_words))  # after Ray, which sets a handler of its own
+        scratch = held.enter_context(scratch_folder())
+        held.enter_context(terminable(last_words, scratch))  # after Ray, which sets a handler of its own
         require_placeable(whole_needs(tried))
         require_nodes(sweep.folder.parent)
         measured = preflight(tried)
@@ -87,6 +90,7 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> str:
         if new:
             sweep.create()
             held.enter_context(sweep_lock(sweep.folder))
+        sweep.save()
         for damage in damaged.values():
             console.print(damage, highlight=False, markup=False, soft_wrap=True)
         sweep.discard(damaged)
@@ -98,14 +102,26 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> str:
             ready = _with_teachers(sweep, [trial for trial in left if trial.stage == stage], console)
             if not ready and not sweep.study.dynamic:
                 continue
-            complete, aborted = _run_trials(sweep, ready, packing, at_once, launch, console, trainable)
+            complete, aborted = _run_trials(sweep, ready, packing, at_once, launch, console, trainable, scratch)
             if not complete:
                 return aborted  # interrupted
     return ""
 
 
 @contextlib.contextmanager
-def terminable(last_words: str) -> Iterator[None]:
+def scratch_folder() -> Iterator[str]:
+    """A folder for what Ray writes of its own; those that drivers have left that were killed are removed."""
+    for left in Path(tempfile.gettempdir()).glob("tune-at-ray-*-*"):
+        with contextlib.suppress(OSError, ValueError):
+            if not Path(f"/proc/{int(left.name.split('-')[3])}").exists() and Path("/proc/self").exists():
+                shutil.rmtree(left, ignore_errors=True)
+    prefix = f"tune-at-ray-{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder:
+        yield folder
+
+
+@contextlib.contextmanager
+def terminable(last_words: str, scratch: str) -> Iterator[None]:
     """SIGTERM, as a batch system sends it, ends the sweep as Ctrl-C does: saved, and ready for `resume`.
 
     A batch system may kill Ray's processes with the same signal. Then Tune waits for them in vain: `PARTING` seconds
@@ -117,6 +133,7 @@ def terminable(last_words: str) -> Iterator[None]:
 
     def part() -> None:
         print(last_words, flush=True)
+        shutil.rmtree(scratch, ignore_errors=True)
         os._exit(130)
 
     timer = threading.Timer(PARTING, part)
@@ -166,6 +183,7 @@ def _run_trials(
     launch: Launch,
     console: Console,
     trainable: type[ATTrainable],
+    scratch: str,
 ) -> tuple[bool, str]:
     """Run the trials that are left of a stage; whether all of it have ended, in whatever way, and why not, if known."""
     study = sweep.study
@@ -186,7 +204,7 @@ def _run_trials(
     # As many workers start at a time as there are places; Tune's default for a searcher is one after the other.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once)
     # What Ray writes of its own is of no use once it has ended: every result is in the sweep's folder by then.
-    with tempfile.TemporaryDirectory(prefix="tune-at-ray-", ignore_cleanup_errors=True) as scratch, progress:
+    with progress:
         if not run.board.complete and run.failure is None:
             tune.Tuner(
                 trainable,

@@ -27,7 +27,8 @@ class AshaPolicy(InOrder):
         super().__init__(study)
         config = study.scheduler
         assert isinstance(config, ASHA)
-        self.grace, self.eta, self.brackets, self.seed = config.grace, config.eta, config.brackets, 0
+        self.grace, self.eta, self.brackets = config.grace, config.eta, config.brackets
+        self.seed = getattr(study.search, "seed", 0)
 
     def _bracket(self, number: int) -> _Bracket:
         return _Bracket(self.grace, self.longest, self.eta, number)

@@ -21,7 +21,8 @@ class MedianPolicy(InOrder):
         config = study.scheduler
         assert isinstance(config, Median)
         self.grace, self.min_trials = config.grace, config.min_trials
-        self.means: dict[tuple[int, int], float] = {}
+        self.scores: dict[tuple[int, int], float] = {}
+        self.means: dict[tuple[int, int], float | None] = {}
 
     def rungs(self, entry: Entry) -> Sequence[int]:
         """Every epoch from the grace epoch on."""
@@ -29,14 +30,22 @@ class MedianPolicy(InOrder):
 
     def judge(self, earlier: Sequence[Entry], entry: Entry, epoch: int) -> Verdict:
         """Compare with those earlier trials that have come as far."""
-        means = [self._mean(other, epoch) for other in earlier if other.last_measured >= epoch]
+        found = (self._mean(other, epoch) for other in earlier if other.last_measured >= epoch)
+        means = [mean for mean in found if mean is not None]
         cutoff = float(np.median(means)) if len(means) >= self.min_trials else None
-        best = max(self.score(entry, e) for e in entry.measured if e <= epoch)
+        best = max(self._score(entry, e) for e in entry.measured if e <= epoch)
         return self.verdict(entry, epoch, cutoff is not None and best < cutoff, cutoff)
 
-    def _mean(self, entry: Entry, epoch: int) -> float:
+    def _score(self, entry: Entry, epoch: int) -> float:
+        key = (entry.index, epoch)
+        if key not in self.scores:
+            self.scores[key] = self.score(entry, epoch)
+        return self.scores[key]
+
+    def _mean(self, entry: Entry, epoch: int) -> float | None:
         """The running mean of a trial that is past the epoch. Nothing can change it any more, so it is kept."""
         key = (entry.index, epoch)
         if key not in self.means:
-            self.means[key] = float(np.mean([self.score(entry, e) for e in entry.measured if self.grace <= e <= epoch]))
+            scores = [self._score(entry, e) for e in entry.measured if self.grace <= e <= epoch]
+            self.means[key] = float(np.mean(scores)) if scores else None
         return self.means[key]
