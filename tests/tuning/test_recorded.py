@@ -5,7 +5,7 @@ import torch
 
 from tune_at.store import read_table
 from tune_at.store.writer import part_path
-from tune_at.training.checkpoint import checkpoint_path, load_state
+from tune_at.training.checkpoint import checkpoint_path, checkpoints, load_state
 from tune_at.tuning.recorded import RecordedTrial, TrialSpec, write_failure
 
 
@@ -137,3 +137,43 @@ def test_a_trial_goes_on_from_anothers_weights_with_new_values(tmp_path, spec, o
             checkpoint_path(tmp_path / "checkpoints" / "t", epoch).unlink(missing_ok=True)
         finish(replaced)
         assert rows(tmp_path, "t") == expected
+
+
+def test_a_trial_that_is_put_aside_leaves_a_checkpoint_but_never_one_from_within_an_epoch(tmp_path, spec, monkeypatch):
+    finish(spec("whole"))
+    first = RecordedTrial(spec("t", train={"checkpoint_every": 3}))
+    first.step()
+    first.step()
+    first.close()
+    folder = tmp_path / "checkpoints" / "t"
+    assert [path.name for path in checkpoints(folder)] == ["epoch-000002.pt"]
+    second = RecordedTrial(spec("t", train={"checkpoint_every": 3}))
+    assert second.step()["epoch"] == 2
+    (folder / "epoch-000002.pt").unlink()
+
+    def torn(batch, epoch, chance):
+        raise RuntimeError("in the middle of an epoch")
+
+    monkeypatch.setattr(second.trainer, "_update", torn)
+    with pytest.raises(RuntimeError):
+        second.step()
+    second.close()
+    assert checkpoints(folder) == []
+    finish(spec("t", train={"checkpoint_every": 3}))
+    assert rows(tmp_path, "t") == rows(tmp_path, "whole")
+
+
+def test_copies_of_other_trials_weights_are_kept_as_long_as_they_are_needed(tmp_path, spec):
+    other = RecordedTrial(spec("other"))
+    for _ in range(2):
+        other.step()
+    first = RecordedTrial(spec("t"))
+    for _ in range(2):
+        first.step()
+    replaced = exploit(tmp_path, spec("t"), "other", 2)
+    going = RecordedTrial(replaced)
+    going.step()
+    going.step()
+    assert replaced.exploit_path(2).exists()  # epoch 2 is the one before the newest: it may have to begin there again
+    going.step()
+    assert not replaced.exploit_path(2).exists()
