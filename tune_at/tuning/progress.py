@@ -71,6 +71,14 @@ class SweepProgress:
         """A searcher has drawn a trial."""
         self.views.setdefault(name, TrialView(name, epochs))
 
+    def recall(self, entries: Iterable[Entry]) -> None:
+        """What is known of the trials from earlier runs: how far they are, and their best epochs."""
+        for entry in entries:
+            view = self.views[entry.name]
+            view.epoch = view.epochs if entry.status == "completed" else entry.epoch
+            rows = [{f"{self.split}_{k}": v for k, v in m.items()} | {"epoch": e} for e, m in entry.measured.items()]
+            view.best = max(rows, key=lambda row: row[f"{self.split}_robust_accuracy"], default={})
+
     def follow(self, entries: Iterable[Entry]) -> None:
         """Show trials that the scheduler has stopped, or that wait for its decision without a worker."""
         for entry in entries:

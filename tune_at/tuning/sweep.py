@@ -201,6 +201,7 @@ def _run_trials(
     selection = study.samples()[0].config.train.selection
     epochs = {trial.name: trial.config.train.epochs for trial in everything}
     progress = SweepProgress(epochs, finished, selection, console, study.size)
+    progress.recall(board.entries)
     # As many workers start at a time as there are places; Tune's default for a searcher is one after the other.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once)
     # What Ray writes of its own is of no use once it has ended: every result is in the sweep's folder by then.
