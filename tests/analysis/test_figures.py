@@ -5,9 +5,11 @@ import json
 import pandas as pd
 import pytest
 
+from analysis.early_stopping import draw_early_stopping, prepare_early_stopping
 from analysis.frames import Frames, final_epochs, join
 from analysis.generalization_gap import draw_generalization_gap, prepare_generalization_gap
 from analysis.memorization_curves import draw_memorization_curves, prepare_memorization_curves
+from analysis.pareto_front import draw_pareto_front, prepare_pareto_front
 from analysis.style import render_png
 from tune_at.errors import UserError
 
@@ -107,3 +109,63 @@ def test_a_sweep_that_cannot_answer_says_why():
         prepare_memorization_curves(unmeasured)
     with pytest.raises(UserError, match="no completed trial"):
         prepare_generalization_gap(frames([("pgd_at", 0.0, 0, "running", [(0.1, 0.1, 0.5, 0.5)])]))
+
+
+def searched(cases):
+    """`cases`: (status, best epoch, [(validation natural, validation robust), …], {epoch: action})."""
+    trials, epochs, decisions = [], [], []
+    for number, (status, best, values, actions) in enumerate(cases):
+        trial = f"{number:04d}"
+        config = {"objective": {"name": "trades"}, "train": {"selection": "validation"}, "seed": 0}
+        row = {"trial": trial, "seed": 0, "status": status, "best_epoch": best, "epochs": len(values)}
+        trials.append({**row, "config": json.dumps(config)})
+        for epoch, (natural, robust) in enumerate(values, 1):
+            measured = {"val_natural_accuracy": natural, "val_robust_accuracy": robust}
+            epochs.append({"trial": trial, "epoch": epoch, **measured})
+        decisions += [{"trial": trial, "epoch": epoch, "action": action} for epoch, action in actions.items()]
+    return Frames(*join(pd.DataFrame(trials), pd.DataFrame(epochs)), pd.DataFrame(decisions))
+
+
+SEARCHED = searched(
+    [
+        ("completed", 2, [(0.5, 0.4), (0.9, 0.5), (0.9, 0.4)], {1: "continue", 3: "completed"}),
+        ("completed", 1, [(0.8, 0.6), (0.9, 0.5), (1.0, 0.1)], {1: "continue", 3: "completed"}),
+        ("completed", 3, [(0.1, 0.1), (None, None), (0.85, 0.5)], {1: "continue"}),
+        ("stopped", 1, [(0.99, 0.99)], {1: "stop"}),
+        ("diverged", None, [(0.2, 0.1)], {}),
+    ]
+)
+
+
+def test_the_front_is_what_no_other_trial_beats_in_both():
+    frame = prepare_pareto_front(SEARCHED).set_index("trial")
+    assert frame["front"].to_dict() == {
+        "0001": True,
+        "0002": False,
+        "0000": True,
+    }  # 0000 beats 0002; stopped ones are out
+    assert frame.loc["0000", ["natural", "robust"]].tolist() == [0.9, 0.5]
+    figure = draw_pareto_front(prepare_pareto_front(SEARCHED))
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == [
+        "front", "TRADES", "TRADES, on the front",
+    ]  # fmt: skip
+    assert render_png(figure).startswith(b"\x89PNG")
+    with pytest.raises(UserError, match="no completed trial"):
+        prepare_pareto_front(searched([("stopped", 1, [(0.5, 0.4)], {1: "stop"})]))
+
+
+def test_early_stopping_shows_each_trial_as_far_as_it_ran_and_the_decisions():
+    frame = prepare_early_stopping(SEARCHED)
+    assert len(frame) == 10  # an epoch without evaluation is left out
+    assert frame.groupby("trial")["action"].count().to_dict() == {"0000": 2, "0001": 2, "0002": 1, "0003": 1, "0004": 0}
+    figure = draw_early_stopping(frame)
+    axis = figure.axes[0]
+    assert axis.get_title() == "5 trials, 1 stopped early, 10 evaluated epochs"
+    assert {text.get_text() for text in axis.get_legend().get_texts()} == {
+        "ran to its end",
+        "stopped early",
+        "diverged",
+    }
+    assert render_png(figure).startswith(b"\x89PNG")
+    without = Frames(SEARCHED.trials, SEARCHED.epochs)
+    assert prepare_early_stopping(without)["action"].isna().all()
