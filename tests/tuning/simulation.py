@@ -13,7 +13,7 @@ from tune_at.training.checkpoint import checkpoint_path, save_state
 from tune_at.tuning.ledger import Ledger
 from tune_at.tuning.policies import build_policy
 from tune_at.tuning.proposals import Proposer
-from tune_at.tuning.recorded import write_trial
+from tune_at.tuning.rows import write_trial
 from tune_at.tuning.run import SweepRun
 
 BASE = """\

@@ -16,7 +16,7 @@ import ray
 from ray import tune
 
 from tune_at.tuning.packing import MOST, Measured, pack, share, whole_needs
-from tune_at.tuning.recorded import TrialSpec
+from tune_at.tuning.spec import TrialSpec
 from tune_at.tuning.trainable import ATTrainable
 
 GIB = 2**30

@@ -6,7 +6,9 @@ import torch
 from tune_at.store import read_table
 from tune_at.store.writer import part_path
 from tune_at.training.checkpoint import checkpoint_path, checkpoints, load_state
-from tune_at.tuning.recorded import RecordedTrial, TrialSpec, write_failure
+from tune_at.tuning.recorded import RecordedTrial
+from tune_at.tuning.rows import write_failure
+from tune_at.tuning.spec import TrialSpec
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from tune_at.store.schema import VERSION, VERSION_KEY, build_table
 from tune_at.store.writer import part_path
 from tune_at.study import Study
 from tune_at.training.checkpoint import checkpoints
-from tune_at.tuning.recorded import RecordedTrial, TrialSpec
+from tune_at.tuning.recorded import RecordedTrial
+from tune_at.tuning.spec import TrialSpec
 from tune_at.tuning.trainable import ATTrainable
 
 STUDY = """\

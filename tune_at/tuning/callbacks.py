@@ -7,7 +7,7 @@ from ray.tune.experiment import Trial
 
 from tune_at.store.patience import StorageFailed
 from tune_at.tuning.progress import SweepProgress
-from tune_at.tuning.recorded import write_failure
+from tune_at.tuning.rows import write_failure
 from tune_at.tuning.run import SweepRun
 
 WORKER_RETRIES = 8

@@ -16,7 +16,8 @@ from tune_at.sweeps import Sweep, write_point
 from tune_at.training.checkpoint import DamagedCheckpoint, checkpoint_path, load_state
 from tune_at.tuning.board import Board, Decision, Entry
 from tune_at.tuning.policies.base import Policy, Verdict
-from tune_at.tuning.recorded import TrialSpec, write_stopped, write_trial
+from tune_at.tuning.rows import write_stopped, write_trial
+from tune_at.tuning.spec import TrialSpec
 
 
 class Ledger:

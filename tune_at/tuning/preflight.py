@@ -10,7 +10,7 @@ from tune_at.cost import train_passes
 from tune_at.errors import UserError
 from tune_at.points import Trial
 from tune_at.training.trainer import Trainer
-from tune_at.tuning.recorded import cause_of
+from tune_at.tuning.rows import cause_of
 
 BUDGET = 2e10
 """Multiply-adds that one trial's batch may cost here; larger networks are tried with fewer samples."""

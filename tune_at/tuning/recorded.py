@@ -5,28 +5,11 @@ epochs so far, is whole on the disk before the rows are; a trial that comes back
 checkpoint and writes the rows anew from it.
 """
 
-import json
-import os
-import platform
-import resource
-import socket
-import traceback
-from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import torch
-
-import tune_at
-from tune_at.config.trial import TrialConfig
-from tune_at.search import with_values
-from tune_at.store.files import write_whole
 from tune_at.store.place import Place, to_place
-from tune_at.store.reader import DamagedPart, read_part
-from tune_at.store.schema import build_table
-from tune_at.store.writer import part_path, write_rows
+from tune_at.store.writer import write_rows
 from tune_at.training.checkpoint import (
     DamagedCheckpoint,
     checkpoint_path,
@@ -37,53 +20,9 @@ from tune_at.training.checkpoint import (
     save_state,
 )
 from tune_at.training.trainer import Trainer
+from tune_at.tuning.rows import device_name, peak_memory_mb, stored_epochs, stored_row, write_trial
+from tune_at.tuning.spec import TrialSpec
 from tune_at.tuning.tensorboard import TrialBoard
-
-
-@dataclass(frozen=True)
-class TrialSpec:
-    """What a worker needs to run one trial; plain values only, so that it travels as a dictionary."""
-
-    folder: str
-    sweep: str
-    study: str
-    stage: str
-    trial: str
-    config: dict[str, Any]
-    swept: dict[str, Any]
-    teachers: dict[str, str] = field(default_factory=dict)
-    """Trials of earlier stages, by the role they have for this one."""
-    lineage: list[dict[str, Any]] = field(default_factory=list)
-    """PBT's exploits, ascending: `epoch` after which they happen, `source`, and `changes` by dotted path."""
-    search: str | None = None
-    """JSON of the search's point, handed through to the `trials` table."""
-    gpu: float = 0.0
-    """GPUs that Ray reserves. Where the config says `auto` it is measured, so it stands beside the config."""
-
-    def config_after(self, epoch: int) -> TrialConfig:
-        """The config under which the epoch after `epoch` is trained."""
-        tree = self.config
-        for step in self.lineage:
-            if step["epoch"] <= epoch:
-                tree = with_values(tree, step["changes"])
-        return TrialConfig.parse(tree)
-
-    def exploit_path(self, epoch: int) -> Place:
-        """The copy of another trial's checkpoint that this one goes on from after `epoch`."""
-        return to_place(self.folder) / "checkpoints" / self.trial / f"exploit-{epoch:06d}.pt"
-
-    def teacher_paths(self) -> dict[str, Place]:
-        """The standard teacher's last checkpoint, and the robust teacher's best (Tab. 2)."""
-        folder = to_place(self.folder) / "checkpoints"
-        paths: dict[str, Place] = {}
-        for role, trial in self.teachers.items():
-            last = checkpoints(folder / trial)
-            paths[role] = last[0] if role == "standard" and last else folder / trial / "best.pt"
-        return paths
-
-    def as_dict(self) -> dict[str, Any]:
-        """The spec as a plain dictionary."""
-        return asdict(self)
 
 
 class RecordedTrial:
@@ -230,102 +169,3 @@ class RecordedTrial:
             device=device_name(self.trainer.device),
             peak_memory_mb=peak_memory_mb(self.trainer.device),
         )
-
-
-def write_trial(spec: TrialSpec, status: str, **columns: Any) -> None:
-    """Write a trial's row of the `trials` table; `columns` are those that only some writers know."""
-    config = TrialConfig.parse(spec.config)
-    row = {
-        "sweep": spec.sweep,
-        "study": spec.study,
-        "stage": spec.stage,
-        "trial": spec.trial,
-        "seed": config.seed,
-        "status": status,
-        "epochs": 0,
-        "selection": config.train.selection,
-        "config": config.as_json(),
-        "config_hash": config.hash,
-        "ended": None if status in ("pending", "running") else datetime.now(UTC),
-        "node": socket.gethostname(),
-        "versions": versions(),
-        "search": spec.search,
-        **columns,
-        **spec.swept,
-    }
-    write_rows(spec.folder, "trials", spec.trial, [row])
-
-
-def write_stopped(spec: TrialSpec) -> None:
-    """Record that the scheduler has stopped a trial."""
-    folder = to_place(spec.folder)
-    write_trial(spec, "stopped", **_known(folder, spec.trial), epochs=stored_epochs(folder, spec.trial))
-
-
-def write_failure(spec: TrialSpec, error: BaseException) -> Place:
-    """Record a trial that raised: its status, the cause in one line, and the whole traceback in `logs/`."""
-    folder = to_place(spec.folder)
-    path = folder / "logs" / f"{spec.trial}.txt"
-    write_whole(path, "".join(traceback.format_exception(error)).encode())
-    write_trial(
-        spec,
-        "failed",
-        **_known(folder, spec.trial),
-        epochs=stored_epochs(folder, spec.trial),
-        error=cause_of(error),
-    )
-    return path
-
-
-def _known(folder: Place, trial: str) -> dict[str, Any]:
-    """What only the trial's worker could tell."""
-    row = stored_row(folder, trial)
-    return {column: row.get(column) for column in ("started", "best_epoch", "device", "peak_memory_mb", "node")}
-
-
-def cause_of(error: BaseException) -> str:
-    """An exception in one line."""
-    return f"{type(error).__name__}: {error}".splitlines()[0]
-
-
-def stored_row(folder: Place, trial: str) -> dict[str, Any]:
-    """The trial's row of the `trials` table; empty if there is none, or no whole one."""
-    rows = _stored(folder, "trials", trial).to_pylist()
-    return dict(rows[0]) if rows else {}
-
-
-def stored_epochs(folder: Place, trial: str) -> int:
-    """The number of the trial's rows in the `epochs` table; 0 if its file is damaged."""
-    return int(_stored(folder, "epochs", trial).num_rows)
-
-
-def _stored(folder: Place, table: str, trial: str) -> pa.Table:
-    path = part_path(folder, table, trial)
-    try:
-        return read_part(path) if path.exists() else build_table(table, [])
-    except DamagedPart:
-        return build_table(table, [])
-
-
-def versions() -> str:
-    """What the numbers depend on, as JSON."""
-    found = {
-        "tune_at": tune_at.__version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-    }
-    return json.dumps(found)
-
-
-def device_name(device: torch.device) -> str:
-    """The device in words: the GPU's name, or `cpu` with the machine's architecture."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu ({platform.machine()})"
-
-
-def peak_memory_mb(device: torch.device) -> float:
-    """Peak memory so far in MiB: on a GPU what torch allocated, on a CPU the whole worker's resident set."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    unit = 1 if os.uname().sysname == "Darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20

@@ -8,7 +8,9 @@ from ray import tune
 from tune_at.data.arrays import Source
 from tune_at.data.sources import provide
 from tune_at.store.patience import StorageFailed
-from tune_at.tuning.recorded import RecordedTrial, TrialSpec, cause_of, write_failure
+from tune_at.tuning.recorded import RecordedTrial
+from tune_at.tuning.rows import cause_of, write_failure
+from tune_at.tuning.spec import TrialSpec
 
 
 class ATTrainable(tune.Trainable):
