@@ -8,10 +8,7 @@ from ray.tune.experiment import Trial
 from tune_at.store.patience import StorageFailed
 from tune_at.tuning.progress import SweepProgress
 from tune_at.tuning.rows import write_failure
-from tune_at.tuning.run import SweepRun
-
-WORKER_RETRIES = 8
-"""Times a trial is started again after its worker was lost; each time it continues from its newest checkpoint."""
+from tune_at.tuning.run import WORKER_RETRIES, SweepRun
 
 
 class WorkerLost(Exception):
@@ -30,9 +27,12 @@ class ProgressCallback(tune.Callback):
         return {"progress": None, "run": None, "fail_fast": self.fail_fast}
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """A trial's retries are used up; Tune reports retries themselves as `on_trial_recover`."""
+        """Tune has given a trial up; it reports its own retries as `on_trial_recover`."""
         assert self.run is not None and self.progress is not None
         entry = self.run.board.by_name[trial.config["spec"]["trial"]]
+        if self.run.retry(entry.name, trial.num_failures):
+            self._started_again(entry.name)
+            return
         error = WorkerLost(f"its worker was lost {WORKER_RETRIES + 1} times")
         try:
             log = write_failure(self.run.ledger.spec(entry), error)
@@ -40,14 +40,12 @@ class ProgressCallback(tune.Callback):
             self.run.fail(failed)
             return
         entry.status = "failed"
-        self.run.ended(entry.name)
         self._failed({"trial": entry.name, "status": "failed", "error": str(error), "log": str(log)})
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A worker was lost, with its node or alone, and Tune starts the trial again."""
         if self.progress is not None:
-            name = trial.config["spec"]["trial"]
-            self.progress.say(f"worker lost: {name} is started again, from its newest checkpoint")
+            self._started_again(trial.config["spec"]["trial"])
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial was given its worker."""
@@ -74,6 +72,10 @@ class ProgressCallback(tune.Callback):
         if self.progress is not None and self.run is not None:
             self._show_drawn()
             self.progress.follow(self.run.board.entries)
+
+    def _started_again(self, name: str) -> None:
+        assert self.progress is not None
+        self.progress.say(f"worker lost: {name} is started again, from its newest checkpoint")
 
     def _failed(self, result: dict[str, Any]) -> None:
         assert self.run is not None and self.progress is not None

@@ -1,5 +1,6 @@
 """The driver's side of a running sweep: what to start next, and what follows from a result. Knows no Ray."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,9 @@ from tune_at.tuning.policies.base import Policy, Verdict
 
 if TYPE_CHECKING:
     from tune_at.tuning.proposals import Proposer
+
+WORKER_RETRIES = 8
+"""Times a trial is started again after its worker was lost; each time it continues from its newest checkpoint."""
 
 
 class SweepRun:
@@ -22,6 +26,8 @@ class SweepRun:
         """Trials that Tune has been given."""
         self.paused: set[str] = set()
         """Of these, such as have given up their worker until they are judged."""
+        self.lost: Counter[str] = Counter()
+        """How often Tune has given up a trial whose worker was lost."""
         self.drawn: list[Entry] = []
         """Trials drawn since the last look, for the live view."""
         self.aborted = ""
@@ -106,3 +112,16 @@ class SweepRun:
         """A trial has left Tune."""
         self.board.by_name[name].active, self.news = False, True
         self.paused.discard(name)
+
+    def retry(self, name: str, times: int) -> bool:
+        """Whether a trial that Tune has given up, after losing its worker `times` times, is given to it anew.
+
+        Tune itself starts a trial again only if its worker dies while it trains. One that dies while no trial has it,
+        between two trials, takes the next one with it.
+        """
+        self.lost[name] += 1
+        self.ended(name)
+        again = max(self.lost[name], times) <= WORKER_RETRIES
+        if again:
+            self.launched.discard(name)
+        return again

@@ -37,7 +37,7 @@ from tune_at.tuning.cluster import (
 # isort: split
 from ray import tune
 
-from tune_at.tuning.callbacks import WORKER_RETRIES, ProgressCallback
+from tune_at.tuning.callbacks import ProgressCallback
 from tune_at.tuning.launch import Launch
 from tune_at.tuning.ledger import Ledger
 from tune_at.tuning.nodes import require_nodes
@@ -45,7 +45,7 @@ from tune_at.tuning.packing import Packing, pack, whole_needs
 from tune_at.tuning.policies import build_policy
 from tune_at.tuning.preflight import family, preflight
 from tune_at.tuning.progress import SweepProgress
-from tune_at.tuning.run import SweepRun
+from tune_at.tuning.run import WORKER_RETRIES, SweepRun
 from tune_at.tuning.scheduler import StudyScheduler, StudySearcher
 from tune_at.tuning.tensorboard import write_experiment
 from tune_at.tuning.trainable import ATTrainable
