@@ -179,13 +179,12 @@ def _finish(ended: "Sweep", stopped: str = "", shown: bool = False) -> int:
         print(f"{len(failed)} of {total} trials failed; try them again with: {retry}")
     if stopped:
         print(f"stopped early: {stopped}")
-        return 1
     if count > len(failed) + len(waiting):
         print(f"{count} of {total} trials left; continue with: python run.py resume {_shown(ended.folder)}")
-        return 130
+        return 1 if stopped else 130
     if ended.study.figures:
         print(f"figures     python run.py report {_shown(ended.folder)}")
-    return 1 if len(failed) else 0
+    return 1 if len(failed) or stopped else 0
 
 
 def data(arguments: Namespace) -> int:

@@ -97,7 +97,7 @@ def test_what_may_pass_is_tried_again(failing, error):
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (OSError(errno.EACCES, "no"), "Permission denied; make it writable, then resume"),
+        (OSError(errno.EACCES, "no"), "Permission denied; make it writable, then try again"),
         (OSError(errno.EROFS, "no"), "Read-only file system; make it writable"),
         (OSError(errno.ENOTDIR, "no"), "Not a directory; see that"),
         (s3_error("ACCESS_DENIED"), "ACCESS_DENIED in PutObject: no; check the credentials"),
@@ -124,7 +124,7 @@ def test_patience_has_an_end_which_the_environment_says(failing, monkeypatch, ca
         handler.errors, handler.calls = [OSError(errno.ENOSPC, "full")] * 99, 0
         monkeypatch.setenv("TUNE_AT_STORAGE_PATIENCE", seconds)
         began = time.monotonic()
-        with pytest.raises(StorageFailed, match="s3://bucket/x: No space left on device; free space, then resume"):
+        with pytest.raises(StorageFailed, match="s3://bucket/x: No space left on device; free space, then try again"):
             place.write_whole(b"data")
         assert handler.calls == calls
         assert float(seconds) <= time.monotonic() - began < float(seconds) + 1
@@ -189,7 +189,7 @@ def test_a_full_disk(small_disk, monkeypatch):
     (small_disk / "ballast").write_bytes(b"x" * 800_000)
     monkeypatch.setenv("TUNE_AT_STORAGE_PATIENCE", "0.3")
     for write in (place.write_whole, lambda data: (place.parent / "log").extend(data, 0)):
-        with pytest.raises(StorageFailed, match="No space left on device; free space, then resume"):
+        with pytest.raises(StorageFailed, match="No space left on device; free space, then try again"):
             write(b"x" * 500_000)
         (place.parent / "log").unlink(missing_ok=True)
     assert [path.name for path in place.parent.iterdir()] == ["f"]

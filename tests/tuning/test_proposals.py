@@ -126,6 +126,24 @@ def test_several_objectives_are_searched_by_nsga2_over_generations(tmp_path):
     assert configs == {"pgd_at", "trades"}
 
 
+SMALL = """\
+title: x
+base: {data: {subset: 64}, train: {epochs: 1, batch_size: 32}}
+search: {algorithm: optuna, trials: %d, startup: 4, objectives: %s,
+  space: {optim.lr: {choice: [0.1, 0.2, 0.3]}, objective: {choice: [pgd_at, trades, standard, sat]}}}
+"""
+
+
+@pytest.mark.parametrize("objectives", ["[robust_accuracy]", "[natural_accuracy, robust_accuracy]"])
+def test_no_point_is_proposed_twice_while_there_are_others(tmp_path, objectives):
+    for trials, different in ((11, 11), (14, 12)):
+        path = tmp_path / f"{trials}.yaml"
+        path.write_text(SMALL % (trials, objectives))
+        done = finish(Simulation(tmp_path / f"s{trials}", Study.resolve(str(path)), 1, random.Random(0)))
+        assert len(read_table(done.folder, "trials")) == trials
+        assert read_table(done.folder, "trials")["config_hash"].nunique() == different
+
+
 def test_a_damaged_row_of_a_drawn_trial_is_read_from_its_second_copy(tmp_path):
     from tune_at.store.writer import part_path
 

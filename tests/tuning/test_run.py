@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 from simulation import Simulation, make_study
 
+from tune_at.tuning import callbacks
 from tune_at.tuning.callbacks import ProgressCallback
 from tune_at.tuning.run import WORKER_RETRIES
 
@@ -14,6 +15,9 @@ class Progress:
 
     def say(self, line):
         self.said.append(line)
+
+    def follow(self, entries):
+        pass
 
     def failed(self, result, swept, epoch):
         self.failures.append(result)
@@ -49,3 +53,14 @@ def test_a_trial_that_tune_itself_has_started_often_enough_has_failed(tmp_path):
     ProgressCallback(progress, run, fail_fast=False).on_trial_error(0, [], lost(spec, WORKER_RETRIES + 1))
     assert entry.status == "failed"
     assert run.next_entry() is not entry
+
+
+def test_a_sweep_ends_when_its_own_node_has_died(tmp_path, monkeypatch):
+    # Workers that live may run on; one that has to be started never would.
+    run = Simulation(tmp_path / "sweep", make_study(tmp_path, "fifo", trials=2), 1, None).run
+    callback = ProgressCallback(Progress(), run, fail_fast=False)
+    monkeypatch.setattr(callbacks, "NODE_CHECK", 0)
+    for alive in (True, False):
+        monkeypatch.setattr(callbacks, "node_is_alive", lambda alive=alive: alive)
+        callback.on_step_end(0, [])
+        assert bool(run.aborted) is not alive

@@ -182,7 +182,7 @@ def test_a_trial_whose_disk_is_full_continues_once_there_is_space(tiny, tmp_path
     (small_disk / "ballast").write_bytes(b"x" * (free - 4096))
     result = trainable.step()
     assert (result["status"], result["done"]) == ("storage", True)
-    assert "No space left on device; free space, then resume" in result["error"]
+    assert "No space left on device; free space, then try again" in result["error"]
     assert str(StorageFailed(*result["storage"])) == result["error"]
     assert not list(small_disk.rglob(".*.tmp"))
     assert read_table(small_disk, "trials")["status"].tolist() == ["running"]  # not `failed`: it is as it was

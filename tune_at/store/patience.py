@@ -118,20 +118,20 @@ def in_words(error: Exception) -> str:
         text = text.partition("with a last message of ")[2].partition(". ")[0] or text
     text = text[:300]
     found = re.search(r"AWS Error (\w+)(.*?) during (\w+) operation: ?(.*)", text)
-    return f"{found[1]}{found[2]} in {found[3]}: {found[4]}".rstrip(": ") if found else text
+    return f"{found[1]}{found[2]} in {found[3]}: {found[4]}".rstrip(": .") if found else text
 
 
 def remedy(error: Exception) -> str:
     """What to do about an error."""
     number = error.errno if isinstance(error, OSError) else None
     if number in FULL:
-        return "free space, then resume"
+        return "free space, then try again"
     if number in NO_RIGHT:
-        return "make it writable, then resume"
+        return "make it writable, then try again"
     if "NO_SUCH_BUCKET" in str(error):
         return "create the bucket, or name another"
     if "OAuth2 access token" in str(error):
         return "let GOOGLE_APPLICATION_CREDENTIALS name a key file, or run `gcloud auth application-default login`"
     if number is None and REFUSED.search(str(error)):
-        return "check the credentials and what they may do, then resume"
-    return "see that it is there and can be used, then resume"
+        return "check the credentials and what they may do, then try again"
+    return "see that it is there and can be used, then try again"

@@ -1,14 +1,19 @@
 """Ray Tune callbacks."""
 
+import time
 from typing import Any
 
 from ray import tune
 from ray.tune.experiment import Trial
 
 from tune_at.store.patience import StorageFailed
+from tune_at.tuning.cluster import node_is_alive
 from tune_at.tuning.progress import SweepProgress
 from tune_at.tuning.rows import write_failure
 from tune_at.tuning.run import WORKER_RETRIES, SweepRun
+
+NODE_CHECK = 5.0
+"""Seconds between two looks at the driver's own node."""
 
 
 class WorkerLost(Exception):
@@ -22,9 +27,10 @@ class ProgressCallback(tune.Callback):
         self.progress: SweepProgress | None = progress
         self.run: SweepRun | None = run
         self.fail_fast = fail_fast
+        self.looked = time.monotonic()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"progress": None, "run": None, "fail_fast": self.fail_fast}
+        return {"progress": None, "run": None, "fail_fast": self.fail_fast, "looked": self.looked}
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Tune has given a trial up; it reports its own retries as `on_trial_recover`."""
@@ -68,7 +74,11 @@ class ProgressCallback(tune.Callback):
         self.progress.result(result)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Trials may have been drawn, stopped or paused since."""
+        """Trials may have been drawn, stopped or paused since; and Ray itself may have died."""
+        if self.run is not None and time.monotonic() - self.looked > NODE_CHECK:
+            self.looked = time.monotonic()
+            if not node_is_alive():
+                self.run.aborted = self.run.aborted or "Ray's process on this machine has died"
         if self.progress is not None and self.run is not None:
             self._show_drawn()
             self.progress.follow(self.run.board.entries)

@@ -67,6 +67,12 @@ def ray_session(address: str = "", store_bytes: int | None = OBJECT_STORE_BYTES)
             ray.shutdown()
 
 
+def node_is_alive() -> bool:
+    """Whether the part of Ray that starts workers on this machine still runs; Tune would wait for it for ever."""
+    here = ray.get_runtime_context().get_node_id()
+    return any(node["NodeID"] == here and node["Alive"] for node in ray.nodes())
+
+
 def first_line(error: BaseException) -> str:
     """An exception's first line, with its type where it says nothing."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -6,7 +6,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
+from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -21,8 +21,9 @@ from tune_at.tuning.board import Board, Entry
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
-ATTEMPTS = 100
-"""Points that Optuna may propose in a row whose config is invalid."""
+ATTEMPTS = 200
+"""Points that Optuna may propose in a row whose config is invalid, or that were drawn before; the later half by chance,
+because a sampler that has settled on a few choices goes on proposing them."""
 
 
 class Proposer:
@@ -32,6 +33,9 @@ class Proposer:
     the proposal's number. So nothing of Optuna's has to be saved, and nothing is proposed again after a restart. A
     point stands for its trials of all seeds: completed ones count with their mean, a diverged or failed one makes the
     point FAIL, a stopped one PRUNED; what still runs is RUNNING.
+
+    A point that was drawn before would give the same numbers: Optuna is asked for another, unless it knows no other.
+    NSGA-II proposes such points, as children that equal a parent, and TPE does in spaces of choices alone.
     """
 
     def __init__(self, study: Study) -> None:
@@ -53,17 +57,22 @@ class Proposer:
         asked = self._study(number)
         for earlier in range(number):
             asked.add_trial(self._told(board.entries[earlier * per_point : (earlier + 1) * per_point]))
+        drawn = [trial.params for trial in asked.get_trials(deepcopy=False)]
         for attempt in range(ATTEMPTS):
+            if attempt == ATTEMPTS // 2:
+                asked.sampler = RandomSampler(seed=derive_seed(self.config.seed, "another", number) % 2**32)
             trial = asked.ask(self.distributions)
             values = {path: self._value(path, trial.params[path]) for path in self.space}
             search = {"number": number, "params": trial.params, "attributes": asked.trials[-1].system_attrs}
+            last = attempt == ATTEMPTS - 1
             try:
-                return self.study.point(number, values), json.dumps(search)
+                if last or trial.params not in drawn:
+                    return self.study.point(number, values), json.dumps(search)
             except UserError:
                 # The space's corners were valid; this point within is not.
-                if attempt == ATTEMPTS - 1:
+                if last:
                     raise
-                asked.tell(trial, state=TrialState.FAIL)
+            asked.tell(trial, state=TrialState.FAIL)
         raise AssertionError
 
     def _study(self, number: int) -> optuna.Study:

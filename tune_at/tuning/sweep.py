@@ -24,6 +24,7 @@ from tune_at.data.sources import load_source
 from tune_at.points import Trial
 from tune_at.store.files import remove_temporaries
 from tune_at.store.lock import sweep_lock
+from tune_at.store.patience import StorageFailed
 from tune_at.study import Study
 from tune_at.sweeps import Sweep
 from tune_at.tuning.cluster import (
@@ -105,6 +106,7 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> str:
             complete, aborted = _run_trials(sweep, ready, packing, at_once, launch, console, trainable, scratch)
             if not complete:
                 return aborted  # interrupted
+        remove_temporaries(sweep.folder)  # of workers that were killed on the way
     return ""
 
 
@@ -226,7 +228,9 @@ def _run_trials(
                 ),
             ).fit()
     if run.failure is not None:
-        raise run.failure
+        where, problem, remedy = run.failure.parts
+        again = f" with: python run.py resume {sweep.folder}" if remedy.endswith("again") else ""
+        raise StorageFailed(where, problem, remedy + again)
     return run.board.complete, run.aborted
 
 
