@@ -142,6 +142,39 @@ def test_the_median_rule_stops_what_rays_own_stops(tmp_path):
     assert stopped(decisions) == fed(ray, epochs, trials) != {}
 
 
+def test_the_median_rule_records_what_it_compared(tmp_path):
+    scheduler = "{name: median, grace: 3, min_trials: 2, smooth: 2}"
+    _, epochs, decisions, _ = played(tmp_path, scheduler, trials=12, epochs=9)
+    curves = {name: part["val_robust_accuracy"].dropna() for name, part in epochs.groupby("trial")}
+    smoothed = {name: curve.rolling(2, min_periods=1).mean().tolist() for name, curve in curves.items()}
+    names = list(dict.fromkeys(epochs["trial"]))
+    fell = 0
+    for row in decisions.itertuples():
+        assert row.value == pytest.approx(max(smoothed[row.trial][: row.epoch]))  # from the first epoch on
+        fell += row.value > smoothed[row.trial][row.epoch - 1] + 1e-9
+        others = [smoothed[name] for name in names[: names.index(row.trial)] if len(smoothed[name]) >= row.epoch]
+        if np.isnan(row.cutoff):
+            assert len(others) < 2
+        else:  # the means run from the grace epoch on
+            assert row.cutoff == pytest.approx(np.median([np.mean(other[2 : row.epoch]) for other in others]))
+        if row.action != "completed":
+            assert row.action == ("stop" if row.value < row.cutoff else "continue")
+    assert fell > 0
+    assert {"stop", "continue", "completed"} == set(decisions["action"])
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "some"), [("asha", True), ("median", True), ("hyperband", False), ("pbt", False)]
+)
+def test_completed_is_the_action_at_a_rung_that_is_the_last_epoch(tmp_path, scheduler, some):
+    _, _, decisions, trials = played(tmp_path, SCHEDULERS[scheduler], trials=14, epochs=9)
+    found = decisions[decisions["action"] == "completed"]
+    assert (found["rung"] == 9).all() and (decisions[decisions["rung"] == 9]["action"] == "completed").all()
+    ran = set(trials[trials["status"] == "completed"]["trial"])
+    assert ran
+    assert set(found["trial"]) == (ran if some else set())
+
+
 def test_hyperband_has_rays_brackets_and_keeps_the_best_of_each(tmp_path):
     from ray.tune.schedulers import HyperBandScheduler
 
