@@ -229,3 +229,24 @@ def test_rungs_stand_alone_at_whole_epochs():
     assert [list(line.get_xdata()) for line in axis.lines[:2]] == [[1, 1], [3, 3]]
     assert axis.get_xlabel() == "epoch (dotted: trials are judged)"
     assert axis.get_legend() is None  # it stands below, where it covers no line
+
+
+def test_the_fronts_numbers_have_the_swept_values_at_the_best_epoch():
+    changes = json.dumps({"optim.lr": 0.123456789012, "objective.beta": 2.5})
+    later = json.dumps({"optim.lr": 0.4, "objective.beta": 4.5})
+    population = searched(
+        [
+            ("completed", 2, [(0.5, 0.4), (0.6, 0.5), (0.7, 0.3)], {1: "continue"}, [1 / 3, 6.0]),
+            (
+                "completed", 2, [(0.5, 0.2), (0.7, 0.6), (0.7, 0.5)],
+                {1: ("exploit", "0000", changes), 2: ("exploit", "0000", later)}, [0.1, 1.0],
+            ),
+        ],
+        PBT(mutations={"optim.lr": {"uniform": [0, 1]}, "objective.beta": {"uniform": [1, 6]}}),
+        ["optim.lr", "objective.beta"],
+    )  # fmt: skip
+    frame = prepare_pareto_front(population).set_index("trial")
+    assert frame[["optim.lr", "objective.beta"]].to_numpy().tolist() == [[1 / 3, 6.0], [0.123456789012, 2.5]]
+    assert "0.3333333333333333" in frame.to_csv()
+    only_lr = Frames(population.trials, population.epochs, population.decisions, population.scheduler, ("optim.lr",))
+    assert prepare_pareto_front(only_lr)["objective.beta"].tolist() == [6.0, 2.5]  # mutated, though not swept
