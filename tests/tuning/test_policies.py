@@ -2,6 +2,8 @@
 
 import json
 import random
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from processes import results
 from simulation import Simulation, make_study
 
-from tune_at.store import read_table
+from tune_at.store import query, read_table
 from tune_at.store.writer import part_path
 
 SCHEDULERS = {
@@ -239,3 +241,17 @@ def test_pbt_replaces_the_lowest_quarter_from_the_highest(tmp_path):
     changes = [(lr[r.source, r.epoch], r.changes) for r in decisions[decisions["action"] == "exploit"].itertuples()]
     factors = [round(float(text.split()[-1][:-1]) / old, 6) for old, text in changes]
     assert {0.8, 1.2} & set(factors)
+
+
+def test_the_documented_query_gives_the_final_values_after_exploits(tmp_path):
+    _, epochs, decisions, _ = played(tmp_path, SCHEDULERS["pbt"], trials=8, epochs=13)
+    text = (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
+    sql = re.search(r'run\.py query DIR/NAME "(SELECT trial, max\(epoch\)[^"]*)"', text)[1]
+    found = query(tmp_path / "whole", sql).to_pandas()
+    exploited = decisions[decisions["action"] == "exploit"]
+    assert found["trial"].tolist() == sorted(set(exploited["trial"]))
+    last = epochs.sort_values("epoch").groupby("trial").tail(1).set_index("trial")
+    finished = found[[last.loc[trial, "epoch"] > since for trial, since in zip(found.trial, found.since, strict=True)]]
+    assert len(finished) > 1
+    assert finished["lr"].tolist() == [last.loc[trial, "lr"] for trial in finished["trial"]]
+    assert any(exploited["trial"].duplicated())  # so that the last exploit counts
