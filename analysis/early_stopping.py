@@ -1,69 +1,119 @@
-"""What early stopping did: each trial's curve to where it was stopped."""
+"""What a scheduler did: each trial's curve of the metric that was judged, its stops and its exploits."""
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from analysis.frames import Figure, Frames
-from analysis.style import DARK, LIGHT, panels, styled
+from analysis.style import DARK, LIGHT, legend_below, panels, styled
+from tune_at.config.scheduler import find_measure, is_loss
 from tune_at.config.section import SELECTION_SPLITS
 from tune_at.errors import UserError
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure as MatplotlibFigure
+
+LABELS = {"completed": "ran to its end", "stopped": "stopped early", "diverged": "diverged", "failed": "failed"}
+"""Legend entries by status; every other status is that of a trial under way."""
+
+MOST_RUNGS = 12
+"""Epochs with decisions that are drawn as lines; the median rule has one at every evaluation."""
 
 
 def prepare_early_stopping(frames: Frames) -> pd.DataFrame:
-    """Robust accuracy on the selection split by evaluated epoch.
+    """The scheduler's metric on the selection split by evaluated epoch, smoothed as the scheduler has it.
 
     Returns:
-        Columns trial, epoch, accuracy (in [0, 1]), status, action: the decision after that epoch, if there was one.
+        Columns trial, epoch, split, metric, smooth (evaluations averaged), value, status; and of the decision after
+        that epoch, if there was one, action and, for an exploit, source and changes (JSON).
     """
-    columns = {
-        trial: f"{SELECTION_SPLITS[s]}_robust_accuracy"
-        for trial, s in frames.trials.set_index("trial")["train.selection"].items()
-    }
-    epochs = frames.epochs.copy()
-    epochs["accuracy"] = [row.get(columns[row["trial"]]) for row in epochs.to_dict("records")]
-    measured = epochs[epochs["accuracy"].notna()][["trial", "epoch", "accuracy", "status"]]
+    smooth = frames.scheduler.smooth
+    selections = frames.trials.set_index("trial")["train.selection"]
+    metric = find_measure(frames.scheduler.metric, selections.iloc[0], "scheduler.metric")
+    parts = []
+    for trial, part in frames.epochs.sort_values("epoch").groupby("trial"):
+        split = SELECTION_SPLITS[selections[trial]]
+        values = pd.to_numeric(part.get(f"{split}_{metric}", pd.Series(np.nan, part.index)))
+        found = values[np.isfinite(values)]
+        means = [found.iloc[max(0, end - smooth) : end].mean() for end in range(1, len(found) + 1)]
+        kept = part.loc[found.index, ["trial", "epoch"]]
+        kept = kept.assign(split=split, metric=metric, smooth=smooth, value=means)
+        parts.append(kept.assign(status=part.loc[found.index, "status"]))
+    measured = pd.concat(parts, ignore_index=True)
     if measured.empty:
         raise UserError("early_stopping", "no epoch has been evaluated yet", "wait, or `python run.py resume` it")
+    decided = ["action", "source", "changes"]
     if frames.decisions.empty:
-        return measured.assign(action=None).reset_index(drop=True)
-    return measured.merge(frames.decisions[["trial", "epoch", "action"]], on=["trial", "epoch"], how="left")
+        return measured.assign(**dict.fromkeys(decided))
+    return measured.merge(frames.decisions[["trial", "epoch", *decided]], on=["trial", "epoch"], how="left")
 
 
 @styled
 def draw_early_stopping(frame: pd.DataFrame) -> "MatplotlibFigure":
-    """Dark lines ran to their end, light ones were stopped where the dot is; crosses are diverged trials."""
-    figure, (axis,) = panels(1, width=6.4)
+    """Dark lines ran to their end, light ones were stopped where the dot is; crosses are diverged and failed trials.
+
+    A triangle is where a trial went on from another's weights, with new values.
+    """
+    figure, (axis,) = panels(1, width=6.4, height=4.3)
+    metric = frame["metric"].iloc[0]
+    frame = frame.sort_values("epoch").assign(shown=frame["value"] * (1 if is_loss(metric) else 100))
+    _draw_rungs(axis, frame)
     named = set()
-    for _, line in frame.sort_values("epoch").groupby("trial"):
+    for _, line in frame.groupby("trial"):
         status = line["status"].iloc[0]
-        stopped = status == "stopped"
-        label = {"stopped": "stopped early", "diverged": "diverged"}.get(status, "ran to its end")
+        label = LABELS.get(status, "not ended yet")
+        ended_early = status in ("stopped", "diverged", "failed")
+        marker = "" if not ended_early else "o" if status == "stopped" else "x"
         axis.plot(
-            line["epoch"], 100 * line["accuracy"], color=LIGHT if stopped else DARK,
-            linewidth=1.0 if stopped else 1.8, zorder=1 if stopped else 2, label=None if label in named else label,
+            line["epoch"], line["shown"], color=LIGHT if ended_early else DARK,
+            linewidth=1.0 if ended_early else 1.8, zorder=2 if ended_early else 3,
+            linestyle="-" if status in LABELS else "--", marker=marker, markevery=[-1], markersize=4,
+            label=None if label in named else label,
         )  # fmt: skip
-        if status in ("stopped", "diverged"):
-            axis.plot(
-                line["epoch"].iloc[-1:],
-                100 * line["accuracy"].iloc[-1:],
-                "o" if stopped else "x",
-                color=LIGHT,
-                markersize=4,
-            )
         named.add(label)
-    judged = frame[frame["action"].notna()]["epoch"]
-    if 0 < judged.nunique() <= 12:
-        for rung in sorted(judged.unique()):
-            axis.axvline(rung, color="0.6", linewidth=0.8, linestyle=(0, (2, 3)), zorder=0)
+    exploits = frame[frame["action"] == "exploit"]
+    if len(exploits):
+        axis.plot(
+            exploits["epoch"], exploits["shown"], "^", color=LIGHT, markeredgecolor=DARK, markersize=7, zorder=4,
+            label="exploit: goes on from another's weights",
+        )  # fmt: skip
+    counts = [f"{frame['trial'].nunique()} trials"]
     stops = (frame.groupby("trial")["status"].first() == "stopped").sum()
-    title = f"{frame['trial'].nunique()} trials, {stops} stopped early, {len(frame)} evaluated epochs"
-    axis.set(title=title, xlabel="epoch (dotted: rungs)", ylabel="robust accuracy, selection split (%)")
-    axis.legend(loc="lower right")
+    if stops or not len(exploits):
+        counts.append(f"{stops} stopped early")
+    if len(exploits):
+        counts.append(f"{len(exploits)} exploit{'s' * (len(exploits) > 1)}")
+    counts.append(f"{len(frame)} evaluated epochs")
+    axis.set(title=", ".join(counts), ylabel=_value_label(frame))
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    legend_below(figure, axis, columns=3)
     return figure
+
+
+def _draw_rungs(axis: "Axes", frame: pd.DataFrame) -> None:
+    """Dotted lines where trials were judged, in place of the grid's vertical ones."""
+    axis.set_axisbelow(True)
+    judged = frame[frame["action"].notna()]["epoch"].unique()
+    if not 0 < len(judged) <= MOST_RUNGS:
+        axis.set_xlabel("epoch")
+        return
+    axis.grid(visible=False, axis="x")
+    for epoch in sorted(judged):
+        axis.axvline(epoch, color="0.45", linewidth=1.0, linestyle=(0, (1, 2)), zorder=1)
+    axis.set_xlabel("epoch (dotted: trials are judged)")
+
+
+def _value_label(frame: pd.DataFrame) -> str:
+    """The value in words: what was measured, on which split, and over how many evaluations it is averaged."""
+    metric, smooth = frame["metric"].iloc[0], frame["smooth"].iloc[0]
+    names = {SELECTION_SPLITS[name]: name for name in SELECTION_SPLITS}
+    splits = frame["split"].unique()
+    split = names[splits[0]] if len(splits) == 1 else "selection"
+    label = f"{metric.replace('_', ' ')}, {split} split" + ("" if is_loss(metric) else " (%)")
+    return label + (f"\nmean of the last {smooth} evaluations" if smooth > 1 else "")
 
 
 FIGURE = Figure(prepare_early_stopping, draw_early_stopping)

@@ -23,7 +23,7 @@ FIGURES = Registry(
         object,
         "analysis.early_stopping:FIGURE",
         "ours",
-        "validation accuracy by epoch: what a scheduler stopped, where, and what it let run",
+        "the scheduler's metric by epoch: what it stopped or let run, and PBT's exploits",
     ),
     Entry(
         "pareto_front",

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from tune_at.config.scheduler import FIFO, SchedulerSection
 from tune_at.config.tree import leaves
 from tune_at.errors import UserError
 from tune_at.store import read_table
 from tune_at.store.place import Where
+from tune_at.store.reader import sweep_folder
+from tune_at.store.schema import TRIALS
+from tune_at.study import Study
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
@@ -21,11 +25,14 @@ class Frames:
     """`trials`: one row a trial with every config leaf as a column (`data.noise_rate`, `objective.name`, …).
 
     `epochs`: one row a (trial, epoch) with the trial's columns beside it. `decisions`: one row a scheduler's decision.
+    `scheduler`: the study's. `swept`: the columns of `trials` that tell the study's points apart.
     """
 
     trials: pd.DataFrame
     epochs: pd.DataFrame
     decisions: pd.DataFrame = field(default_factory=pd.DataFrame)
+    scheduler: SchedulerSection = field(default_factory=FIFO)
+    swept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,10 @@ def load_frames(sweep: Where) -> Frames:
     rows, epochs = read_table(sweep, "trials"), read_table(sweep, "epochs")
     if epochs.empty:
         raise UserError(str(sweep), "has no finished epoch yet", "wait for the first, or `python run.py resume` it")
-    return Frames(*join(rows, epochs), read_table(sweep, "decisions"))
+    path = sweep_folder(sweep) / "study.yaml"
+    scheduler = Study.from_yaml(path.read_text(encoding="utf-8"), str(path)).scheduler
+    swept = tuple(column for column in rows.columns if column not in TRIALS.names)
+    return Frames(*join(rows, epochs), read_table(sweep, "decisions"), scheduler, swept)
 
 
 def join(rows: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

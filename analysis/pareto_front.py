@@ -6,6 +6,7 @@ import pandas as pd
 
 from analysis.frames import OBJECTIVE_LABELS, Figure, Frames
 from analysis.style import DARK, LIGHT, panels, styled
+from tune_at.best import undominated, values_at
 from tune_at.config.section import SELECTION_SPLITS
 from tune_at.errors import UserError
 
@@ -20,8 +21,10 @@ def prepare_pareto_front(frames: Frames) -> pd.DataFrame:
 
     Returns:
         Columns trial, objective, natural, robust (in [0, 1]), front: whether no other trial is at least as good in
-        both and better in one.
+        both and better in one; and each swept or mutated value by its dotted path, as it was at that epoch.
     """
+    paths = dict.fromkeys([*frames.swept, *getattr(frames.scheduler, "mutations", ())])
+    paths.pop("objective", None)
     rows = []
     epochs = frames.epochs.set_index(["trial", "epoch"])
     for trial in frames.trials.to_dict("records"):
@@ -30,14 +33,15 @@ def prepare_pareto_front(frames: Frames) -> pd.DataFrame:
         best = epochs.loc[(trial["trial"], int(trial["best_epoch"]))]
         split = SELECTION_SPLITS[trial["train.selection"]]
         natural, robust = (best[f"{split}_{kind}_accuracy"] for kind in ("natural", "robust"))
-        rows.append(
-            {"trial": trial["trial"], "objective": trial["objective.name"], "natural": natural, "robust": robust}
-        )
+        row = {"trial": trial["trial"], "objective": trial["objective.name"], "natural": natural, "robust": robust}
+        values = {path: trial[path] for path in paths}
+        if not frames.decisions.empty:
+            values |= values_at(frames.decisions, trial["trial"], int(trial["best_epoch"]))
+        rows.append({**row, "front": False, **values})
     if not rows:
         raise UserError("pareto_front", "no completed trial has been evaluated", "wait, or `python run.py resume` it")
     frame = pd.DataFrame(rows)
-    points = list(zip(frame["natural"], frame["robust"], strict=True))
-    frame["front"] = [not any(a >= n and b >= r and (a, b) != (n, r) for a, b in points) for n, r in points]
+    frame["front"] = undominated(list(zip(frame["natural"], frame["robust"], strict=True)))
     return frame.sort_values(["natural", "robust", "trial"], ignore_index=True)
 
 

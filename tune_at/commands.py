@@ -155,15 +155,15 @@ def _finish(ended: "Sweep", stopped: str = "", shown: bool = False) -> int:
 
     `stopped`: why the sweep stopped before its end, if not by the user. `shown`: whether failures were shown already.
     """
-    from tune_at.results import best_trials, results_table
+    from tune_at.best import summary
+    from tune_at.results import results_tables
     from tune_at.store import read_table
 
-    trials, epochs = read_table(ended.folder, "trials"), read_table(ended.folder, "epochs")
-    console().print(results_table(trials, epochs))
-    if len(trials) > 1 and len(ranked := best_trials(trials, epochs)):
-        best = ranked.iloc[0]
-        where = f"epoch {int(best['best_epoch'])}: {best['score']:.1%} robust on {best['selection']} data"
-        print(f"best        {best['trial']} at {where}")
+    trials, epochs, decisions = (read_table(ended.folder, table) for table in ("trials", "epochs", "decisions"))
+    console().print(results_tables(trials, epochs, decisions))
+    picture = _shown(ended.folder / "report" / "pareto_front.png")
+    for line in summary(ended.study, trials, epochs, decisions, picture):
+        print(line)
     print(f"store       {_shown(ended.folder / 'store')}")
     print(f"tensorboard --logdir {_shown(ended.folder / 'tensorboard', query=False)}")
     left = ended.unfinished()
@@ -211,19 +211,19 @@ def data(arguments: Namespace) -> int:
 
 def status(arguments: Namespace) -> int:
     """`status DIR/NAME`."""
-    from tune_at.results import results_table
+    from tune_at.results import results_tables
     from tune_at.store import read_table
     from tune_at.store.lock import is_locked
     from tune_at.sweeps import Sweep
 
     existing = Sweep.open(arguments.sweep)
-    trials, epochs = read_table(existing.folder, "trials"), read_table(existing.folder, "epochs")
+    trials, epochs, decisions = (read_table(existing.folder, table) for table in ("trials", "epochs", "decisions"))
     total = existing.study.size
     counted = trials["status"].value_counts().to_dict()
     counted["pending"] = counted.get("pending", 0) + total - len(trials)
     words = ", ".join(f"{count} {name}" for name, count in sorted(counted.items()) if count)
     console().print(f"{existing.study.title}: {total} trials: {words}", markup=False)
-    console().print(results_table(trials, epochs))
+    console().print(results_tables(trials, epochs, decisions))
     if is_locked(existing.folder):
         print("running now")
     elif existing.left():

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.csv
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 
-from tune_at.config.section import SELECTION_SPLITS
+from tune_at.best import best_trials, exploits, in_words, values_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,26 +19,32 @@ SHOWN = 40
 """Trials in the table at a sweep's end; of more, the best are shown."""
 
 
-def best_trials(trials: "pd.DataFrame", epochs: "pd.DataFrame") -> "pd.DataFrame":
-    """The rows of trials that have a best epoch, by their robust accuracy there on the selection split, best first.
-
-    Adds the column `score`. Diverged and failed trials win nothing.
-    """
-    able = trials[trials["best_epoch"].notna() & ~trials["status"].isin(("diverged", "failed"))].copy()
-    at = epochs.set_index(["trial", "epoch"])
-    places = zip(able["trial"], able["best_epoch"].astype(int), able["selection"].map(SELECTION_SPLITS), strict=True)
-    able["score"] = [at.loc[(trial, epoch), f"{split}_robust_accuracy"] for trial, epoch, split in places]
-    return able.sort_values(["score", "trial"], ascending=[False, True], ignore_index=True)
-
-
-def results_table(trials: "pd.DataFrame", epochs: "pd.DataFrame") -> Table:
-    """One line a trial: its last evaluated epoch's accuracies and the generalization gap (train - test).
+def results_tables(trials: "pd.DataFrame", epochs: "pd.DataFrame", decisions: "pd.DataFrame") -> Group:
+    """The table of a sweep's trials; below it the values of those that exploits have changed, if there are such.
 
     Of more than `SHOWN` trials the best are shown, best first.
     """
-    total = len(trials)
-    if total > SHOWN:
-        trials = best_trials(trials, epochs).head(SHOWN)
+    shown = best_trials(trials, epochs).head(SHOWN) if len(trials) > SHOWN else trials
+    tables = [results_table(shown, epochs, len(trials) - len(shown))]
+    if (decisions["action"] == "exploit").any():
+        tables.append(exploits_table(shown, decisions))
+    return Group(*tables)
+
+
+def exploits_table(trials: "pd.DataFrame", decisions: "pd.DataFrame") -> Table:
+    """One line a trial that exploits have changed: after which epochs, and its values at its newest epoch."""
+    title = "values at the newest epoch, where exploits have changed them"
+    table = Table(box=None, padding=(0, 1), header_style="bold", title=title, title_justify="left")
+    for name in ("trial", "exploits after", "values"):
+        table.add_column(name, overflow="fold")
+    for trial, epochs in zip(trials["trial"], trials["epochs"], strict=True):
+        if changed := exploits(decisions, trial, epochs):
+            table.add_row(trial, ", ".join(map(str, changed)), in_words(values_at(decisions, trial, epochs)))
+    return table
+
+
+def results_table(trials: "pd.DataFrame", epochs: "pd.DataFrame", hidden: int = 0) -> Table:
+    """One line a trial: its last evaluated epoch's accuracies and the generalization gap (train - test)."""
     table = Table(box=None, padding=(0, 1), header_style="bold", caption="accuracy in %: natural / robust")
     for name in ("trial", "status"):
         table.add_column(name, overflow="fold")
@@ -54,8 +60,8 @@ def results_table(trials: "pd.DataFrame", epochs: "pd.DataFrame") -> Table:
             gap = [a - b for a, b in zip(train, test, strict=True)]
             cells = [" / ".join(map(_percent, pair)) for pair in (train, test, gap)]
         table.add_row(row["trial"], row["status"], str(row["epochs"]), *cells)
-    if total > len(trials):
-        table.add_row(f"and {total - len(trials)} more")
+    if hidden:
+        table.add_row(f"and {hidden} more")
     return table
 
 

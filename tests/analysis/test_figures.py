@@ -11,6 +11,7 @@ from analysis.generalization_gap import draw_generalization_gap, prepare_general
 from analysis.memorization_curves import draw_memorization_curves, prepare_memorization_curves
 from analysis.pareto_front import draw_pareto_front, prepare_pareto_front
 from analysis.style import render_png
+from tune_at.config.scheduler import FIFO, PBT, Median
 from tune_at.errors import UserError
 
 
@@ -111,19 +112,29 @@ def test_a_sweep_that_cannot_answer_says_why():
         prepare_generalization_gap(frames([("pgd_at", 0.0, 0, "running", [(0.1, 0.1, 0.5, 0.5)])]))
 
 
-def searched(cases):
-    """`cases`: (status, best epoch, [(validation natural, validation robust), …], {epoch: action})."""
+def searched(cases, scheduler=None, swept=()):
+    """`cases`: (status, best epoch, [(validation natural, validation robust), …], {epoch: action}, swept values).
+
+    An action may be (action, source, changes).
+    """
     trials, epochs, decisions = [], [], []
-    for number, (status, best, values, actions) in enumerate(cases):
+    for number, (status, best, values, actions, *point) in enumerate(cases):
         trial = f"{number:04d}"
         config = {"objective": {"name": "trades"}, "train": {"selection": "validation"}, "seed": 0}
+        for path, value in zip(swept, *point, strict=True) if swept else ():
+            section, key = path.split(".")
+            config.setdefault(section, {})[key] = value
         row = {"trial": trial, "seed": 0, "status": status, "best_epoch": best, "epochs": len(values)}
         trials.append({**row, "config": json.dumps(config)})
         for epoch, (natural, robust) in enumerate(values, 1):
             measured = {"val_natural_accuracy": natural, "val_robust_accuracy": robust}
             epochs.append({"trial": trial, "epoch": epoch, **measured})
-        decisions += [{"trial": trial, "epoch": epoch, "action": action} for epoch, action in actions.items()]
-    return Frames(*join(pd.DataFrame(trials), pd.DataFrame(epochs)), pd.DataFrame(decisions))
+        for epoch, action in actions.items():
+            named = (action, None, None) if isinstance(action, str) else action
+            found = dict(zip(("action", "source", "changes"), named, strict=True))
+            decisions.append({"trial": trial, "epoch": epoch, **found})
+    joined = join(pd.DataFrame(trials), pd.DataFrame(epochs))
+    return Frames(*joined, pd.DataFrame(decisions), scheduler or FIFO(), tuple(swept))
 
 
 SEARCHED = searched(
@@ -154,6 +165,10 @@ def test_the_front_is_what_no_other_trial_beats_in_both():
         prepare_pareto_front(searched([("stopped", 1, [(0.5, 0.4)], {1: "stop"})]))
 
 
+def legend(figure):
+    return {text.get_text() for text in figure.legends[0].get_texts()}
+
+
 def test_early_stopping_shows_each_trial_as_far_as_it_ran_and_the_decisions():
     frame = prepare_early_stopping(SEARCHED)
     assert len(frame) == 10  # an epoch without evaluation is left out
@@ -161,11 +176,77 @@ def test_early_stopping_shows_each_trial_as_far_as_it_ran_and_the_decisions():
     figure = draw_early_stopping(frame)
     axis = figure.axes[0]
     assert axis.get_title() == "5 trials, 1 stopped early, 10 evaluated epochs"
-    assert {text.get_text() for text in axis.get_legend().get_texts()} == {
-        "ran to its end",
-        "stopped early",
-        "diverged",
-    }
+    assert legend(figure) == {"ran to its end", "stopped early", "diverged"}
     assert render_png(figure).startswith(b"\x89PNG")
     without = Frames(SEARCHED.trials, SEARCHED.epochs)
     assert prepare_early_stopping(without)["action"].isna().all()
+
+
+def test_early_stopping_shows_the_metric_that_the_scheduler_judged():
+    natural = searched(
+        [("completed", 2, [(0.5, 0.4), (None, None), (0.9, 0.5), (0.8, 0.1)], {}), ("running", 1, [(0.3, 0.2)], {})],
+        Median(metric="val_natural_accuracy", smooth=2),
+    )
+    frame = prepare_early_stopping(natural)
+    assert frame["value"].tolist() == pytest.approx([0.5, 0.7, 0.85, 0.3])  # means of two, over the gap
+    assert frame["epoch"].tolist() == [1, 3, 4, 1]
+    assert set(zip(frame["split"], frame["metric"], frame["smooth"], strict=True)) == {("val", "natural_accuracy", 2)}
+    figure = draw_early_stopping(frame)
+    assert figure.axes[0].get_ylabel() == "natural accuracy, validation split (%)\nmean of the last 2 evaluations"
+    assert legend(figure) == {"ran to its end", "not ended yet"}
+    assert figure.axes[0].get_xlabel() == "epoch"  # nobody was judged
+    trials, epochs = natural.trials, natural.epochs.rename(columns={"val_natural_accuracy": "val_robust_loss"})
+    loss = draw_early_stopping(prepare_early_stopping(Frames(trials, epochs, scheduler=Median(metric="robust_loss"))))
+    assert loss.axes[0].get_ylabel() == "robust loss, validation split"
+    assert max(loss.axes[0].lines[0].get_ydata()) == 0.9  # no per cent
+
+
+def test_early_stopping_marks_exploits():
+    changes = json.dumps({"optim.lr": 0.2})
+    population = searched(
+        [
+            ("completed", 4, [(0.5, 0.4), (0.6, 0.5), (0.7, 0.6), (0.8, 0.7)], {2: "continue"}),
+            ("completed", 4, [(0.5, 0.2), (0.6, 0.1), (0.7, 0.6), (0.8, 0.7)], {2: ("exploit", "0000", changes)}),
+        ],
+        PBT(every=2),
+    )
+    frame = prepare_early_stopping(population)
+    marked = frame[frame["action"] == "exploit"]
+    assert marked[["trial", "epoch", "source", "changes"]].to_numpy().tolist() == [["0001", 2, "0000", changes]]
+    figure = draw_early_stopping(frame)
+    axis = figure.axes[0]
+    assert axis.get_title() == "2 trials, 1 exploit, 8 evaluated epochs"
+    assert "exploit: goes on from another's weights" in legend(figure)
+    points = next(line for line in axis.lines if line.get_marker() == "^")
+    assert (list(points.get_xdata()), list(points.get_ydata())) == ([2], [10.0])
+
+
+def test_rungs_stand_alone_at_whole_epochs():
+    axis = draw_early_stopping(prepare_early_stopping(SEARCHED)).axes[0]
+    axis.figure.canvas.draw()
+    assert all(tick == int(tick) for tick in axis.get_xticks())
+    assert not any(line.get_visible() for line in axis.get_xgridlines())  # they would hide the dotted lines
+    assert [list(line.get_xdata()) for line in axis.lines[:2]] == [[1, 1], [3, 3]]
+    assert axis.get_xlabel() == "epoch (dotted: trials are judged)"
+    assert axis.get_legend() is None  # it stands below, where it covers no line
+
+
+def test_the_fronts_numbers_have_the_swept_values_at_the_best_epoch():
+    changes = json.dumps({"optim.lr": 0.123456789012, "objective.beta": 2.5})
+    later = json.dumps({"optim.lr": 0.4, "objective.beta": 4.5})
+    population = searched(
+        [
+            ("completed", 2, [(0.5, 0.4), (0.6, 0.5), (0.7, 0.3)], {1: "continue"}, [1 / 3, 6.0]),
+            (
+                "completed", 2, [(0.5, 0.2), (0.7, 0.6), (0.7, 0.5)],
+                {1: ("exploit", "0000", changes), 2: ("exploit", "0000", later)}, [0.1, 1.0],
+            ),
+        ],
+        PBT(mutations={"optim.lr": {"uniform": [0, 1]}, "objective.beta": {"uniform": [1, 6]}}),
+        ["optim.lr", "objective.beta"],
+    )  # fmt: skip
+    frame = prepare_pareto_front(population).set_index("trial")
+    assert frame[["optim.lr", "objective.beta"]].to_numpy().tolist() == [[1 / 3, 6.0], [0.123456789012, 2.5]]
+    assert "0.3333333333333333" in frame.to_csv()
+    only_lr = Frames(population.trials, population.epochs, population.decisions, population.scheduler, ("optim.lr",))
+    assert prepare_pareto_front(only_lr)["objective.beta"].tolist() == [6.0, 2.5]  # mutated, though not swept

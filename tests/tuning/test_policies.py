@@ -2,6 +2,8 @@
 
 import json
 import random
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from processes import results
 from simulation import Simulation, make_study
 
-from tune_at.store import read_table
+from tune_at.store import query, read_table
 from tune_at.store.writer import part_path
 
 SCHEDULERS = {
@@ -142,6 +144,39 @@ def test_the_median_rule_stops_what_rays_own_stops(tmp_path):
     assert stopped(decisions) == fed(ray, epochs, trials) != {}
 
 
+def test_the_median_rule_records_what_it_compared(tmp_path):
+    scheduler = "{name: median, grace: 3, min_trials: 2, smooth: 2}"
+    _, epochs, decisions, _ = played(tmp_path, scheduler, trials=12, epochs=9)
+    curves = {name: part["val_robust_accuracy"].dropna() for name, part in epochs.groupby("trial")}
+    smoothed = {name: curve.rolling(2, min_periods=1).mean().tolist() for name, curve in curves.items()}
+    names = list(dict.fromkeys(epochs["trial"]))
+    fell = 0
+    for row in decisions.itertuples():
+        assert row.value == pytest.approx(max(smoothed[row.trial][: row.epoch]))  # from the first epoch on
+        fell += row.value > smoothed[row.trial][row.epoch - 1] + 1e-9
+        others = [smoothed[name] for name in names[: names.index(row.trial)] if len(smoothed[name]) >= row.epoch]
+        if np.isnan(row.cutoff):
+            assert len(others) < 2
+        else:  # the means run from the grace epoch on
+            assert row.cutoff == pytest.approx(np.median([np.mean(other[2 : row.epoch]) for other in others]))
+        if row.action != "completed":
+            assert row.action == ("stop" if row.value < row.cutoff else "continue")
+    assert fell > 0
+    assert {"stop", "continue", "completed"} == set(decisions["action"])
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "some"), [("asha", True), ("median", True), ("hyperband", False), ("pbt", False)]
+)
+def test_completed_is_the_action_at_a_rung_that_is_the_last_epoch(tmp_path, scheduler, some):
+    _, _, decisions, trials = played(tmp_path, SCHEDULERS[scheduler], trials=14, epochs=9)
+    found = decisions[decisions["action"] == "completed"]
+    assert (found["rung"] == 9).all() and (decisions[decisions["rung"] == 9]["action"] == "completed").all()
+    ran = set(trials[trials["status"] == "completed"]["trial"])
+    assert ran
+    assert set(found["trial"]) == (ran if some else set())
+
+
 def test_hyperband_has_rays_brackets_and_keeps_the_best_of_each(tmp_path):
     from ray.tune.schedulers import HyperBandScheduler
 
@@ -206,3 +241,17 @@ def test_pbt_replaces_the_lowest_quarter_from_the_highest(tmp_path):
     changes = [(lr[r.source, r.epoch], r.changes) for r in decisions[decisions["action"] == "exploit"].itertuples()]
     factors = [round(float(text.split()[-1][:-1]) / old, 6) for old, text in changes]
     assert {0.8, 1.2} & set(factors)
+
+
+def test_the_documented_query_gives_the_final_values_after_exploits(tmp_path):
+    _, epochs, decisions, _ = played(tmp_path, SCHEDULERS["pbt"], trials=8, epochs=13)
+    text = (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
+    sql = re.search(r'run\.py query DIR/NAME "(SELECT trial, max\(epoch\)[^"]*)"', text)[1]
+    found = query(tmp_path / "whole", sql).to_pandas()
+    exploited = decisions[decisions["action"] == "exploit"]
+    assert found["trial"].tolist() == sorted(set(exploited["trial"]))
+    last = epochs.sort_values("epoch").groupby("trial").tail(1).set_index("trial")
+    finished = found[[last.loc[trial, "epoch"] > since for trial, since in zip(found.trial, found.since, strict=True)]]
+    assert len(finished) > 1
+    assert finished["lr"].tolist() == [last.loc[trial, "lr"] for trial in finished["trial"]]
+    assert any(exploited["trial"].duplicated())  # so that the last exploit counts

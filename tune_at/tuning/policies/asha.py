@@ -64,5 +64,6 @@ class AshaPolicy(InOrder):
                     recorded[other.name] = self.sign * decision.value
         cutoff = bracket.cutoff(recorded)
         bracket._rungs = [(milestone, recorded)]
-        action = bracket.on_result(SimpleNamespace(trial_id=entry.name), epoch, self.score(entry, epoch))
-        return self.verdict(entry, epoch, action == TrialScheduler.STOP, cutoff, number)
+        score = self.score(entry, epoch)
+        action = bracket.on_result(SimpleNamespace(trial_id=entry.name), epoch, score)
+        return self.verdict(entry, epoch, score, action == TrialScheduler.STOP, cutoff, number)

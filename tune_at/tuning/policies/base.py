@@ -66,12 +66,17 @@ class Policy(ABC):
         """What is judged at an epoch, signed so that more is better."""
         return self.sign * entry.value(self.metric, epoch, self.smooth)
 
-    def verdict(self, entry: Entry, epoch: int, stop: bool, cutoff: float | None, bracket: int = 0) -> Verdict:
-        """A decision at a trial's due epoch; a trial that is complete by then has nothing to be stopped from."""
+    def verdict(
+        self, entry: Entry, epoch: int, score: float, stop: bool, cutoff: float | None, bracket: int = 0
+    ) -> Verdict:
+        """A decision at a trial's due epoch; a trial that is complete by then has nothing to be stopped from.
+
+        `score` is what was compared with `cutoff`, signed as `score()` is.
+        """
         rung = self.reached(entry)[epoch]
         action = "completed" if epoch >= entry.epochs else "stop" if stop else "continue"
         shown = None if cutoff is None else self.sign * cutoff
-        return entry, Decision(epoch, rung, self.sign * self.score(entry, epoch), shown, action, bracket)
+        return entry, Decision(epoch, rung, self.sign * score, shown, action, bracket)
 
 
 class FifoPolicy(Policy):

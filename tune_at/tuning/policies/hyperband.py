@@ -60,4 +60,6 @@ class HyperBandPolicy(Together):
             keep = math.ceil(keep / self.eta)
         ranked = sorted(arrived, key=lambda item: (-self.score(*item), item[0].index))
         cutoff = self.score(*ranked[min(keep, len(ranked)) - 1])
-        return [self.verdict(m, e, place >= keep, cutoff, bracket) for place, (m, e) in enumerate(ranked)]
+        return [
+            self.verdict(m, e, self.score(m, e), place >= keep, cutoff, bracket) for place, (m, e) in enumerate(ranked)
+        ]

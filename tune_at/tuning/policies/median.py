@@ -34,7 +34,7 @@ class MedianPolicy(InOrder):
         means = [mean for mean in found if mean is not None]
         cutoff = float(np.median(means)) if len(means) >= self.min_trials else None
         best = max(self._score(entry, e) for e in entry.measured if e <= epoch)
-        return self.verdict(entry, epoch, cutoff is not None and best < cutoff, cutoff)
+        return self.verdict(entry, epoch, best, cutoff is not None and best < cutoff, cutoff)
 
     def _score(self, entry: Entry, epoch: int) -> float:
         key = (entry.index, epoch)

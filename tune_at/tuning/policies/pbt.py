@@ -54,7 +54,7 @@ class PbtPolicy(Together):
         verdicts = []
         for place, (member, epoch) in enumerate(ranked):
             cutoff = self.score(*ranked[len(ranked) - count - 1]) if count else None
-            entry, decision = self.verdict(member, epoch, False, cutoff)
+            entry, decision = self.verdict(member, epoch, self.score(member, epoch), False, cutoff)
             if place >= len(ranked) - count and decision.action != "completed":
                 rng = np.random.default_rng(derive_seed(member.trial.config.seed, "pbt", epoch, member.index))
                 source = top[int(rng.integers(len(top)))][0]
