@@ -100,6 +100,13 @@ def test_unknown_names_are_answered_with_near_ones(file):
         (("random_label",), "did you mean random_labels"),
         ((str(file), "lapto"), "did you mean laptop"),
         ((str(file), "", {"data.noise": 1}), "data.noise"),
+        ((str(file), "", {"metric": 1}), "no such key; did you mean scheduler.metric"),
+        ((str(file), "", {"trails": 1}), "no such key; did you mean train or search.trials"),
+        ((str(file), "", {"xyzzy": 1}), "known here: attack, data, evaluation, model, objective, optim"),
+        (
+            (str(file), "", {"attack.qqqqqqqqqqqqqq": 1}),
+            "known here: attack.eps, attack.norm, attack.step, attack.steps",
+        ),
         ((str(file), "", {"seeds": "x"}), "write seeds=[0,1,2]"),
         ((str(file), "", {"seeds": [2**63]}), "write seeds=[0,1,2]"),
         ((str(file), "", {"seed": 3}), "--set seeds=[0,1]"),

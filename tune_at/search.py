@@ -30,6 +30,16 @@ def parse_search(tree: Mapping[str, Any], where: str) -> SearchSection:
     name = tree.get("algorithm", "grid")
     if name not in SEARCHERS:
         raise UserError(f"{where}: search.algorithm", f"{name!r} is unknown", suggestion(str(name), SEARCHERS))
+    if name == "grid":
+        space = tree.get("space", {})
+        drawn = [path for path, written in space.items() if written is not None] if isinstance(space, Mapping) else []
+        if drawn:
+            raise UserError(
+                f"{where}: search.algorithm",
+                f"grid needs axes, but this study has a space ({', '.join(drawn)})",
+                "choose random or optuna, or drop the space with the whole search: search=null",
+            )
+        tree = {key: value for key, value in tree.items() if key != "space" or not isinstance(space, Mapping)}
     found: SearchSection = _parse(SEARCHERS[name].config, tree, where, "search")
     return found
 
