@@ -1,42 +1,12 @@
 """Spaces, searches and schedulers in a study's file, and what is refused before anything starts."""
 
 import pytest
+from search_study import ONLY_LR, PBT, SEARCH, SPACE
 
 from tune_at.config.space import parse_distribution
 from tune_at.errors import UserError
 from tune_at.search import draw
 from tune_at.study import Study
-from tune_at.study_file import parse_overrides
-
-SEARCH = """\
-title: x
-base: {data: {subset: 64}, train: {epochs: 9, batch_size: 32}}
-seeds: [0, 3]
-search:
-  algorithm: random
-  trials: 5
-  space:
-    objective.beta: {uniform: [1, 6]}
-    optim.lr: {loguniform: [1e-3, 0.5]}
-    attack.eps: {uniform: [1/255, 8/255]}
-    model.width: {int: [4, 6]}
-    objective: [trades]
-scheduler: asha
-"""
-
-
-BETA_1 = {"name": "trades", "beta": 1}
-SPACE = ("objective.beta", "optim.lr", "attack.eps", "model.width", "objective")
-
-
-@pytest.fixture
-def resolve(tmp_path):
-    def build(text=SEARCH, preset="", **overrides):
-        path = tmp_path / "s.yaml"
-        path.write_text(text)
-        return Study.resolve(str(path), preset, overrides)
-
-    return build
 
 
 def test_points_are_drawn_from_the_space_once_for_each_seed(resolve):
@@ -54,11 +24,33 @@ def test_points_are_drawn_from_the_space_once_for_each_seed(resolve):
     assert Study.from_yaml(study.as_yaml(), "x") == study
 
 
+def test_what_resume_records_of_an_extension_is_no_key_of_a_study(resolve):
+    study = resolve()
+    assert "earlier" not in study.as_yaml()
+    longer = study.extended(30)
+    assert Study.from_yaml(longer.as_yaml(), "x") == longer
+    with pytest.raises(UserError, match=r"known here: algorithm, seed, space, trials$"):
+        resolve(**{"search.xyzzy": 3})
+    for key in ("extended", "earlier"):
+        with pytest.raises(UserError, match=rf"search\.{key}: no such key"):
+            resolve(**{f"search.{key}": [3]})
+
+
+def test_a_sweep_that_was_extended_by_the_first_0_1_is_read(resolve):
+    from tune_at.study import _digest
+
+    study = resolve().extended(30)
+    body = study.as_yaml().partition("\n")[2].replace("earlier:\n- 5\n", "")
+    body = body.replace("  seed: 0\n", "  seed: 0\n  extended: [5]\n")
+    assert "extended" in body
+    assert Study.from_yaml(f"# digest: {_digest(body)}\n{body}", "x") == study
+
+
 def test_a_longer_search_begins_with_the_shorter_one(resolve):
     short, long = resolve().trials(), resolve(**{"search.trials": 30}).trials()
     assert long[:10] == short
     assert resolve().extended(30).trials() == long
-    assert resolve().extended(30).search.extended == (5,)
+    assert resolve().extended(30).extended(40).earlier == (5, 30)
     with pytest.raises(UserError, match="fewer than the 5"):
         resolve().extended(4)
 
@@ -82,14 +74,6 @@ def test_values_fill_their_range(form, low, high, kind):
         assert sum(value < (low * high) ** 0.5 for value in values) == pytest.approx(200, abs=40)
     assert values == [draw(space, 0, n)["x"] for n in range(400)]
     assert values != [draw(space, 1, n)["x"] for n in range(400)]
-
-
-def test_presets_and_overrides_reach_into_search_and_scheduler(resolve):
-    study = resolve(**parse_overrides(["search=optuna", "scheduler.eta=2", "search.space={model.width: null}"]))
-    assert (study.search.algorithm, study.search.trials, study.scheduler.eta) == ("optuna", 5, 2)
-    assert "model.width" not in study.space
-    assert resolve(scheduler="median").scheduler.name == "median"
-    assert resolve(scheduler={"name": "fifo"}).scheduler.name == "fifo"
 
 
 @pytest.mark.parametrize(
@@ -117,6 +101,9 @@ def test_presets_and_overrides_reach_into_search_and_scheduler(resolve):
         ({"seeds": [4, 4]}, "[4, 4] names a seed twice"),
         ({"search.space": dict.fromkeys(SPACE)}, "search.space: is empty"),
         ({"scheduler.eta": 1}, "scheduler.eta: 1 must be above 1"),
+        ({"scheduler": "hyperband", "train.epochs": 1}, "scheduler.eta: 3 leaves no rung that is evaluated before"),
+        ({"scheduler": {"name": "hyperband", "eta": 10}}, "no trial would ever be judged; lower it or evaluation"),
+        ({"scheduler": "hyperband", "evaluation.every": 9}, "scheduler.eta: 3 leaves no rung"),
         ({"scheduler": {"name": "pbt"}}, "scheduler.mutations: is empty"),
         ({"scheduler": {"name": "pbt", "mutations": {"model.width": {"int": [1, 9]}}}}, "cannot change while a trial"),
         ({"scheduler": {"name": "pbt", "mutations": {"optim.lr": {"uniform": [0.1, 1]}}}}, "differ in attack"),
@@ -129,86 +116,6 @@ def test_what_cannot_work_is_refused_in_one_line(resolve, overrides, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("overrides", "where"),
-    [
-        ({"optim.lr": 0.1}, "--set optim.lr: is drawn by search.space"),
-        ({"optim": {"momentum": 0.5, "lr": 0.1}}, "--set optim.lr: is drawn by search.space"),
-        ({"objective": "trades"}, "--set objective: is drawn by search.space"),
-        ({"objective.name": "trades"}, "--set objective.name: is drawn by search.space"),
-        ({"objective.beta": 2, "search.space.objective.beta": {"uniform": [0, 9]}}, "--set objective.beta: is drawn"),
-        (
-            {
-                "objective.beta": 2,
-                "search.space": {"objective.beta": None, "objective": [{"name": "trades", "beta": 1}]},
-            },
-            "--set objective.beta: is drawn",
-        ),
-    ],
-)
-def test_an_override_of_a_drawn_key_is_refused(resolve, overrides, where):
-    with pytest.raises(UserError) as caught:
-        resolve(**overrides)
-    assert str(caught.value).startswith(where)
-    assert "=null" in caught.value.remedy
-
-
-def test_an_override_of_a_key_that_is_not_or_not_always_drawn_is_taken(resolve):
-    (lr,) = {t.config.optim.lr for t in resolve(**{"optim.lr": 0.2, "search.space.optim.lr": None}).trials()}
-    assert lr == 0.2
-    text, choice = SEARCH.replace("base: {", "base: {objective: trades, "), [{"name": "trades", "beta": 2}, "trades"]
-    space = {"objective.beta": None, "objective": choice}
-    betas = {t.config.objective.beta for t in resolve(text, **{"objective.beta": 4, "search.space": space}).trials()}
-    assert betas == {2, 4}
-    assert resolve(**{"optim.momentum": 0.5}).trials()[0].config.optim.momentum == 0.5
-
-
-def test_a_preset_of_a_drawn_key_is_refused_unless_it_is_drawn_only_later(resolve):
-    later = {"search.space.optim.momentum": {"uniform": [0.1, 0.9]}}
-    study = resolve(SEARCH + "presets: {p: {optim.momentum: 0.5}}\n", preset="p", **later)
-    assert len({t.config.optim.momentum for t in study.trials()}) == 5
-    with pytest.raises(UserError, match=r"s.yaml: presets.p optim.lr: is drawn .* search.space.optim.lr: null"):
-        resolve(SEARCH + "presets: {p: {optim.lr: 0.5}}\n", preset="p")
-
-
-def test_the_start_of_what_pbt_changes_may_be_set(resolve):
-    space = dict.fromkeys(SPACE) | {"optim.momentum": {"uniform": [0.1, 0.9]}}
-    study = resolve(**{"search.space": space, "scheduler": PBT, "seeds": 0, "optim.lr": 0.3})
-    assert {t.config.optim.lr for t in study.trials()} == {0.3}
-
-
-@pytest.mark.parametrize("override", [{"search.algorithm": "grid"}, {"search": "grid"}])
-def test_a_grid_of_a_study_with_a_space_is_refused(resolve, override):
-    with pytest.raises(UserError, match=r"search\.algorithm: grid needs axes, but this study has a space"):
-        resolve(**override)
-    assert resolve(**override, **{"search.space": dict.fromkeys(SPACE)}, scheduler=None).size == 2
-    assert resolve(search=None).size == 2
-    with pytest.raises(UserError, match="choose random or optuna"):
-        resolve(SEARCH.replace("  algorithm: random\n", ""))
-
-
-def test_a_key_of_a_space_may_be_set_by_its_path(resolve):
-    study = resolve(**parse_overrides(["search.space.optim.lr={loguniform: [0.01, 0.02]}"]))
-    assert all(0.01 <= t.config.optim.lr <= 0.02 for t in study.trials())
-    assert len(study.space) == len(SPACE)
-    changed = resolve(
-        **{"search.space": ONLY_LR, "scheduler": PBT, "seeds": 0},
-        **{"scheduler.mutations.optim.lr": {"uniform": [0.3, 0.4]}},
-    )
-    assert changed.scheduler.mutations == {"optim.lr": {"uniform": [0.3, 0.4]}}
-    for wrong, message in [
-        ("optim.lr={loguniform: [0.5, 0.001]}", "search.space.optim.lr: the range [0.5, 0.001] is reversed"),
-        ("optim.lr={loguniform: [0, 1]}", "search.space.optim.lr: 0 has no logarithm"),
-        ("optim.lr=0.1", "search.space.optim.lr: 0.1 is no distribution"),
-        ("optim.lrr={uniform: [0, 1]}", "search.space.optim.lrr: no such key; did you mean optim.lr"),
-    ]:
-        with pytest.raises(UserError) as caught:
-            resolve(**parse_overrides([f"search.space.{wrong}"]))
-        assert message in str(caught.value)
-    with pytest.raises(UserError, match=r"scheduler\.mutations: no such key"):
-        resolve(**{"scheduler.mutations.optim.lr": {"uniform": [0.3, 0.4]}})
-
-
 def test_null_drops_a_scheduler_and_many_choices_are_thinned(resolve):
     assert resolve(scheduler=None).scheduler.name == "fifo"
     from tune_at.search import corner_points
@@ -219,15 +126,12 @@ def test_null_drops_a_scheduler_and_many_choices_are_thinned(resolve):
     assert all({point[key] for point in points} == set(found.values) for key, found in space.items())
 
 
-PBT = {"name": "pbt", "every": 3, "mutations": {"optim.lr": {"uniform": [0.1, 1]}}}
-ONLY_LR = dict.fromkeys([path for path in SPACE if path != "optim.lr"])
-
-
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
         ({}, "seeds: pbt copies weights, and so needs one seed"),
         ({"seeds": 0, "train.checkpoint_every": 2}, "2, but pbt needs the checkpoint of epoch 3"),
+        ({"seeds": 0, "search.trials": 1}, "scheduler.name: pbt with a population of one: no trial would ever"),
         ({"seeds": 0, "scheduler.every": 9}, "scheduler.every: no epoch from 9 on"),
     ],
 )

@@ -1,6 +1,7 @@
 import pytest
 
 from tune_at.errors import UserError
+from tune_at.remarks import warnings_of
 from tune_at.study import Study
 from tune_at.study_file import SHIPPED, parse_overrides, read_study
 
@@ -91,6 +92,7 @@ def test_every_preset_of_every_shipped_study_resolves(path):
     for preset in ("", *written.presets):
         study = Study.resolve(path.stem, preset)
         assert study.samples()
+        assert warnings_of(study) == []
         assert study.size >= len(study.trials())
         assert all(figure in FIGURES for figure in study.figures)
 

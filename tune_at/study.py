@@ -24,7 +24,16 @@ from tune_at.config.trial import NAMED_SECTIONS, TrialConfig
 from tune_at.errors import UserError, suggestion
 from tune_at.overrides import KNOWN, Draft, check_path
 from tune_at.points import Trial, alike, find_teacher, mixed_columns, override, swept_columns, swept_value, trial_name
-from tune_at.search import check_search, corner_points, draw, parse_scheduler, parse_search, space_of, with_values
+from tune_at.search import (
+    check_search,
+    corner_points,
+    draw,
+    parse_scheduler,
+    parse_search,
+    require_population,
+    space_of,
+    with_values,
+)  # fmt: skip
 from tune_at.study_file import find_study, read_study
 
 
@@ -45,6 +54,8 @@ class Study:
     search: SearchSection = field(default_factory=Grid)
     scheduler: SchedulerSection = field(default_factory=FIFO)
     source: str = field(default="", compare=False)
+    earlier: tuple[int, ...] = ()
+    """What `search.trials` was before each `resume --trials`."""
 
     @classmethod
     def resolve(cls, study: str, preset: str = "", overrides: Mapping[str, Any] | None = None) -> "Study":
@@ -84,8 +95,8 @@ class Study:
                 f"{resolved.origin}: search.space", "is empty", "name at least one key and its distribution"
             )
         check_search(resolved.search, resolved.scheduler, axes, stages, resolved.samples(), resolved.origin)
-        if isinstance(resolved.scheduler, PBT) and len(seeds) > 1:
-            raise UserError(f"{resolved.origin}: seeds", "pbt copies weights, and so needs one seed", "write one")
+        if isinstance(resolved.scheduler, PBT):
+            require_population(resolved.size, len(seeds), resolved.origin)
         return resolved
 
     @property
@@ -159,8 +170,8 @@ class Study:
             raise UserError("--trials", f"{trials} is fewer than the {self.search.trials} it has", "give more, or none")
         if trials == self.search.trials:
             return self
-        earlier = (*self.search.extended, self.search.trials)
-        return replace(self, search=self.search.model_copy(update={"trials": trials, "extended": earlier}))
+        search = self.search.model_copy(update={"trials": trials})
+        return replace(self, search=search, earlier=(*self.earlier, self.search.trials))
 
     def _grid(self) -> list[Trial]:
         points = [point for stage in self.stages or {"main": {}} for point in self._points(stage)]
@@ -207,6 +218,7 @@ class Study:
                 "axes": {k: list(v) for k, v in self.axes.items()}, "seeds": self.seeds, "figures": self.figures,
                 "stages": {stage: dict(changes) for stage, changes in self.stages.items()},
                 "search": self.search.model_dump(mode="json"), "scheduler": self.scheduler.model_dump(mode="json"),
+                **({"earlier": list(self.earlier)} if self.earlier else {}),
                 "tune_at": tune_at.__version__, "configs": self.configs_digest(),
             },
             sort_keys=False,
@@ -222,11 +234,12 @@ class Study:
                 where, "was changed after its sweep began", "undo the change, or start a new sweep with --name"
             )
         tree = yaml.safe_load(body)
+        earlier = tree.get("search", {}).pop("extended", ())  # where it stood in the first sweeps of version 0.1
         study = cls(
             tree["study"], tree["title"], tree["paper"], tree["preset"], tree["overrides"], tree["base"],
             tree["axes"], tree["seeds"], tree["figures"], tree.get("stages", {}),
             parse_search(tree.get("search", {}), where), parse_scheduler(tree.get("scheduler", {}), where),
-            tree["source"],
+            tree["source"], tuple(tree.get("earlier", earlier)),
         )  # fmt: skip
         if study.configs_digest() != tree["configs"]:
             raise UserError(
