@@ -168,7 +168,7 @@ def test_dry_run_of_a_search_shows_corners_and_no_trials(call, search):
     assert "corner 1 of the space, objective=pgd_at, attack.eps=0.1:" in lines
     assert "corner 2 of the space, objective=pgd_at, attack.eps=0.2:" in lines
     assert "0000" not in out
-    assert "What asha saves by stopping early is not counted" in out
+    assert "It does not count what asha stops early" in out
     assert "with 1 trial at a time" in out
 
 
@@ -176,7 +176,7 @@ def test_dry_run_of_what_stops_nothing_says_nothing_of_it(call, search):
     code, out, _ = call("sweep", search, "--dry-run", "--set", "scheduler=fifo", "--set", "search=random")
     assert code == 0
     assert "search: random, 1 point, 1 seed each; scheduler: fifo\n" in out
-    assert "stopping early" not in out
+    assert "stops early" not in out
     assert "\n0000-" in out
 
 
@@ -215,6 +215,8 @@ def test_every_command_has_help_and_is_in_the_readme():
     for name, sub in commands.choices.items():
         assert sub.format_help()
         assert f"run.py {name}" in readme, name
+        for option in ("--as-recorded", "--trials", "--dry-run", "--ship-data", "--address", "--fail-fast"):
+            assert option not in sub.format_help() or option in readme
 
 
 def test_help_starts_neither_torch_nor_ray():
