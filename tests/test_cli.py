@@ -168,7 +168,7 @@ def test_dry_run_of_a_search_shows_corners_and_no_trials(call, search):
     assert "corner 1 of the space, objective=pgd_at, attack.eps=0.1:" in lines
     assert "corner 2 of the space, objective=pgd_at, attack.eps=0.2:" in lines
     assert "0000" not in out
-    assert "It does not count what asha stops early" in out
+    assert "The estimate does not count what asha stops early" in out
     assert "with 1 trial at a time" in out
 
 

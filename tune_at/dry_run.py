@@ -34,7 +34,8 @@ def dry_run(planned: Sweep, concurrency: int) -> None:
     print(f"\nroughly {in_words(seconds)} with {shown_at_once}, from a count of operations; within a factor of")
     print("five. A real start measures one batch first and says more exactly.")
     if not isinstance(study.scheduler, FIFO | PBT):
-        print(f"It does not count what {study.scheduler.name} stops early: every trial is taken to its last epoch.")
+        name = study.scheduler.name
+        print(f"The estimate does not count what {name} stops early: every trial is taken to its last epoch.")
     print("Nothing was written.")
 
 

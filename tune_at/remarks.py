@@ -66,5 +66,5 @@ def _confounded_brackets(study: Study) -> Collection[str]:
         return []
     return [
         "hyperband fills its brackets in the order of the grid, so that trials are judged only against neighbours in"
-        " it; draw the points instead: move the axes into search.space of a search: random"
+        " it; to mix them, write search: {algorithm: random, space: ...} in place of axes"
     ]
