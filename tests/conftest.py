@@ -7,9 +7,11 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest
 import torch
+from search_study import SEARCH
 
 from tune_at.config.objective import OBJECTIVES
 from tune_at.config.trial import TrialConfig
+from tune_at.study import Study
 from tune_at.training.trainer import Trainer
 
 
@@ -55,3 +57,13 @@ def teachers(tmp_path):
         return paths
 
     return train
+
+
+@pytest.fixture
+def resolve(tmp_path):
+    def build(text=SEARCH, preset="", **overrides):
+        path = tmp_path / "s.yaml"
+        path.write_text(text)
+        return Study.resolve(str(path), preset, overrides)
+
+    return build

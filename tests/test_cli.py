@@ -55,6 +55,12 @@ def assert_mistake(result, *parts):
         (["sweep", "random_labels", "--storage", "/proc/x"], ["--storage: cannot write in /proc"]),
         (["sweep", "random_labels", "--name", "a/b"], ["--name: 'a/b' is no name"]),
         (["show", "random_labels", "--set", "seeds=[-1]"], ["seeds"]),
+        (
+            ["sweep", "random_labels", "--address", "nonsense"],
+            ["--address nonsense: 'nonsense' is no HOST:PORT", "auto"],
+        ),
+        (["sweep", "random_labels", "--address", "h:0", "--dry-run"], ["'h:0' is no HOST:PORT"]),
+        (["resume", "nowhere", "--address", "h"], ["'h' is no HOST:PORT"]),
         (["list", "objective"], ["did you mean objectives?"]),
         (["resume", "nowhere"], ["is no sweep"]),
         (["swep"], ["command: 'swep' is unknown", "did you mean sweep?"]),
@@ -137,6 +143,58 @@ def test_dry_run_says_what_would_run_and_writes_nothing(call, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+SEARCH = """\
+title: x
+base: {data: {subset: 64}, train: {epochs: 9, batch_size: 32}}
+search: {algorithm: optuna, trials: 1, space: {attack.eps: {uniform: [0.1, 0.2]}, objective: [pgd_at, trades]}}
+scheduler: asha
+"""
+
+
+@pytest.fixture
+def search(tmp_path_factory):
+    path = tmp_path_factory.mktemp("studies") / "s.yaml"
+    path.write_text(SEARCH)
+    return path
+
+
+def test_dry_run_of_a_search_shows_corners_and_no_trials(call, search):
+    code, out, _ = call("sweep", search, "--dry-run", "--name", "x")
+    lines = out.splitlines()
+    assert code == 0
+    assert lines[0].startswith("warning: attack.eps differs")
+    assert lines[1].startswith("1 trial of 'x' would go to")
+    assert lines[2] == "search: optuna, 1 point, 1 seed each; scheduler: asha by robust_accuracy"
+    assert "corner 1 of the space, objective=pgd_at, attack.eps=0.1:" in lines
+    assert "corner 2 of the space, objective=pgd_at, attack.eps=0.2:" in lines
+    assert "0000" not in out
+    assert "The estimate does not count what asha stops early" in out
+    assert "with 1 trial at a time" in out
+
+
+def test_dry_run_of_what_stops_nothing_says_nothing_of_it(call, search):
+    code, out, _ = call("sweep", search, "--dry-run", "--set", "scheduler=fifo", "--set", "search=random")
+    assert code == 0
+    assert "search: random, 1 point, 1 seed each; scheduler: fifo\n" in out
+    assert "stops early" not in out
+    assert "\n0000-" in out
+
+
+def test_a_mistake_in_the_study_is_told_before_a_name_that_exists(call, search, tmp_path):
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    # Only some points are invalid, and no corner: a rule between two keys that both are drawn.
+    space = "{attack.eps: null, objective: null, optim.nesterov: [false, true], optim.momentum: {uniform: [0, 0.9]}}"
+    assert "a exists; choose another --name" in call("sweep", search, "--name", "a")[2]
+    for changes, message in [
+        (["--address", "h"], "is no HOST:PORT"),
+        (["--set", "scheduler.grace=9"], "no trial would ever be judged"),
+        (["--set", f"search.space={space}"], "optim.nesterov: True, but optim.momentum is 0"),
+    ]:
+        code, _, err = call("sweep", search, "--name", "a", *changes)
+        assert code == 2
+        assert message in err
+
+
 def test_show_prints_the_resolved_study(call):
     code, out, _ = call("show", "random_labels", "--preset", "laptop", "--set", "seeds=[0,1]")
     assert code == 0
@@ -157,6 +215,8 @@ def test_every_command_has_help_and_is_in_the_readme():
     for name, sub in commands.choices.items():
         assert sub.format_help()
         assert f"run.py {name}" in readme, name
+        for option in ("--as-recorded", "--trials", "--dry-run", "--ship-data", "--address", "--fail-fast"):
+            assert option not in sub.format_help() or option in readme
 
 
 def test_help_starts_neither_torch_nor_ray():

@@ -1,41 +1,12 @@
 """Spaces, searches and schedulers in a study's file, and what is refused before anything starts."""
 
 import pytest
+from search_study import ONLY_LR, PBT, SEARCH, SPACE
 
 from tune_at.config.space import parse_distribution
 from tune_at.errors import UserError
 from tune_at.search import draw
 from tune_at.study import Study
-from tune_at.study_file import parse_overrides
-
-SEARCH = """\
-title: x
-base: {data: {subset: 64}, train: {epochs: 9, batch_size: 32}}
-seeds: [0, 3]
-search:
-  algorithm: random
-  trials: 5
-  space:
-    objective.beta: {uniform: [1, 6]}
-    optim.lr: {loguniform: [1e-3, 0.5]}
-    attack.eps: {uniform: [1/255, 8/255]}
-    model.width: {int: [4, 6]}
-    objective: [trades]
-scheduler: asha
-"""
-
-
-SPACE = ("objective.beta", "optim.lr", "attack.eps", "model.width", "objective")
-
-
-@pytest.fixture
-def resolve(tmp_path):
-    def build(text=SEARCH, **overrides):
-        path = tmp_path / "s.yaml"
-        path.write_text(text)
-        return Study.resolve(str(path), overrides=overrides)
-
-    return build
 
 
 def test_points_are_drawn_from_the_space_once_for_each_seed(resolve):
@@ -53,11 +24,33 @@ def test_points_are_drawn_from_the_space_once_for_each_seed(resolve):
     assert Study.from_yaml(study.as_yaml(), "x") == study
 
 
+def test_what_resume_records_of_an_extension_is_no_key_of_a_study(resolve):
+    study = resolve()
+    assert "earlier" not in study.as_yaml()
+    longer = study.extended(30)
+    assert Study.from_yaml(longer.as_yaml(), "x") == longer
+    with pytest.raises(UserError, match=r"known here: algorithm, seed, space, trials$"):
+        resolve(**{"search.xyzzy": 3})
+    for key in ("extended", "earlier"):
+        with pytest.raises(UserError, match=rf"search\.{key}: no such key"):
+            resolve(**{f"search.{key}": [3]})
+
+
+def test_a_sweep_that_was_extended_by_the_first_0_1_is_read(resolve):
+    from tune_at.study import _digest
+
+    study = resolve().extended(30)
+    body = study.as_yaml().partition("\n")[2].replace("earlier:\n- 5\n", "")
+    body = body.replace("  seed: 0\n", "  seed: 0\n  extended: [5]\n")
+    assert "extended" in body
+    assert Study.from_yaml(f"# digest: {_digest(body)}\n{body}", "x") == study
+
+
 def test_a_longer_search_begins_with_the_shorter_one(resolve):
     short, long = resolve().trials(), resolve(**{"search.trials": 30}).trials()
     assert long[:10] == short
     assert resolve().extended(30).trials() == long
-    assert resolve().extended(30).search.extended == (5,)
+    assert resolve().extended(30).extended(40).earlier == (5, 30)
     with pytest.raises(UserError, match="fewer than the 5"):
         resolve().extended(4)
 
@@ -81,14 +74,6 @@ def test_values_fill_their_range(form, low, high, kind):
         assert sum(value < (low * high) ** 0.5 for value in values) == pytest.approx(200, abs=40)
     assert values == [draw(space, 0, n)["x"] for n in range(400)]
     assert values != [draw(space, 1, n)["x"] for n in range(400)]
-
-
-def test_presets_and_overrides_reach_into_search_and_scheduler(resolve):
-    study = resolve(**parse_overrides(["search=optuna", "scheduler.eta=2", "search.space={model.width: null}"]))
-    assert (study.search.algorithm, study.search.trials, study.scheduler.eta) == ("optuna", 5, 2)
-    assert "model.width" not in study.space
-    assert resolve(scheduler="median").scheduler.name == "median"
-    assert resolve(scheduler={"name": "fifo"}).scheduler.name == "fifo"
 
 
 @pytest.mark.parametrize(
@@ -116,6 +101,9 @@ def test_presets_and_overrides_reach_into_search_and_scheduler(resolve):
         ({"seeds": [4, 4]}, "[4, 4] names a seed twice"),
         ({"search.space": dict.fromkeys(SPACE)}, "search.space: is empty"),
         ({"scheduler.eta": 1}, "scheduler.eta: 1 must be above 1"),
+        ({"scheduler": "hyperband", "train.epochs": 1}, "scheduler.eta: 3 leaves no rung that is evaluated before"),
+        ({"scheduler": {"name": "hyperband", "eta": 10}}, "no trial would ever be judged; lower it or evaluation"),
+        ({"scheduler": "hyperband", "evaluation.every": 9}, "scheduler.eta: 3 leaves no rung"),
         ({"scheduler": {"name": "pbt"}}, "scheduler.mutations: is empty"),
         ({"scheduler": {"name": "pbt", "mutations": {"model.width": {"int": [1, 9]}}}}, "cannot change while a trial"),
         ({"scheduler": {"name": "pbt", "mutations": {"optim.lr": {"uniform": [0.1, 1]}}}}, "differ in attack"),
@@ -138,15 +126,12 @@ def test_null_drops_a_scheduler_and_many_choices_are_thinned(resolve):
     assert all({point[key] for point in points} == set(found.values) for key, found in space.items())
 
 
-PBT = {"name": "pbt", "every": 3, "mutations": {"optim.lr": {"uniform": [0.1, 1]}}}
-ONLY_LR = dict.fromkeys([path for path in SPACE if path != "optim.lr"])
-
-
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
         ({}, "seeds: pbt copies weights, and so needs one seed"),
         ({"seeds": 0, "train.checkpoint_every": 2}, "2, but pbt needs the checkpoint of epoch 3"),
+        ({"seeds": 0, "search.trials": 1}, "scheduler.name: pbt with a population of one: no trial would ever"),
         ({"seeds": 0, "scheduler.every": 9}, "scheduler.every: no epoch from 9 on"),
     ],
 )

@@ -1,6 +1,7 @@
 import pytest
 
 from tune_at.errors import UserError
+from tune_at.remarks import warnings_of
 from tune_at.study import Study
 from tune_at.study_file import SHIPPED, parse_overrides, read_study
 
@@ -91,6 +92,7 @@ def test_every_preset_of_every_shipped_study_resolves(path):
     for preset in ("", *written.presets):
         study = Study.resolve(path.stem, preset)
         assert study.samples()
+        assert warnings_of(study) == []
         assert study.size >= len(study.trials())
         assert all(figure in FIGURES for figure in study.figures)
 
@@ -100,6 +102,13 @@ def test_unknown_names_are_answered_with_near_ones(file):
         (("random_label",), "did you mean random_labels"),
         ((str(file), "lapto"), "did you mean laptop"),
         ((str(file), "", {"data.noise": 1}), "data.noise"),
+        ((str(file), "", {"metric": 1}), "no such key; did you mean scheduler.metric"),
+        ((str(file), "", {"trails": 1}), "no such key; did you mean train or search.trials"),
+        ((str(file), "", {"xyzzy": 1}), "known here: attack, data, evaluation, model, objective, optim"),
+        (
+            (str(file), "", {"attack.qqqqqqqqqqqqqq": 1}),
+            "known here: attack.eps, attack.norm, attack.step, attack.steps",
+        ),
         ((str(file), "", {"seeds": "x"}), "write seeds=[0,1,2]"),
         ((str(file), "", {"seeds": [2**63]}), "write seeds=[0,1,2]"),
         ((str(file), "", {"seed": 3}), "--set seeds=[0,1]"),

@@ -12,6 +12,7 @@ from tune_at.registry import Registry
 from tune_at.study import Study
 from tune_at.study_file import SHIPPED, parse_overrides, read_study
 from tune_at.tuning.launch import Launch
+from tune_at.words import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -85,54 +86,35 @@ def _resolve(arguments: Namespace) -> Study:
 def show(arguments: Namespace) -> int:
     """`show STUDY`."""
     study = _resolve(arguments)
-    print(f"# {study.size} trials\n{study.as_yaml().partition(chr(10))[2]}", end="")
+    print(f"# {counted(study.size, 'trial')}\n{study.as_yaml().partition(chr(10))[2]}", end="")
     return 0
 
 
 def sweep(arguments: Namespace) -> int:
     """`sweep STUDY`."""
+    from tune_at.remarks import warnings_of
     from tune_at.sweeps import Sweep
 
+    launch = Launch.of(arguments)
     study = _resolve(arguments)
+    study.trials()  # each drawn point, too, is checked before the folder is
     name = arguments.name or "-".join(filter(None, (study.name, study.preset, time.strftime("%Y%m%d-%H%M%S"))))
     planned = Sweep.plan(study, arguments.storage, name)
+    for warning in warnings_of(study):
+        console().print(warning, markup=False, soft_wrap=True)
     if arguments.dry_run:
-        return _dry_run(planned, arguments.concurrency)
-    return _run(planned, Launch.of(arguments))
+        from tune_at.dry_run import dry_run
 
-
-def _dry_run(planned: "Sweep", concurrency: int) -> int:
-    import os
-
-    import yaml
-
-    from tune_at.cost import in_words, sweep_seconds, trial_seconds
-
-    study = planned.study
-    trials = study.trials() or study.samples()
-    print(f"{study.size} trials of {planned.study.title!r} would go to {planned.folder}")
-    if study.dynamic:
-        print("the points depend on results; these are corners of the space:")
-    for trial in dict.fromkeys((trials[0].name, trials[-1].name)):
-        config = next(t.config for t in trials if t.name == trial)
-        print(f"\n{trial}:")
-        print("  " + yaml.safe_dump(config.as_tree(), sort_keys=False).rstrip().replace("\n", "\n  "))
-    # On this machine, one trial a GPU; a cluster may hold more.
-    fit = 1 if trials[0].config.resources.gpu else max(1, (os.cpu_count() or 1) // trials[0].config.resources.cpu)
-    at_once = min(fit, concurrency or fit, study.size)
-    each = [trial_seconds(t.config) for t in trials]
-    seconds = sweep_seconds(each if len(each) == study.size else [sum(each) / len(each)] * study.size, at_once)
-    print(
-        f"\nroughly {in_words(seconds)} with {at_once} trials at a time, from a count of operations; within a factor of"
-    )
-    print("five. A real start measures one batch first and says more exactly. Nothing was written.")
-    return 0
+        dry_run(planned, arguments.concurrency)
+        return 0
+    return _run(planned, launch)
 
 
 def resume(arguments: Namespace) -> int:
     """`resume DIR/NAME`."""
     from tune_at.sweeps import Sweep
 
+    launch = Launch.of(arguments)
     existing = Sweep.open(arguments.sweep)
     if arguments.trials:
         existing = existing.extended(arguments.trials)
@@ -141,7 +123,7 @@ def resume(arguments: Namespace) -> int:
     if not existing.left(existing.damaged()):
         console().print(f"{existing.folder} is complete: nothing is left to run")
         return _finish(existing)
-    return _run(existing, Launch.of(arguments))
+    return _run(existing, launch)
 
 
 def _run(planned: "Sweep", launch: Launch) -> int:
@@ -156,10 +138,11 @@ def _finish(ended: "Sweep", stopped: str = "", shown: bool = False) -> int:
     `stopped`: why the sweep stopped before its end, if not by the user. `shown`: whether failures were shown already.
     """
     from tune_at.best import summary
-    from tune_at.results import results_tables
+    from tune_at.results import at_rest, results_tables
     from tune_at.store import read_table
 
     trials, epochs, decisions = (read_table(ended.folder, table) for table in ("trials", "epochs", "decisions"))
+    trials = at_rest(trials)
     console().print(results_tables(trials, epochs, decisions))
     picture = _shown(ended.folder / "report" / "pareto_front.png")
     for line in summary(ended.study, trials, epochs, decisions, picture):
@@ -176,11 +159,11 @@ def _finish(ended: "Sweep", stopped: str = "", shown: bool = False) -> int:
     waiting = [trial for trial in left if given_up & set(trial.teachers.values())]
     if len(failed):
         retry = f"python run.py resume {_shown(ended.folder)}"
-        print(f"{len(failed)} of {total} trials failed; try them again with: {retry}")
+        print(f"{len(failed)} of {counted(total, 'trial')} failed; try them again with: {retry}")
     if stopped:
         print(f"stopped early: {stopped}")
     if count > len(failed) + len(waiting):
-        print(f"{count} of {total} trials left; continue with: python run.py resume {_shown(ended.folder)}")
+        print(f"{count} of {counted(total, 'trial')} left; continue with: python run.py resume {_shown(ended.folder)}")
         return 1 if stopped else 130
     if ended.study.figures:
         print(f"figures     python run.py report {_shown(ended.folder)}")
@@ -211,7 +194,7 @@ def data(arguments: Namespace) -> int:
 
 def status(arguments: Namespace) -> int:
     """`status DIR/NAME`."""
-    from tune_at.results import results_tables
+    from tune_at.results import at_rest, results_tables
     from tune_at.store import read_table
     from tune_at.store.lock import is_locked
     from tune_at.sweeps import Sweep
@@ -219,12 +202,15 @@ def status(arguments: Namespace) -> int:
     existing = Sweep.open(arguments.sweep)
     trials, epochs, decisions = (read_table(existing.folder, table) for table in ("trials", "epochs", "decisions"))
     total = existing.study.size
-    counted = trials["status"].value_counts().to_dict()
-    counted["pending"] = counted.get("pending", 0) + total - len(trials)
-    words = ", ".join(f"{count} {name}" for name, count in sorted(counted.items()) if count)
-    console().print(f"{existing.study.title}: {total} trials: {words}", markup=False)
+    running = is_locked(existing.folder)
+    if not running:
+        trials = at_rest(trials)
+    numbers = trials["status"].value_counts().to_dict()
+    numbers["pending"] = numbers.get("pending", 0) + total - len(trials)
+    words = ", ".join(f"{count} {name}" for name, count in sorted(numbers.items()) if count)
+    console().print(f"{existing.study.title}: {counted(total, 'trial')}: {words}", markup=False)
     console().print(results_tables(trials, epochs, decisions))
-    if is_locked(existing.folder):
+    if running:
         print("running now")
     elif existing.left():
         print(f"not running; continue with: python run.py resume {_shown(existing.folder)}")

@@ -19,6 +19,11 @@ SHOWN = 40
 """Trials in the table at a sweep's end; of more, the best are shown."""
 
 
+def at_rest(trials: "pd.DataFrame") -> "pd.DataFrame":
+    """The trials of a sweep that is not running: what its table calls `running` was interrupted."""
+    return trials.assign(status=trials["status"].replace("running", "interrupted"))
+
+
 def results_tables(trials: "pd.DataFrame", epochs: "pd.DataFrame", decisions: "pd.DataFrame") -> Group:
     """The table of a sweep's trials; below it the values of those that exploits have changed, if there are such.
 

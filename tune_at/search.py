@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from tune_at.config.scheduler import FIFO, PBT, SCHEDULERS, SchedulerSection, find_measure
+from tune_at.brackets import bracket_rungs, most_halvings
+from tune_at.config.scheduler import FIFO, PBT, SCHEDULERS, HyperBand, SchedulerSection, find_measure
 from tune_at.config.search import SEARCHERS, Grid, Optuna, Sampled, SearchSection
 from tune_at.config.space import Choice, Distribution, Range, parse_distribution
 from tune_at.config.tree import Tree, set_path
@@ -30,6 +31,16 @@ def parse_search(tree: Mapping[str, Any], where: str) -> SearchSection:
     name = tree.get("algorithm", "grid")
     if name not in SEARCHERS:
         raise UserError(f"{where}: search.algorithm", f"{name!r} is unknown", suggestion(str(name), SEARCHERS))
+    if name == "grid":
+        space = tree.get("space", {})
+        drawn = [path for path, written in space.items() if written is not None] if isinstance(space, Mapping) else []
+        if drawn:
+            raise UserError(
+                f"{where}: search.algorithm",
+                f"grid needs axes, but this study has a space ({', '.join(drawn)})",
+                "choose random or optuna, or drop the space with the whole search: search=null",
+            )
+        tree = {key: value for key, value in tree.items() if key != "space" or not isinstance(space, Mapping)}
     found: SearchSection = _parse(SEARCHERS[name].config, tree, where, "search")
     return found
 
@@ -137,6 +148,12 @@ def check_search(
                 f"no epoch from {first} on is evaluated before the last: no trial would ever be judged",
                 "lower it or evaluation.every, or raise train.epochs",
             )
+    if isinstance(scheduler, HyperBand) and not _halved(scheduler.eta, [trial.config for trial in trials]):
+        raise UserError(
+            f"{where}: scheduler.eta",
+            f"{scheduler.eta} leaves no rung that is evaluated before the last epoch: no trial would ever be judged",
+            "lower it or evaluation.every, or raise train.epochs",
+        )
     if isinstance(scheduler, PBT):
         _check_population(scheduler, trials, where)
 
@@ -144,6 +161,13 @@ def check_search(
 def _judged(first: int, config: TrialConfig) -> bool:
     """Whether an epoch is evaluated from `first` on and before the last."""
     return evaluated_from(first, config) < config.train.epochs
+
+
+def _halved(eta: int, configs: Sequence[TrialConfig]) -> bool:
+    """Whether Hyperband's first bracket, which has the most rungs, judges any trial."""
+    longest = max(config.train.epochs for config in configs)
+    rungs = bracket_rungs(longest, eta, most_halvings(longest, eta))
+    return any(_judged(rung, config) for rung in rungs for config in configs)
 
 
 def evaluated_from(epoch: int, config: TrialConfig) -> int:
@@ -165,6 +189,18 @@ def mutations_of(scheduler: PBT, known: Collection[str], where: str) -> dict[str
                 f"only numbers of {' and '.join(MUTABLE)} can",
             )
     return found
+
+
+def require_population(size: int, seeds: int, where: str) -> None:
+    """Raise `UserError` unless PBT's population has one seed, and trials to learn from each other."""
+    if seeds > 1:
+        raise UserError(f"{where}: seeds", "pbt copies weights, and so needs one seed", "write one")
+    if size < 2:
+        raise UserError(
+            f"{where}: scheduler.name",
+            "pbt with a population of one: no trial would ever go on from another",
+            "raise search.trials, or add values to an axis",
+        )
 
 
 def _check_population(scheduler: PBT, trials: Sequence[Trial], where: str) -> None:

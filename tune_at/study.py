@@ -16,19 +16,25 @@ from typing import Any
 import yaml
 
 import tune_at
-from tune_at.config.scheduler import FIFO, PBT, SCHEDULERS, SchedulerSection
+from tune_at.config.scheduler import FIFO, PBT, SchedulerSection
 from tune_at.config.search import Grid, Random, Sampled, SearchSection
 from tune_at.config.space import Distribution
 from tune_at.config.tree import Tree, set_path
 from tune_at.config.trial import NAMED_SECTIONS, TrialConfig
-from tune_at.config.validation import field_paths
 from tune_at.errors import UserError, suggestion
+from tune_at.overrides import KNOWN, Draft, check_path
 from tune_at.points import Trial, alike, find_teacher, mixed_columns, override, swept_columns, swept_value, trial_name
-from tune_at.search import check_search, corner_points, draw, parse_scheduler, parse_search, space_of, with_values
+from tune_at.search import (
+    check_search,
+    corner_points,
+    draw,
+    parse_scheduler,
+    parse_search,
+    require_population,
+    space_of,
+    with_values,
+)  # fmt: skip
 from tune_at.study_file import find_study, read_study
-
-KNOWN = frozenset(field_paths(TrialConfig)) - {"seed"}
-"""Every key that base, axes, spaces and overrides may name."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,8 @@ class Study:
     search: SearchSection = field(default_factory=Grid)
     scheduler: SchedulerSection = field(default_factory=FIFO)
     source: str = field(default="", compare=False)
+    earlier: tuple[int, ...] = ()
+    """What `search.trials` was before each `resume --trials`."""
 
     @classmethod
     def resolve(cls, study: str, preset: str = "", overrides: Mapping[str, Any] | None = None) -> "Study":
@@ -60,50 +68,35 @@ class Study:
         if preset and preset not in written.presets:
             remedy = suggestion(preset, written.presets) or "the study has no presets: leave --preset out"
             raise UserError(f"{path.name}: preset", f"{preset!r} is unknown", remedy)
-        stages: Mapping[str, Mapping[str, Any]] = written.stages
-        base, axes, seeds = dict(written.base), dict(written.axes), list(written.seeds)
-        engine: Tree = {"search": written.search, "scheduler": written.scheduler}
-        if "seed" in base:
-            raise UserError(f"{path.name}: base.seed", f"{base['seed']!r}", "write `seeds: [...]` beside base")
-        TrialConfig.parse(base, path.name, complete=False)
-        for axis in axes:
-            _check_path(f"{path.name}: axes.{axis}", axis)
+        draft = Draft(written)
+        if "seed" in draft.base:
+            raise UserError(f"{path.name}: base.seed", f"{draft.base['seed']!r}", "write `seeds: [...]` beside base")
+        TrialConfig.parse(draft.base, path.name, complete=False)
+        for axis in draft.axes:
+            check_path(f"{path.name}: axes.{axis}", axis)
         for stage, keys in written.stages.items():
             for key, value in keys.items():
-                _check_path(f"{path.name}: stages.{stage} {key}", key)
+                check_path(f"{path.name}: stages.{stage} {key}", key)
                 if value == []:
                     raise UserError(f"{path.name}: stages.{stage} {key}", "[] leaves no value", "write at least one")
-        for origin, changes in (
-            (f"{path.name}: presets.{preset}", written.presets.get(preset, {})),
-            ("--set", overrides or {}),
-        ):
-            for key, value in changes.items():
-                if key == "stages":
-                    stages = _stages(origin, value, written.stages)
-                    continue
-                if key == "seeds":
-                    seeds = _seeds(origin, value)
-                    continue
-                if key.partition(".")[0] in engine:
-                    _set_engine(engine, key, value)
-                    continue
-                _check_path(f"{origin} {key}", key)
-                if key in axes and value == []:
-                    raise UserError(f"{origin} {key}", "[] leaves the axis without a value", "write at least one")
-                override(base, axes, key, value)
+        draft.apply(f"{path.name}: presets.{preset}", written.presets.get(preset, {}))
+        draft.apply("--set", overrides or {})
+        base, axes, seeds, stages = draft.base, draft.axes, draft.seeds, draft.stages
+        origin = _origin(path.stem, overrides or {})
         resolved = cls(
             path.stem, written.title, written.paper, preset, dict(overrides or {}), base, axes, seeds,
-            list(written.figures), stages, parse_search(engine["search"], path.name),
-            parse_scheduler(engine["scheduler"], path.name), str(path.resolve()),
+            list(written.figures), stages, parse_search(draft.engine["search"], origin),
+            parse_scheduler(draft.engine["scheduler"], origin), str(path.resolve()),
         )  # fmt: skip
+        draft.require_effect(resolved.space)
         TrialConfig.parse(base, resolved.origin, complete=False)
         if isinstance(resolved.search, Sampled) and not axes and not resolved.space:
             raise UserError(
                 f"{resolved.origin}: search.space", "is empty", "name at least one key and its distribution"
             )
         check_search(resolved.search, resolved.scheduler, axes, stages, resolved.samples(), resolved.origin)
-        if isinstance(resolved.scheduler, PBT) and len(seeds) > 1:
-            raise UserError(f"{resolved.origin}: seeds", "pbt copies weights, and so needs one seed", "write one")
+        if isinstance(resolved.scheduler, PBT):
+            require_population(resolved.size, len(seeds), resolved.origin)
         return resolved
 
     @property
@@ -177,8 +170,8 @@ class Study:
             raise UserError("--trials", f"{trials} is fewer than the {self.search.trials} it has", "give more, or none")
         if trials == self.search.trials:
             return self
-        earlier = (*self.search.extended, self.search.trials)
-        return replace(self, search=self.search.model_copy(update={"trials": trials, "extended": earlier}))
+        search = self.search.model_copy(update={"trials": trials})
+        return replace(self, search=search, earlier=(*self.earlier, self.search.trials))
 
     def _grid(self) -> list[Trial]:
         points = [point for stage in self.stages or {"main": {}} for point in self._points(stage)]
@@ -210,7 +203,7 @@ class Study:
     @property
     def origin(self) -> str:
         """Where a mistake in a resolved value may stand."""
-        return f"{self.name}.yaml with --set" if self.overrides else f"{self.name}.yaml"
+        return _origin(self.name, self.overrides)
 
     def configs_digest(self) -> str:
         """A digest of all resolved configs, defaults included."""
@@ -225,6 +218,7 @@ class Study:
                 "axes": {k: list(v) for k, v in self.axes.items()}, "seeds": self.seeds, "figures": self.figures,
                 "stages": {stage: dict(changes) for stage, changes in self.stages.items()},
                 "search": self.search.model_dump(mode="json"), "scheduler": self.scheduler.model_dump(mode="json"),
+                **({"earlier": list(self.earlier)} if self.earlier else {}),
                 "tune_at": tune_at.__version__, "configs": self.configs_digest(),
             },
             sort_keys=False,
@@ -240,11 +234,12 @@ class Study:
                 where, "was changed after its sweep began", "undo the change, or start a new sweep with --name"
             )
         tree = yaml.safe_load(body)
+        earlier = tree.get("search", {}).pop("extended", ())  # where it stood in the first sweeps of version 0.1
         study = cls(
             tree["study"], tree["title"], tree["paper"], tree["preset"], tree["overrides"], tree["base"],
             tree["axes"], tree["seeds"], tree["figures"], tree.get("stages", {}),
             parse_search(tree.get("search", {}), where), parse_scheduler(tree.get("scheduler", {}), where),
-            tree["source"],
+            tree["source"], tuple(tree.get("earlier", earlier)),
         )  # fmt: skip
         if study.configs_digest() != tree["configs"]:
             raise UserError(
@@ -255,44 +250,8 @@ class Study:
         return study
 
 
-def _set_engine(engine: Tree, key: str, value: Any) -> None:
-    """Set a key of `search` or `scheduler`; `search=random` and `scheduler=asha` set their names, null drops all."""
-    if key in engine and (value is None or not isinstance(value, str | Mapping)):
-        if value is not None:
-            raise UserError(key, f"{value!r} is no name and no mapping", f"write {key}=NAME")
-        engine[key] = {}
-        return
-    if isinstance(value, str) and key in engine:
-        key += ".algorithm" if key == "search" else ".name"
-    if key == "search.algorithm" and value != engine["search"].get("algorithm"):
-        # Keys that only the old algorithm has go; the space and the number of points stay.
-        keep = {} if value == "grid" else {"trials", "space", "seed"}
-        engine["search"] = {k: v for k, v in engine["search"].items() if k in keep}
-    set_path(engine, key, value, {"scheduler": SCHEDULERS})
-
-
-def _check_path(where: str, path: str) -> None:
-    if path == "seed":
-        raise UserError(where, "a seed is no key of the base and no axis", "write seeds: [0, 1], or --set seeds=[0,1]")
-    if path not in KNOWN:
-        raise UserError(where, "no such key", suggestion(path, KNOWN))
-
-
-def _seeds(origin: str, value: Any) -> list[int]:
-    seeds = value if isinstance(value, list) else [value]
-    if isinstance(value, list) and len(set(map(str, value))) < len(value):
-        raise UserError(f"{origin} seeds", f"{value!r} names a seed twice", "drop one of them")
-    if not seeds or not all(isinstance(seed, int) and 0 <= seed < 2**63 for seed in seeds):
-        raise UserError(f"{origin} seeds", f"{value!r} is no list of whole numbers", "write seeds=[0,1,2]")
-    return seeds
-
-
-def _stages(origin: str, value: Any, stages: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    names = value if isinstance(value, list) else [value]
-    for name in names:
-        if name not in stages:
-            raise UserError(f"{origin} stages", f"{name!r} is unknown", suggestion(str(name), stages))
-    return {name: stages[name] for name in names}
+def _origin(name: str, overrides: Mapping[str, Any]) -> str:
+    return f"{name}.yaml with --set" if overrides else f"{name}.yaml"
 
 
 def _digest(text: str) -> str:

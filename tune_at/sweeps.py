@@ -190,7 +190,7 @@ def _drawn(row: Mapping[Any, Any], config: Tree, columns: Iterable[str]) -> Tria
 
 
 def _as_tree(study: Study) -> dict[str, object]:
-    search = study.search.model_dump(mode="json", exclude={"trials", "extended"})  # `resume --trials` changes these
+    search = study.search.model_dump(mode="json", exclude={"trials"})  # `resume --trials` changes it
     return {
         "base": study.base, "axes": study.axes, "seeds": study.seeds, "stages": study.stages,
         "search": search, "scheduler": study.scheduler.model_dump(mode="json"),

@@ -1,8 +1,11 @@
 """What of the deployment files can be checked without a cloud."""
 
 import copy
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -16,6 +19,23 @@ ROOT = Path(__file__).parent.parent.parent
 DEPLOY = ROOT / "deploy"
 RAY = re.search(r"^ray==(.*)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)[1]
 COMMAND = re.compile(r"python3? run\.py ((?:sweep|resume|status)[^'\";#\n]*)")
+
+
+@pytest.mark.parametrize("file", ["docs/clusters.md", "deploy/cluster.yaml"])
+def test_the_commands_for_a_token_work_on_a_new_account_and_keep_a_token_that_is_there(file, tmp_path):
+    lines = [line.lstrip("# ") for line in (ROOT / file).read_text().splitlines()]
+    commands = [line for line in lines if line.startswith(("mkdir -p ~/.ray", "(umask"))]
+    assert len(commands) == 2
+    place = {"HOME": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    token = tmp_path / ".ray" / "auth_token"
+    for again in (False, True):
+        before = token.read_text() if again else ""
+        done = subprocess.run(["sh", "-c", "\n".join(commands)], env=place, capture_output=True, text=True)
+        assert bool(done.returncode) is again
+        assert bool(done.stderr) is again
+        assert before in (token.read_text(), "")
+    assert len(token.read_text()) == 64
+    assert token.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.fixture

@@ -125,8 +125,8 @@ def test_other_versions_than_the_clusters(unlocked):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("resources.cpu=2", "resources.cpu: 2 CPUs a trial, but the largest of 2 nodes has 1; set resources.cpu to"),
-        ("resources.gpu=auto", "resources.gpu: 1 GPU a trial, but none of 2 nodes has one; set resources.gpu=0"),
+        ("resources.cpu=2", "2 CPUs a trial, but the largest of the cluster's 2 nodes has 1; set resources.cpu to"),
+        ("resources.gpu=auto", "1 GPU a trial, but none of the cluster's 2 nodes has one; set resources.gpu=0"),
     ],
 )
 def test_a_trial_that_only_the_sum_of_the_nodes_could_hold(unlocked, tmp_path, override, message):
@@ -136,6 +136,8 @@ def test_a_trial_that_only_the_sum_of_the_nodes_could_hold(unlocked, tmp_path, o
     assert done.returncode == 2, done.stdout
     assert done.stderr.count("\n") == 1
     assert message in done.stderr
+    assert done.stdout.startswith(f"joining {address}, and trying one batch")
+    assert "starting Ray" not in done.stdout
     assert f"warning: --address {address} runs without authentication" in done.stdout
     assert not storage.exists()
 

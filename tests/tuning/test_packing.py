@@ -9,6 +9,7 @@ from tune_at.config.trial import ResourcesSection, TrialConfig
 from tune_at.cost import trial_seconds
 from tune_at.errors import UserError
 from tune_at.study import Trial
+from tune_at.tuning import cluster
 from tune_at.tuning.cluster import Need, ray_session, require_placeable, slots
 
 # isort: split
@@ -55,6 +56,28 @@ def test_larger_than_a_gpu():
 )
 def test_how_often_a_trial_fits_into_a_node(cpu, gpu, node, times):
     assert Need(cpu, gpu).times_in(node) == times
+
+
+@pytest.mark.parametrize(
+    ("need", "joined", "nodes", "message"),
+    [
+        (Need(64, 0), False, [{"CPU": 2}], "this machine has 2; set resources.cpu to at most 2, or join a cluster"),
+        (
+            Need(64, 0), True, [{"CPU": 2}],
+            "the cluster's only node has 2; set resources.cpu to at most 2, or add larger nodes to the cluster",
+        ),
+        (Need(64, 0), True, [{"CPU": 2}, {"CPU": 4}], "the largest of the cluster's 2 nodes has 4; set resources.cpu"),
+        (Need(1, 1), False, [{"CPU": 2}], "this machine has none; set resources.gpu=0 to train on CPUs, or join"),
+        (Need(1, 1), True, [{"CPU": 2}], "the cluster's only node has none; set resources.gpu=0 to train on CPUs"),
+        (Need(1, 1), True, [{"CPU": 2}] * 3, "none of the cluster's 3 nodes has one; set resources.gpu=0"),
+        (Need(1, 2), True, [{"CPU": 2, "GPU": 1}] * 3, "the largest of the cluster's 3 nodes has 1; set resources.gpu"),
+    ],
+)  # fmt: skip
+def test_a_trial_that_fits_nowhere_is_told_what_was_joined(monkeypatch, need, joined, nodes, message):
+    monkeypatch.setattr(cluster, "live_nodes", lambda: nodes)
+    with pytest.raises(UserError) as caught:
+        require_placeable([need], joined)
+    assert message in str(caught.value)
 
 
 def test_the_share_is_no_part_of_the_config(tiny):

@@ -30,8 +30,6 @@ class Sampled(SearchSection):
     """Dotted path to distribution: uniform, loguniform, int, logint with [low, high], or choice with a list."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of the search itself."""
-    extended: tuple[int, ...] = ()
-    """Earlier values of `trials`, written by `resume --trials`."""
 
 
 class Random(Sampled):

@@ -101,30 +101,40 @@ def live_nodes() -> list[dict[str, float]]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-def require_placeable(wanted: Iterable[Need]) -> None:
+def require_placeable(wanted: Iterable[Need], joined: bool = False) -> None:
     """Raise `UserError` for a trial that no single node of the running cluster could ever hold.
 
-    Tune itself would wait for ever, and in silence where the nodes together have enough.
+    Tune itself would wait for ever, and in silence where the nodes together have enough. `joined`: whether the cluster
+    is the user's own rather than a fresh one on this machine.
     """
     nodes = live_nodes()
     for need in dict.fromkeys(wanted):
         for key, kind, amount in (("cpu", "CPU", need.cpu), ("gpu", "GPU", need.gpu)):
             most = max((node.get(kind, 0.0) for node in nodes), default=0.0)
             if amount > most:
-                found = f"the largest of {len(nodes)} nodes" if len(nodes) > 1 else "this machine"
-                remedy = f"set resources.{key} to at most {most:g}, or join a cluster with larger nodes"
-                if kind == "GPU" and not most:
-                    found = f"none of {len(nodes)} nodes has one" if len(nodes) > 1 else "this machine has none"
-                    remedy = "set resources.gpu=0 to train on CPUs, or join a cluster with GPUs"
-                else:
-                    found += f" has {most:g}"
+                none = kind == "GPU" and not most
+                more = "nodes with GPUs" if none else "larger nodes"
+                other = f"add {more} to the cluster" if joined else f"join a cluster with {'GPUs' if none else more}"
+                found = _found(len(nodes), joined, none) + ("" if none else f" {most:g}")
+                less = "set resources.gpu=0 to train on CPUs" if none else f"set resources.{key} to at most {most:g}"
                 raise UserError(
-                    f"resources.{key}", f"{amount:g} {kind}{'s' * (amount != 1)} a trial, but {found}", remedy
+                    f"resources.{key}",
+                    f"{amount:g} {kind}{'s' * (amount != 1)} a trial, but {found}",
+                    f"{less}, or {other}",
                 )
         if not any(need.times_in(node) for node in nodes):
             raise UserError(
                 "resources", f"no node has {need.cpu:g} CPUs and {need.gpu:g} GPUs together", "lower one of them"
             )
+
+
+def _found(nodes: int, joined: bool, none: bool) -> str:
+    """Which node has the most, up to the number."""
+    only = "the cluster's only node" if joined else "this machine"
+    if nodes < 2 or not joined:
+        return f"{only} has none" if none else f"{only} has"
+    all_ = f"of the cluster's {nodes} nodes"
+    return f"none {all_} has one" if none else f"the largest {all_} has"
 
 
 def slots(need: Need) -> int:

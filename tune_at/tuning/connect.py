@@ -7,7 +7,6 @@ in other words where the token is missing. So the cluster's head (the GCS, a gRP
 import json
 import os
 import platform
-import re
 import socket
 import sys
 import threading
@@ -23,6 +22,7 @@ import grpc
 from ray.core.generated import gcs_pb2, gcs_service_pb2, gcs_service_pb2_grpc
 
 from tune_at.errors import UserError
+from tune_at.tuning.address import parse_address
 from tune_at.tuning.tokens import REMEDY, known_token, readable_by_others
 
 PATIENCE = 3.0
@@ -56,13 +56,8 @@ def _parsed(address: str) -> tuple[str, int, str]:
     source = f"--address {address}"
     if address == "auto":
         address, source = _current_cluster()
-    found = re.fullmatch(r"(\[[0-9a-fA-F:.%\w]+\]|[^\s:/\[\]]+):(\d{1,5})", address)
-    if not found or not 0 < int(found[2]) < 65536:
-        remedy = "write HOST:PORT, such as 10.0.0.5:6379, or auto"
-        if address.startswith("ray://"):
-            remedy = "Ray Tune runs on a node of the cluster, so log in there and write HOST:6379, or auto"
-        raise UserError(source, f"{address!r} is no HOST:PORT", remedy)
-    return found[1].strip("[]"), int(found[2]), source
+    host, port = parse_address(address, source)
+    return host, port, source
 
 
 def _current_cluster() -> tuple[str, str]:

@@ -3,6 +3,8 @@
 from argparse import Namespace
 from dataclasses import dataclass
 
+from tune_at.tuning.address import parse_address
+
 
 @dataclass(frozen=True)
 class Launch:
@@ -19,5 +21,7 @@ class Launch:
 
     @classmethod
     def of(cls, arguments: Namespace) -> "Launch":
-        """The launch options of parsed arguments."""
+        """The launch options of parsed arguments. Raises `UserError` for an address that can be none."""
+        if arguments.address not in ("", "auto"):
+            parse_address(arguments.address, f"--address {arguments.address}")
         return cls(arguments.address, arguments.concurrency, arguments.ship_data, arguments.fail_fast)

@@ -50,6 +50,7 @@ from tune_at.tuning.run import WORKER_RETRIES, SweepRun
 from tune_at.tuning.scheduler import StudyScheduler, StudySearcher
 from tune_at.tuning.tensorboard import write_experiment
 from tune_at.tuning.trainable import ATTrainable
+from tune_at.words import counted
 
 if TYPE_CHECKING:
     from tune_at.tuning.proposals import Proposer
@@ -74,14 +75,16 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> str:
         left = [] if new and sweep.study.dynamic else sweep.study.trials() if new else sweep.unfinished(damaged)
         # A search that depends on its results is tried by its corners.
         tried = [*left, *sweep.study.samples()] if sweep.study.dynamic else left
-        console.print("starting Ray, and trying one batch of each kind of trial ...", highlight=False)
+        where = "this machine's cluster" if launch.address == "auto" else launch.address
+        start = f"joining {where}" if launch.address else "starting Ray"
+        console.print(f"{start}, and trying one batch of each kind of trial ...", highlight=False, markup=False)
         session = ray_session(launch.address, None if launch.ship_data else OBJECT_STORE_BYTES)
         for warning in held.enter_context(session):
             console.print(warning, highlight=False, markup=False, soft_wrap=True)
         last_words = f"terminated; continue with: python run.py resume {sweep.folder}"
         scratch = held.enter_context(scratch_folder())
         held.enter_context(terminable(last_words, scratch))  # after Ray, which sets a handler of its own
-        require_placeable(whole_needs(tried))
+        require_placeable(whole_needs(tried), joined=bool(launch.address))
         require_nodes(sweep.folder.parent)
         measured = preflight(tried)
         packing = pack(tried)
@@ -250,7 +253,7 @@ def _at_once(concurrency: int, needs: Iterable[Need], trials: int) -> int:
 
 def _announcement(trials: Sequence[Trial], total: int, measured: dict[str, float], at_once: int) -> str:
     """How many trials, how many at a time, and on CPUs how long, from the batches just measured."""
-    line = f"{total} trial{'s' * (total != 1)}, {at_once} at a time"
+    line = f"{counted(total, 'trial')}, {at_once} at a time"
     if any(trial.config.resources.gpu for trial in trials):
         return line
     seconds = [t.config.train.epochs * epoch_passes(t.config) * measured[family(t.config)] for t in trials]

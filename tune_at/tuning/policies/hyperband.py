@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
+from tune_at.brackets import bracket_rungs, bracket_spans
 from tune_at.config.scheduler import HyperBand
 from tune_at.config.search import Sampled
 from tune_at.study import Study
@@ -23,21 +24,9 @@ class HyperBandPolicy(Together):
         config = study.scheduler
         assert isinstance(config, HyperBand)
         self.eta = config.eta
-        self.most = int(round(math.log(self.longest) / math.log(self.eta), 5))
-        search = study.search
-        ends = (*search.extended, search.trials) if isinstance(search, Sampled) else (study.size,)
-        per_point = len(study.seeds) if isinstance(search, Sampled) else 1
-        self.spans = list(self._spans([end * per_point for end in ends]))
-
-    def _spans(self, ends: Sequence[int]) -> Iterator[tuple[int, range]]:
-        """The (s, places) of each bracket. A search that was extended starts a new one: the last was halved already."""
-        place, halvings = 0, self.most
-        for end in ends:
-            while place < end:
-                size = math.ceil((self.most + 1) / (halvings + 1) * self.eta**halvings)
-                yield halvings, range(place, min(end, place + size))
-                place = min(end, place + size)
-                halvings = halvings - 1 if halvings else self.most
+        ends = [*study.earlier, study.search.trials] if isinstance(study.search, Sampled) else [study.size]
+        per_point = len(study.seeds) if isinstance(study.search, Sampled) else 1
+        self.spans = bracket_spans(self.longest, self.eta, [end * per_point for end in ends])
 
     def groups(self, board: Board) -> Iterator[tuple[int, range]]:
         """The brackets, numbered in the order in which they are filled."""
@@ -46,7 +35,7 @@ class HyperBandPolicy(Together):
     def rungs(self, entry: Entry) -> Sequence[int]:
         """R / eta^s, R / eta^(s-1), ..., below R."""
         halvings = next(s for s, places in self.spans if entry.index in places)
-        return [max(1, int(self.longest / self.eta**k)) for k in range(halvings, 0, -1)]
+        return bracket_rungs(self.longest, self.eta, halvings)
 
     def judge_group(
         self, bracket: int, members: Sequence[Entry], arrived: Sequence[tuple[Entry, int]]

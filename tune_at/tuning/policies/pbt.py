@@ -10,9 +10,10 @@ import numpy as np
 from tune_at.config.scheduler import PBT
 from tune_at.config.space import Range
 from tune_at.config.tree import get_path
+from tune_at.overrides import KNOWN
 from tune_at.search import mutations_of
 from tune_at.seeding import derive_seed
-from tune_at.study import KNOWN, Study
+from tune_at.study import Study
 from tune_at.tuning.board import Board, Entry
 from tune_at.tuning.policies.base import Together, Verdict
 
