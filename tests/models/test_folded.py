@@ -1,0 +1,144 @@
+"""The folded view gives the network's own logits and input gradients."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from tune_at.attacks.modes import evaluating
+from tune_at.models import build_model
+from tune_at.models.folded import FoldedView
+
+MODELS = ["small_cnn", "resnet18", "preact_resnet18", "wrn-10-2", "vgg16", "densenet121", "dla"]
+
+
+def trained(network):
+    """As after some training: batch-norm statistics and coefficients away from 0 and 1, of both signs."""
+    torch.manual_seed(1)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.3)
+            module.running_var.uniform_(0.3, 2)
+            module.weight.data.uniform_(-0.5, 1.5)
+            module.bias.data.normal_(0, 0.2)
+    return network
+
+
+def logits_and_gradient(network, x):
+    x = x.clone().requires_grad_()
+    with evaluating(network):
+        logits = network(x)
+        (gradient,) = torch.autograd.grad(F.cross_entropy(logits, torch.arange(len(x)), reduction="sum"), x)
+    return logits.detach(), gradient
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_in_float64_folding_is_exact_to_rounding(name):
+    torch.manual_seed(0)
+    network = trained(build_model(name)).double()
+    x = torch.rand(3, 3, 32, 32, dtype=torch.float64)
+    view = FoldedView(network, torch.float64)
+    assert view.folded
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in view.modules())
+    reference, gradient = logits_and_gradient(network, x)
+    logits, found = logits_and_gradient(view.body, x)
+    assert torch.allclose(logits, reference, rtol=1e-9, atol=1e-9 * reference.abs().max())
+    assert torch.allclose(found, gradient, rtol=1e-7, atol=1e-9 * gradient.abs().max())
+
+
+@pytest.mark.parametrize(("dtype", "error"), [(torch.float32, 1e-5), (torch.bfloat16, 0.05)])
+def test_precisions(dtype, error):
+    torch.manual_seed(0)
+    network = trained(build_model("preact_resnet18"))
+    x = torch.rand(4, 3, 32, 32)
+    reference, _ = logits_and_gradient(network, x)
+    logits, gradient = logits_and_gradient(FoldedView(network, dtype), x)
+    assert logits.dtype == gradient.dtype == torch.float32
+    assert (logits - reference).abs().max() < error * reference.abs().max()
+
+
+def test_refresh_follows_the_network_and_leaves_it_alone():
+    torch.manual_seed(0)
+    network = build_model("small_cnn", 10, 1, 8).train()
+    x = torch.rand(6, 1, 8, 8)
+    view = FoldedView(network)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.5)
+    F.cross_entropy(network(x), torch.arange(6)).backward()
+    gradients = [parameter.grad.clone() for parameter in network.parameters()]
+    optimizer.step()
+    stale = view(x)
+    view.refresh()
+    state = copy.deepcopy(network.state_dict())
+    logits, _ = logits_and_gradient(view, x)
+    reference, _ = logits_and_gradient(network, x)
+    assert torch.allclose(logits, reference, atol=1e-5)
+    assert not torch.allclose(stale, reference, atol=1e-3)
+    assert network.training
+    assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
+    for parameter, gradient in zip(network.parameters(), gradients, strict=True):
+        assert parameter.requires_grad and torch.equal(parameter.grad, gradient)
+
+
+class Branching(nn.Module):
+    """Cannot be traced."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 10))
+
+    def forward(self, x):
+        return self.body(x) if x.sum() > 0 else self.body(-x)
+
+
+class Scaled(nn.Module):
+    """Has a parameter outside of all layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(2.0))
+        self.body = Branching().body
+
+    def forward(self, x):
+        return self.scale * self.body(x)
+
+
+class Odd(nn.Module):
+    """A convolution with a bias whose result is used twice, a norm without statistics, and one norm for two layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.norm, self.batch = nn.BatchNorm2d(4), nn.BatchNorm2d(4, affine=False, track_running_stats=False)
+        self.bare = nn.BatchNorm2d(4, affine=False)
+        self.classifier = nn.Linear(256, 10)
+
+    def forward(self, x):
+        x = self.first(x)
+        x = self.norm(x) + x
+        x = self.norm(self.second(x))
+        return self.classifier(self.bare(self.batch(x)).flatten(1))
+
+
+@pytest.mark.parametrize(("network", "folded"), [(Branching, False), (Scaled, False), (Odd, True)])
+def test_networks_of_other_makes(network, folded):
+    torch.manual_seed(0)
+    network = trained_if_affine(network())
+    x = torch.rand(5, 1, 8, 8)
+    view = FoldedView(network)
+    assert view.folded == folded
+    reference, gradient = logits_and_gradient(network, x)
+    logits, found = logits_and_gradient(view, x)
+    assert torch.allclose(logits, reference, atol=1e-5)
+    assert torch.allclose(found, gradient, atol=1e-5)
+
+
+def trained_if_affine(network):
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None:
+            module.running_mean.normal_(0, 0.3)
+            module.running_var.uniform_(0.3, 2)
+            if module.affine:
+                module.weight.data.uniform_(-0.5, 1.5)
+    return network
