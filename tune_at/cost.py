@@ -19,7 +19,7 @@ def train_passes(config: TrialConfig) -> float:
 def epoch_passes(config: TrialConfig) -> float:
     """Forward-pass equivalents, one sample each, of an average epoch with its share of evaluation."""
     data, evaluation = config.data, config.evaluation
-    evaluated = min(evaluation.train_samples, data.train_samples) + data.validation_samples
+    evaluated = min(evaluation.train_samples, data.train_samples) / evaluation.train_every + data.validation_samples
     evaluated += data.test_size if evaluation.test_samples == "all" else min(evaluation.test_samples, data.test_size)
     return data.train_samples * train_passes(config) + evaluated * (2 * evaluation.steps + 2) / evaluation.every
 

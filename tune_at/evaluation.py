@@ -35,12 +35,26 @@ class Outcomes:
         return dict(zip(names, stacked, strict=True))
 
 
-def evaluate(model: nn.Module, batches: Iterable[Batch], spec: PGD, generator: torch.Generator) -> Outcomes:
-    """Outcome of each example, clean and at the last iterate of PGD. The model's modes are left as they were."""
+def evaluate(
+    model: nn.Module,
+    batches: Iterable[Batch],
+    spec: PGD,
+    generator: torch.Generator,
+    attacked: nn.Module | None = None,
+) -> Outcomes:
+    """Outcome of each example, clean and at what PGD has found. The model's modes are left as they were.
+
+    Args:
+        model: judges; logits from images.
+        batches: what to evaluate.
+        spec: the attack.
+        generator: on the device of the images, for the random starts.
+        attacked: the view of the model that the attack gets; by default the model itself.
+    """
     columns: list[list[Tensor]] = [[], [], [], []]
     with evaluating(model):
         for batch in batches:
-            x_adv = pgd(model, batch.x, batch.y, spec, generator)
+            x_adv = pgd(attacked or model, batch.x, batch.y, spec, generator)
             with torch.no_grad():
                 for place, logits in ((0, model(batch.x)), (2, model(x_adv))):
                     columns[place].append(logits.argmax(1) == batch.y)

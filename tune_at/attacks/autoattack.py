@@ -11,6 +11,7 @@ from tune_at.attacks.balls import BALLS
 from tune_at.attacks.modes import evaluating
 from tune_at.config.attack import AttackSection
 from tune_at.errors import UserError
+from tune_at.models.folded import FoldedView
 
 NORMS = {"linf": "Linf", "l2": "L2"}
 
@@ -36,7 +37,8 @@ def autoattack(model: nn.Module, x: Tensor, y: Tensor, spec: AutoAttack, generat
     """Adversarial examples where one of the four attacks found one, and x itself elsewhere.
 
     So the prediction on the result is the outcome of each example. The package seeds torch's global generator, from the
-    clock unless told otherwise: here it runs on a fork of it, with a seed from `generator`.
+    clock unless told otherwise: here it runs on a fork of it, with a seed from `generator`. It takes gradients of all
+    parameters, too, which a folded view of the network spares.
 
     Args:
         model: logits from images; used in eval mode.
@@ -51,10 +53,11 @@ def autoattack(model: nn.Module, x: Tensor, y: Tensor, spec: AutoAttack, generat
     if spec.eps == 0:
         return x.clone()
     devices = [x.device] if x.device.type == "cuda" else []
-    kept = [(p, p.grad) for p in model.parameters()]
+    x = x.contiguous()
+    view = FoldedView(model)
     with evaluating(model), torch.random.fork_rng(devices), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the package's remarks on randomised and gradient-free defences
-        attack = Package(model, norm=NORMS[spec.norm], eps=spec.eps, seed=seed, version="standard", device=x.device)
+        attack = Package(view, norm=NORMS[spec.norm], eps=spec.eps, seed=seed, version="standard", device=x.device)
         with torch.no_grad():
             classes = model(x[:1]).shape[1]
         if classes < 4:
@@ -62,7 +65,5 @@ def autoattack(model: nn.Module, x: Tensor, y: Tensor, spec: AutoAttack, generat
         targets = min(9, classes - 1)
         attack.apgd_targeted.n_target_classes = attack.fab.n_target_classes = targets
         found, _ = attack.run_standard_evaluation(x, y, batch_size=spec.batch_size)
-    for parameter, gradient in kept:
-        parameter.grad = gradient
     # The package keeps to the ball up to rounding; our attacks keep to it.
     return BALLS[spec.norm](spec.eps).project(found.detach().to(x.dtype), x)

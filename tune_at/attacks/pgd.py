@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tune_at.attacks.balls import BALLS, Ball
+from tune_at.attacks.dropping import until_beaten
 from tune_at.attacks.losses import LABEL_LOSSES, SampleLoss, kl_divergence, log_probabilities
 from tune_at.attacks.modes import evaluating
 from tune_at.config.attack import AttackSection, LossName, StartName
@@ -26,6 +27,9 @@ class PGD:
             max_{j≠y} z_j - z_y; `dlr`, the margin divided by z_π1 - z_π3.
         start: `uniform` in the ball; `gaussian`, x + 0.001 · N(0, 1) (TRADES); `zero`, x itself (FGSM).
         restarts: runs from different starts; of each example the worst is kept.
+        keep_attacking: whether an example is attacked further once it has fallen. If not, its result is the first
+            point found, x itself if that is misclassified, that fools the network; a network that is beaten at any
+            iterate is beaten, and a run costs less. If so, the result is the last iterate.
     """
 
     eps: float
@@ -35,12 +39,15 @@ class PGD:
     loss: LossName = "ce"
     start: StartName = "uniform"
     restarts: int = 1
+    keep_attacking: bool = True
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.restarts < 1:
             raise UserError("attack", f"{self.steps} steps, {self.restarts} restarts", "both are at least 1")
         if self.eps < 0 or self.step < 0:
             raise UserError("attack", f"eps {self.eps:g}, step {self.step:g}", "neither is below 0")
+        if not self.keep_attacking and self.loss not in LABEL_LOSSES:
+            raise UserError("attack", f"loss {self.loss} does not tell when an example has fallen", "keep attacking")
 
     @classmethod
     def of(cls, attack: AttackSection, loss: LossName = "ce") -> "PGD":
@@ -58,7 +65,13 @@ class PGD:
         return replace(self, step=step, steps=1, start=start)
 
 
-def pgd(model: nn.Module, x: Tensor, y: Tensor, spec: PGD, generator: torch.Generator) -> Tensor:
+BATCH = 512
+"""Examples in a pass of an attack that drops those that have fallen."""
+
+
+def pgd(
+    model: nn.Module, x: Tensor, y: Tensor, spec: PGD, generator: torch.Generator, batch_size: int = BATCH
+) -> Tensor:
     """Adversarial examples x' in the ball around x, by `spec.steps` steps of steepest ascent (Eq. 2).
 
     Works on the model in eval mode and leaves its modes, its gradients and the global generators as they were.
@@ -69,12 +82,15 @@ def pgd(model: nn.Module, x: Tensor, y: Tensor, spec: PGD, generator: torch.Gene
         y: labels, int64 (b,).
         spec: ball, loss, steps and restarts.
         generator: on x's device, for the random start.
+        batch_size: without `keep_attacking`, examples in a pass; as one falls, the next takes its place.
 
     Returns:
         x', detached, of x's shape, within eps of x and in [0, 1]. With restarts, of each example a point that is
         misclassified if any run found one, and otherwise the one of the highest loss.
     """
     with evaluating(model):
+        if not spec.keep_attacking:
+            return _dropping(model, x, y, spec, generator, batch_size)
         if spec.loss == "kl":
             loss = kl_divergence(log_probabilities(model, x))
         else:
@@ -89,6 +105,28 @@ def pgd(model: nn.Module, x: Tensor, y: Tensor, spec: PGD, generator: torch.Gene
             best = torch.where((badness > worst).view(-1, 1, 1, 1), other, best)
             worst = torch.maximum(worst, badness)
         return best
+
+
+def _dropping(model: nn.Module, x: Tensor, y: Tensor, spec: PGD, generator: torch.Generator, batch_size: int) -> Tensor:
+    """Runs that stop where an example falls; a restart is for those that are left."""
+    found, left = x.clone(), _standing(model, x, y, batch_size)
+    for _ in range(spec.restarts):
+        # Drawn for all, so that an example's start depends on no other example.
+        starts = _start(spec.ball, x, spec.start, generator)
+        if len(left) == 0:
+            break
+        found[left] = until_beaten(
+            model, x[left], starts[left], y[left], spec.ball, spec.loss, spec.step, spec.steps, batch_size
+        )
+        left = left[_standing(model, found[left], y[left], batch_size)] if spec.restarts > 1 else left
+    return found
+
+
+@torch.no_grad()
+def _standing(model: nn.Module, x: Tensor, y: Tensor, batch_size: int) -> Tensor:
+    """Places of the examples that are classified rightly."""
+    parts = zip(x.split(batch_size), y.split(batch_size), strict=True)
+    return torch.cat([model(some).argmax(1) == label for some, label in parts]).nonzero()[:, 0]
 
 
 def maximise(model: nn.Module, x: Tensor, loss: SampleLoss, spec: PGD, generator: torch.Generator) -> Tensor:

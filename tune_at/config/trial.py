@@ -34,7 +34,11 @@ class TrainSection(Section):
     epochs: Annotated[int, Field(ge=1)] = 200
     batch_size: Annotated[int, Field(ge=1)] = 128
     """Samples a step; the last, partial batch of an epoch is kept."""
-    precision: Literal["fp32"] = "fp32"
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    """Of convolutions and products in training and attacks; what is stored, updated and judged is float32. On CPUs
+    `tf32` is `fp32`."""
+    compile: bool = False
+    """Compile the network that attacks get; the first steps then take a minute or so."""
     selection: Literal["validation", "test"] = "validation"
     """Split on which the best epoch is chosen; `test` is the paper's protocol."""
     checkpoint_every: Annotated[int, Field(ge=1)] = 1
@@ -48,10 +52,15 @@ class EvaluationSection(Section):
     """Steps of the evaluation attack, in the ball and with the step size of `attack`."""
     every: Annotated[int, Field(ge=1)] = 1
     """Epochs between evaluations; the last epoch is always evaluated."""
+    train_every: Annotated[int, Field(ge=1)] = 1
+    """Of these evaluations, every how manieth measures the training part too; the last one always does."""
     train_samples: Annotated[int, Field(ge=0)] = 1000
     """Size of the fixed part of the training set on which training accuracy is measured; 0 is none."""
     test_samples: Literal["all"] | Annotated[int, Field(ge=1)] = "all"
     """Size of the part of the test set that is evaluated after an epoch: its first images."""
+    keep_attacking: bool = True
+    """Whether an example is attacked further once it has fallen. If not, evaluation costs less, accuracy is that
+    against the worst iterate instead of the last one, and robust losses are those at the points found first."""
     batch_size: Annotated[int, Field(ge=1)] = 512
     """Samples a batch; no result depends on it beyond rounding."""
 

@@ -41,8 +41,9 @@ class DeviceImages:
         return len(self.labels)
 
     def take(self, index: Tensor) -> Batch:
-        """The images at `index` as floats in [0, 1], unaugmented."""
-        return Batch(index, self.images[index].float().div_(self.scale), self.labels[index])
+        """The images at `index` as floats in [0, 1], unaugmented, laid out channels-last as networks want them."""
+        x = self.images[index].float().div_(self.scale).contiguous(memory_format=torch.channels_last)
+        return Batch(index, x, self.labels[index])
 
     def in_order(self, batch_size: int, index: Tensor | None = None) -> Iterator[Batch]:
         """The images at `index` (all by default) in batches, the last one partial."""
@@ -72,7 +73,8 @@ def random_crop(x: Tensor, padding: int, chance: torch.Generator) -> Tensor:
     padded = F.pad(x, (padding,) * 4)
     images = torch.arange(n, device=x.device)[:, None, None, None]
     channels = torch.arange(x.shape[1], device=x.device)[None, :, None, None]
-    return padded[images, channels, rows[:, None, :, None], columns[:, None, None, :]]
+    cropped = padded[images, channels, rows[:, None, :, None], columns[:, None, None, :]]
+    return cropped.contiguous(memory_format=torch.channels_last)
 
 
 def random_flip(x: Tensor, chance: torch.Generator) -> Tensor:

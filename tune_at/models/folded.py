@@ -9,7 +9,7 @@ from torch import Tensor, fx, nn
 
 from tune_at.attacks.modes import evaluating
 
-Update = Callable[[], None]
+Update = Callable[[], object]
 
 
 class Affine(nn.Module):
@@ -123,7 +123,7 @@ class FoldedView(nn.Module):
         return part
 
     def _placed(self, part: nn.Module, dtype: torch.dtype) -> Any:
-        return part.to(device=self.device, dtype=dtype, memory_format=torch.channels_last)
+        return part.to(self.device, dtype).to(memory_format=torch.channels_last)
 
 
 def _is_affine(module: nn.Module | None) -> bool:

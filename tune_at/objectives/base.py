@@ -21,8 +21,8 @@ class Step:
     """One batch and the network's state.
 
     `model` is in train mode and is what the loss is differentiated through. `attacked` is the engine's view of the
-    same network for attacks; it may share the model's modules, and attacks put it in eval mode for themselves. `index`
-    holds the samples' places in the training set; only methods that remember samples need it.
+    same network for attacks, as it was before the step: attack first, then run `model`, which moves its batch-norm
+    statistics. `index` holds the samples' places in the training set; only methods that remember samples need it.
     """
 
     model: nn.Module
@@ -65,6 +65,10 @@ class Objective(ABC, Generic[Config]):
     def networks(self, make: Callable[[], nn.Module]) -> nn.Module:
         """What is trained: one network from `make`, unless the method has more."""
         return make()
+
+    def view(self, model: nn.Module, of: Callable[[nn.Module], nn.Module]) -> nn.Module:
+        """What attacks get of `model`: `of` gives the view of one network."""
+        return of(model)
 
     def epoch_end(self, model: nn.Module, epoch: int, epochs: int, images: Iterable[Tensor]) -> None:
         """Called after the last update of an epoch. `images`: the clean training images in batches."""

@@ -33,6 +33,11 @@ class CoTeachingObjective(Objective[CoTeaching]):
         """Two networks with different initial weights."""
         return Pair(make(), make())
 
+    def view(self, model: nn.Module, of: Callable[[nn.Module], nn.Module]) -> nn.Module:
+        """Each network's own."""
+        assert isinstance(model, Pair)
+        return Pair(of(model.first), of(model.second))
+
     def evaluated(self, model: nn.Module) -> nn.Module:
         """The first network."""
         assert isinstance(model, Pair)

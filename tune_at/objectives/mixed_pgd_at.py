@@ -13,6 +13,7 @@ class MixedPGDATObjective(Objective[MixedPGDAT]):
     def loss(self, step: Step) -> Loss:
         """Mean over the batch."""
         gamma = self.config.gamma_at(step.epoch, step.epochs)
+        x_adv = pgd(step.attacked, step.x, step.y, PGD.of(self.attack), step.generator) if gamma > 0 else step.x
         loss = step.x.new_zeros(())
         scalars = {"gamma": loss.new_tensor(gamma)}
         # A term without weight is left out: its pass would still move the batch-norm statistics.
@@ -21,7 +22,7 @@ class MixedPGDATObjective(Objective[MixedPGDAT]):
             loss = loss + (1 - gamma) * F.cross_entropy(natural, step.y)
             scalars["natural_accuracy"] = accuracy(natural, step.y)
         if gamma > 0:
-            robust = step.model(pgd(step.attacked, step.x, step.y, PGD.of(self.attack), step.generator))
+            robust = step.model(x_adv)
             loss = loss + gamma * F.cross_entropy(robust, step.y)
             scalars["robust_accuracy"] = accuracy(robust, step.y)
         return loss, scalars

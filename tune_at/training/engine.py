@@ -1,15 +1,22 @@
-"""How a network is run: threads, device, and the view of the network that attacks get."""
+"""How a network is run: threads, device, precision, and the view of the network that attacks get."""
 
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from tune_at.config.trial import ResourcesSection
+from tune_at.config.trial import ResourcesSection, TrainSection
 from tune_at.errors import UserError
+from tune_at.models.folded import FoldedView
+
+DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
+"""Type of weights and activations in convolutions and products, by `train.precision`."""
 
 
-def prepare_device(resources: ResourcesSection) -> torch.device:
+def prepare_device(resources: ResourcesSection, precision: str = "fp32") -> torch.device:
     """The device of a trial, with as many threads as it has cores.
 
     The number of threads decides in which order a sum is taken, and so the last bits of every result: it follows
@@ -21,17 +28,54 @@ def prepare_device(resources: ResourcesSection) -> torch.device:
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise UserError("resources.gpu", f"{resources.gpu}, but torch finds no GPU here", "set resources.gpu=0")
+    # Set every time: a worker runs one trial after the other, and torch's default for convolutions is TF32.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
     return torch.device("cuda")
 
 
 class Engine:
-    """Runs one network. `attacked` is what attacks differentiate; here it is the network itself."""
+    """Runs the networks of a trial.
 
-    def __init__(self, model: nn.Module, device: torch.device) -> None:
-        self.model = model.to(device)
-        self.device = device
+    `precision` is that of convolutions and products in training and in attacks. Weights, their updates, images,
+    perturbations, logits and losses are float32 in any case, and so is the pass that judges an adversarial example.
+    """
+
+    def __init__(self, device: torch.device, train: TrainSection) -> None:
+        """Raises `UserError` where `train` asks for what the machine does not have."""
+        self.device, self.dtype, self.compile = device, DTYPES[train.precision], train.compile
+        if self.compile and device.type == "cpu" and not any(map(shutil.which, ("c++", "g++", "clang++"))):
+            raise UserError("train.compile", "needs a C++ compiler, and none is found", "install g++, or leave it off")
+        self.views: dict[nn.Module, FoldedView] = {}
+
+    def place(self, network: nn.Module) -> nn.Module:
+        """Move a network to the device, laid out channels-last."""
+        network.to(self.device).to(memory_format=torch.channels_last)
+        if self.dtype != torch.float32:
+            network.register_forward_hook(_as_float)
+        return network
+
+    def view(self, network: nn.Module) -> nn.Module:
+        """The network for attacks, as it is now: in eval mode, folded, in the engine's precision."""
+        if network in self.views:
+            self.views[network].refresh()
+        else:
+            view = self.views[network] = FoldedView(network, self.dtype)
+            if self.compile:
+                view.body.compile(**self._options)
+        return self.views[network]
+
+    @contextmanager
+    def precision(self) -> Iterator[None]:
+        """Within the block networks that were placed run in the engine's precision."""
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            yield
 
     @property
-    def attacked(self) -> nn.Module:
-        """The view of the network for attacks."""
-        return self.model
+    def _options(self) -> dict[str, object]:
+        # On a GPU the kernels of a small batch end sooner than Python starts the next ones: graphs replay them.
+        return {"mode": "reduce-overhead", "dynamic": False} if self.device.type == "cuda" else {"dynamic": False}
+
+
+def _as_float(module: nn.Module, images: tuple[Tensor, ...], logits: Tensor) -> Tensor:
+    """Losses are taken in float32."""
+    return logits.float()

@@ -55,7 +55,8 @@ class Trainer:
         """
         self.config = config
         config.check()
-        self.device = prepare_device(config.resources)
+        self.device = prepare_device(config.resources, config.train.precision)
+        self.engine = Engine(self.device, config.train)
         splits = split(load_source(config.data), config.data)
         self.data = {
             name: DeviceImages(images, self.device) for name, images in zip(SPLITS, splits, strict=True) if len(images)
@@ -73,10 +74,8 @@ class Trainer:
         with torch.random.fork_rng(self._cuda_devices):
             torch.manual_seed(derive_seed(config.seed, "network"))
             channels, size, _ = config.data.shape
-            self._make = lambda: build_model(config.model, config.data.num_classes, channels, size)
-            model = self.objective.networks(self._make)
-        self.engine = Engine(model, self.device)
-        self.model = self.engine.model
+            self._make = lambda: self.engine.place(build_model(config.model, config.data.num_classes, channels, size))
+            self.model = self.objective.networks(self._make)
         self.optimizer = build_optimizer(config.optim, self.model.parameters())
         self.objective.teachers = {role: self._teacher(role, teachers or {}) for role in config.objective.teachers()}
         self.history: list[EpochRecord] = []
@@ -106,7 +105,7 @@ class Trainer:
             )
         path = teachers[role]
         with torch.random.fork_rng(self._cuda_devices):
-            network = self._make().to(self.device)
+            network = self._make()
         if path is not None:
             try:
                 weights = load_state(path, self.device)["model"]
@@ -169,10 +168,11 @@ class Trainer:
 
     def _update(self, batch: Batch, epoch: int, chance: torch.Generator) -> dict[str, Tensor]:
         step = Step(
-            model=self.model, attacked=self.engine.attacked, x=batch.x, y=batch.y, index=batch.index,
-            epoch=epoch, epochs=self.config.train.epochs, generator=chance,
+            model=self.model, attacked=self.objective.view(self.model, self.engine.view), x=batch.x, y=batch.y,
+            index=batch.index, epoch=epoch, epochs=self.config.train.epochs, generator=chance,
         )  # fmt: skip
-        loss, scalars = self.objective.loss(step)
+        with self.engine.precision():
+            loss, scalars = self.objective.loss(step)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
@@ -196,15 +196,20 @@ class Trainer:
     def _is_evaluated(self, epoch: int) -> bool:
         return epoch % self.config.evaluation.every == 0 or epoch == self.config.train.epochs
 
+    def _is_train_evaluated(self, epoch: int) -> bool:
+        evaluation = self.config.evaluation
+        return epoch % (evaluation.every * evaluation.train_every) == 0 or epoch == self.config.train.epochs
+
     def _evaluate(self, epoch: int) -> dict[str, float]:
-        spec = replace(PGD.of(self.config.attack), steps=self.config.evaluation.steps)
+        evaluation = self.config.evaluation
+        spec = replace(PGD.of(self.config.attack), steps=evaluation.steps, keep_attacking=evaluation.keep_attacking)
         metrics: dict[str, float] = {}
         for name, images in self.data.items():
-            if len(self.measured[name]) == 0:
+            if len(self.measured[name]) == 0 or (name == "train" and not self._is_train_evaluated(epoch)):
                 continue
             batches = images.in_order(self.config.evaluation.batch_size, self.measured[name])
             chance = generator(self.device, self.config.seed, "evaluation", name, epoch)
-            outcomes = evaluate(self.evaluated, batches, spec, chance)
+            outcomes = evaluate(self.evaluated, batches, spec, chance, self.engine.view(self.evaluated))
             metrics |= {f"{name}_{measure}": value for measure, value in outcomes.means().items()}
         return metrics
 
