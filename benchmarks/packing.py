@@ -74,11 +74,11 @@ def side_by_side(count: int, updates: int, processes: int) -> float:
 
 
 def stacked(count: int, updates: int) -> None:
-    """All networks in one pass, their parameters stacked (`torch.func`). Batch norm in eval mode: vmap bears no other."""
+    """All networks in one pass, by `torch.func`, their batch norms in eval mode: stacked ones bear no other."""
     place = device()
     x, y = _batch(place)
     networks = [build_model("small_cnn", 10, 1, 8).to(place).eval() for _ in range(count)]
-    parameters, buffers = stack_module_state(networks)  # type: ignore[arg-type]
+    parameters, buffers = stack_module_state(networks)
     base = copy.deepcopy(networks[0]).to("meta")
     momentum = {name: torch.zeros_like(value) for name, value in parameters.items()}
     forward = vmap(lambda p, b, images: functional_call(base, (p, b), (images,)), in_dims=(0, 0, 0))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
@@ -18,20 +19,21 @@ Loss = Callable[[Tensor], Tensor]
 
 
 class Images(Dataset[tuple[Tensor, int]]):
-    """Images one by one, through torchvision's transforms."""
+    """Images one by one, from PIL through torchvision's transforms, as torchvision's own data sets give them."""
 
     def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.int64], scale: float, augment: bool) -> None:
-        self.images, self.labels, self.scale = images, labels, scale
+        # (n, height, width, channels) for colours, (n, height, width) for grey levels, 255 being white.
+        self.images = np.squeeze((images.transpose(0, 2, 3, 1) * (255 / scale)).astype(np.uint8))
+        self.labels = labels
         size = images.shape[-1]
         steps = [transforms.RandomCrop(size, padding=4), transforms.RandomHorizontalFlip()] if augment else []
-        self.transform = transforms.Compose(steps)
+        self.transform = transforms.Compose([*steps, transforms.ToTensor()])
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        image = torch.from_numpy(self.images[index]).float() / self.scale
-        return self.transform(image), int(self.labels[index])
+        return self.transform(Image.fromarray(self.images[index])), int(self.labels[index])
 
 
 def loader(data: Images, batch_size: int, shuffle: bool, workers: int = 2) -> DataLoader[tuple[Tensor, int]]:

@@ -32,7 +32,7 @@ def random_cifar() -> None:
 
 
 def config(
-    model: str, data: dict, objective: str, precision: str, batch: int, test: int, compiled: bool
+    model: str, data: dict, objective: str, precision: str, batch: int, test: int | str, compiled: bool
 ) -> TrialConfig:
     """A trial with the paper's attack, PGD-10."""
     tree = {
@@ -46,13 +46,13 @@ def config(
             "compile": compiled,
             "epochs": 1000,
         },
-        "evaluation": {"train_samples": 0, "test_samples": test, "batch_size": max(batch, 128)},
+        "evaluation": {"train_samples": 0, "test_samples": test},
         "resources": {"cpu": CORES, "gpu": 1 if GPU else 0},
     }
     return TrialConfig.parse(tree)
 
 
-def ours(model: str, data: dict, objective: str, batch: int, test: int) -> dict[str, Trainer]:
+def ours(model: str, data: dict, objective: str, batch: int, test: int | str) -> dict[str, Trainer]:
     """A trainer for each precision; on a GPU compiled, too."""
     found = {}
     for precision in PRECISIONS:
@@ -80,7 +80,8 @@ def step(objective: str) -> Callable[[bool], Plan]:
         data = {"name": "cifar10", "subset": 512, "validation": 0}
         trainers = ours("resnet18", data, objective, batch, batch)
         plain = textbook(next(iter(trainers.values())), objective)
-        taken = next(next(iter(trainers.values())).data["train"].shuffled(batch, trainers_data(trainers), 0, 1))
+        first = next(iter(trainers.values()))
+        taken = next(first.data["train"].shuffled(batch, first.config.data, 0, 1))
         x = taken.x.contiguous()
         epoch = 500  # temporal ensembling has begun
 
@@ -132,8 +133,3 @@ def _epochs(
 
 def _precisions(ways: dict) -> dict[str, str]:
     return {name: "fp32" if name == "textbook" else name.split(", ")[1] for name in ways}
-
-
-def trainers_data(trainers: dict[str, Trainer]):  # noqa: ANN201
-    """The data section that all of them share."""
-    return next(iter(trainers.values())).config.data

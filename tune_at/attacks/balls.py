@@ -1,6 +1,7 @@
 """Balls around images: random points in them, projections onto them, steepest-ascent steps. All meet [0, 1]."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +26,10 @@ class Ball(ABC):
     def ascend(self, gradient: Tensor, step: float) -> Tensor:
         """The step of length `step` that raises a linear function most; zero where the gradient is zero."""
 
+    def mover(self, x: Tensor, step: float) -> Callable[[Tensor, Tensor], Tensor]:
+        """The function (point, gradient) → the next point in the ball around `x`: one step of ascent, projected."""
+        return lambda moved, gradient: self.project(moved + self.ascend(gradient, step), x)
+
 
 @dataclass(frozen=True)
 class LinfBall(Ball):
@@ -42,6 +47,11 @@ class LinfBall(Ball):
     def ascend(self, gradient: Tensor, step: float) -> Tensor:
         """Step · sign(gradient)."""
         return step * gradient.sign()
+
+    def mover(self, x: Tensor, step: float) -> Callable[[Tensor, Tensor], Tensor]:
+        """The same points as by `ascend` and `project`, with the bounds taken once: for small images that tells."""
+        low, high = (x - self.eps).clamp_(min=0), (x + self.eps).clamp_(max=1)
+        return lambda moved, gradient: gradient.sign().mul_(step).add_(moved).clamp_(low, high)
 
 
 @dataclass(frozen=True)

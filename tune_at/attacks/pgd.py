@@ -140,14 +140,14 @@ def maximise(model: nn.Module, x: Tensor, loss: SampleLoss, spec: PGD, generator
         generator: on x's device.
     """
     ball = spec.ball
-    moved = _start(ball, x, spec.start, generator)
+    moved, move = _start(ball, x, spec.start, generator), ball.mover(x, spec.step)
     with evaluating(model), torch.enable_grad():
         for _ in range(spec.steps):
             moved.requires_grad_(True)
             # Summed, not averaged: a mean over the batch only makes input gradients underflow sooner.
             (gradient,) = torch.autograd.grad(loss(model(moved)).sum(), moved)
             with torch.no_grad():
-                moved = ball.project(moved + ball.ascend(gradient, spec.step), x)
+                moved = move(moved, gradient)
     return moved.detach()
 
 
