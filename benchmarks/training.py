@@ -113,7 +113,7 @@ def digits(quick: bool) -> Plan:
     """An epoch of `small_cnn` on scikit-learn's digits, with evaluation."""
     trainers = ours("small_cnn", {"name": "digits", "subset": "all", "validation": 0}, "pgd_at", 64, "all")
     source = load_source(next(iter(trainers.values())).config.data)
-    return _epochs(trainers, source, 64, "all", {"ours, fp32": 2.0}, 3 if quick else 7, augment=False)
+    return _epochs(trainers, source, 64, "all", {"ours, bf16": 2.0}, 3 if quick else 9, augment=False)
 
 
 def _epochs(
