@@ -92,6 +92,20 @@ def workers(driver: subprocess.Popen) -> list[int]:
     return sorted(pid for pid, title in descendants(driver.pid).items() if title.startswith("ray::ATTrainable"))
 
 
+def wait_until_gone(pids: list[int], timeout: float = 60) -> None:
+    """Until none of the processes runs any more."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        states = []
+        for pid in pids:
+            with contextlib.suppress(OSError):
+                states.append(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0])
+        if set(states) <= {"Z", "X"}:
+            return
+        time.sleep(0.02)
+    raise TimeoutError(f"processes {pids} are still there")
+
+
 def results(sweep: Path, table: str) -> pa.Table:
     """A table without the columns that tell the time."""
     found = read_arrow(sweep, table)
