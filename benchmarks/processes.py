@@ -28,7 +28,7 @@ def seconds(*command: str) -> float:
 
 
 def sweep(quick: bool) -> list[Way]:
-    """32 trials of two epochs on digits, Ray's start included: a plain script, then ours, twice."""
+    """32 trials of two epochs on digits, Ray's start included: a plain script, then ours, in turn."""
     trials, epochs = (4, 2) if quick else (32, 2)
     study = {
         "title": "Small trials",

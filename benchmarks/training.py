@@ -93,7 +93,7 @@ def step(objective: str) -> Callable[[bool], Plan]:
         ways: dict[str, Callable[[], object]] = {"textbook": lambda: plain.update(x, taken.y, taken.index)}
         ways |= {name: run(trainer) for name, trainer in trainers.items()}
         goals = {"ours, bf16": 5.0} if GPU else {"ours, fp32": 1.15, "ours, bf16": 2.1}
-        return Plan(ways, batch, "images/s", goals, _precisions(ways), count_flops(ways["textbook"]), 3 if quick else 5)
+        return Plan(ways, batch, "images/s", goals, _precisions(ways), count_flops(ways["textbook"]), 3)
 
     return case
 
@@ -106,7 +106,7 @@ def epoch(quick: bool) -> Plan:
     trainers = ours("resnet18", data, "pgd_at", batch, test)
     source = load_source(next(iter(trainers.values())).config.data)
     goals = {"ours, bf16": 5.0} if GPU else {"ours, bf16": 2.0}
-    return _epochs(trainers, source, batch, test, goals, 1 if GPU else 3, augment=True)
+    return _epochs(trainers, source, batch, test, goals, 1 if GPU else 2, augment=True)
 
 
 def digits(quick: bool) -> Plan:

@@ -21,8 +21,8 @@ def family(config: TrialConfig) -> str:
     tree = config.as_tree()
     forms = [value for value in tree["objective"].values() if isinstance(value, str)]
     return json.dumps(
-        [tree["model"], tree["train"]["precision"], config.data.name, config.data.shape, config.data.num_classes,
-         config.data.crop, config.data.flip, forms, config.optim.name, config.attack.norm, config.train.batch_size]
+        [tree["model"], config.train.precision, config.train.compile, config.data.name, config.data.shape,
+         config.data.num_classes, config.data.crop, config.data.flip, forms, config.optim.name, config.attack.norm, config.train.batch_size]
     )  # fmt: skip
 
 
@@ -53,7 +53,9 @@ def preflight(trials: Iterable[Trial]) -> dict[str, float]:
 
 def _one_batch(config: TrialConfig) -> float:
     mine = ResourcesSection(cpu=min(config.resources.cpu, os.cpu_count() or 1), gpu=0)
-    here = config.model_copy(update={"resources": mine})
+    # What is compiled for a GPU is not tried by compiling it for this machine's CPU.
+    train = config.train.model_copy(update={"compile": config.train.compile and config.resources.gpu == 0})
+    here = config.model_copy(update={"resources": mine, "train": train})
     trainer = Trainer(here, dict.fromkeys(config.objective.teachers()))
     per_sample = train_passes(config) * config.model.flops(config.data.shape, config.data.num_classes)
     samples = max(2, min(config.train.batch_size, int(BUDGET / per_sample)))
