@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from tune_at.attacks.modes import evaluating
 from tune_at.models import build_model
 from tune_at.models.folded import FoldedView
+from tune_at.models.packed import PackedConv2d
 
 MODELS = ["small_cnn", "resnet18", "preact_resnet18", "wrn-10-2", "vgg16", "densenet121", "dla"]
 
@@ -46,6 +47,58 @@ def test_in_float64_folding_is_exact_to_rounding(name):
     logits, found = logits_and_gradient(view.body, x)
     assert torch.allclose(logits, reference, rtol=1e-9, atol=1e-9 * reference.abs().max())
     assert torch.allclose(found, gradient, rtol=1e-7, atol=1e-9 * gradient.abs().max())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_packed_convolutions_are_the_plain_ones(name):
+    torch.manual_seed(0)
+    network = trained(build_model(name))
+    view, unpacked = FoldedView(network), FoldedView(network, packed=False)
+    assert any(isinstance(module, PackedConv2d) for module in view.modules())
+    for size in (4, 3):  # a last batch is smaller
+        x = torch.rand(size, 3, 32, 32)
+        logits, gradient = logits_and_gradient(view, x)
+        expected, reference = logits_and_gradient(unpacked, x)
+        assert torch.allclose(logits, expected, rtol=1e-4, atol=1e-5 * expected.abs().max())
+        assert torch.allclose(gradient, reference, rtol=1e-3, atol=1e-4 * reference.abs().max())
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(0.9)
+    view.refresh()
+    unpacked.refresh()
+    assert torch.allclose(view(x), unpacked(x), rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(view(x), logits, rtol=1e-3, atol=1e-3)
+
+
+class Sums(nn.Module):
+    """Every sum that a packed convolution may and may not take in."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU())
+        self.second = nn.Sequential(nn.Conv2d(8, 8, 3, 2, 1), nn.BatchNorm2d(8))
+        self.shortcut = nn.Sequential(nn.Conv2d(8, 8, 1, 2, bias=False), nn.BatchNorm2d(8))
+        self.third = nn.Sequential(nn.Conv2d(8, 8, 3, padding=2, dilation=2), nn.BatchNorm2d(8))
+        self.pool, self.relu = nn.AdaptiveAvgPool2d(1), nn.ReLU(inplace=True)
+        self.classifier = nn.Linear(8, 10)
+
+    def forward(self, x):
+        x = self.first(x)
+        x = self.relu(self.second(x) + self.shortcut(x))  # both are convolutions
+        x = self.third(x) + self.pool(x)  # broadcast, and without a ReLU
+        y = self.third(x)
+        return self.classifier((y + y).mean((2, 3)))  # with itself
+
+
+@pytest.mark.parametrize("size", [8, 7])
+def test_sums_that_convolutions_take_in(size):
+    torch.manual_seed(0)
+    network = trained(Sums())
+    x = torch.rand(5, 1, size, size)
+    reference, gradient = logits_and_gradient(network, x)
+    logits, found = logits_and_gradient(FoldedView(network), x)
+    assert torch.allclose(logits, reference, atol=1e-5)
+    assert torch.allclose(found, gradient, atol=1e-5)
 
 
 @pytest.mark.parametrize(("dtype", "error"), [(torch.float32, 1e-5), (torch.bfloat16, 0.05)])

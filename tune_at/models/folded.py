@@ -1,6 +1,7 @@
 """A network as attacks see it: in eval mode, frozen, with each batch norm folded into the convolution before it."""
 
 import copy
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from tune_at.attacks.modes import evaluating
+from tune_at.models.packed import PackedConv2d, can_pack
 
 Update = Callable[[], object]
 
@@ -38,10 +40,12 @@ class FoldedView(nn.Module):
     Args:
         network: what to copy. One that `torch.fx` cannot trace, because it branches on its input, is copied as it is.
         dtype: of weights and activations. Images and logits are float32 in any case.
+        packed: on a CPU, keep weights in oneDNN's layout, and take a ReLU in the convolution's pass.
     """
 
-    def __init__(self, network: nn.Module, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, network: nn.Module, dtype: torch.dtype = torch.float32, packed: bool = True) -> None:
         super().__init__()
+        self.packed = packed
         self.dtype, self.device = dtype, next(network.parameters()).device
         self.updates: list[Update] = []
         with evaluating(network):
@@ -83,6 +87,9 @@ class FoldedView(nn.Module):
                 part = self._convolution(module, modules[str(norm.target)])
                 norm.replace_all_uses_with(node)
                 graph.erase_node(norm)
+                if self.packed and self.device.type == "cpu" and can_pack(module, self.dtype):
+                    node, relu = _take_in(node, modules)
+                    part = self._pack(part, relu)
             elif _is_affine(module):
                 part = self._affine(module)
             else:
@@ -111,6 +118,11 @@ class FoldedView(nn.Module):
         self.updates.append(update)
         return part
 
+    def _pack(self, part: Any, relu: bool) -> nn.Module:
+        packed = PackedConv2d(part, relu)
+        self.updates.append(lambda: setattr(packed, "stale", True))
+        return packed
+
     def _affine(self, norm: Any) -> nn.Module:
         part = self._placed(Affine(norm.num_features), self.dtype)
 
@@ -133,10 +145,36 @@ def _is_affine(module: nn.Module | None) -> bool:
 
 def _norm_after(node: fx.Node, modules: dict[str, nn.Module]) -> fx.Node | None:
     """The batch norm that is the only user of a node's result."""
+    user = _only_user(node)
+    return user if user is not None and _is_affine(modules.get(str(user.target))) else None
+
+
+def _take_in(node: fx.Node, modules: dict[str, nn.Module]) -> tuple[fx.Node, bool]:
+    """Let a convolution's node stand for the sum and the ReLU after it, too; the node, and whether there is a ReLU."""
+    graph, users = node.graph, list(node.users)
+    if len(users) == 1 and users[0].op == "call_function" and users[0].target is operator.add:
+        total = users[0]
+        others = [argument for argument in total.args if argument is not node]
+        if len(others) == 1 and isinstance(others[0], fx.Node):
+            # What is added may come after the convolution: that moves to where the sum was.
+            with graph.inserting_before(total):
+                later = graph.call_module(str(node.target), (node.args[0], others[0]))
+            total.replace_all_uses_with(later)
+            graph.erase_node(total)
+            graph.erase_node(node)
+            node = later
+    after = _only_user(node)
+    relu = after is not None and isinstance(modules.get(str(after.target)), nn.ReLU)
+    if after is not None and relu:
+        after.replace_all_uses_with(node)
+        graph.erase_node(after)
+    return node, relu
+
+
+def _only_user(node: fx.Node) -> fx.Node | None:
+    """The module that alone uses a node's result."""
     users = list(node.users)
-    if len(users) != 1 or users[0].op != "call_module" or not _is_affine(modules.get(str(users[0].target))):
-        return None
-    return users[0]
+    return users[0] if len(users) == 1 and users[0].op == "call_module" else None
 
 
 def _coefficients(norm: Any) -> tuple[Tensor, Tensor]:

@@ -59,7 +59,7 @@ class Engine:
         if network in self.views:
             self.views[network].refresh()
         else:
-            view = self.views[network] = FoldedView(network, self.dtype)
+            view = self.views[network] = FoldedView(network, self.dtype, not self.compile)
             if self.compile:
                 view.body.compile(**self._options)
         return self.views[network]

@@ -22,7 +22,8 @@ def family(config: TrialConfig) -> str:
     forms = [value for value in tree["objective"].values() if isinstance(value, str)]
     return json.dumps(
         [tree["model"], config.train.precision, config.train.compile, config.data.name, config.data.shape,
-         config.data.num_classes, config.data.crop, config.data.flip, forms, config.optim.name, config.attack.norm, config.train.batch_size]
+         config.data.num_classes, config.data.crop, config.data.flip, forms, config.optim.name, config.attack.norm,
+         config.train.batch_size]
     )  # fmt: skip
 
 
