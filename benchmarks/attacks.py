@@ -18,7 +18,7 @@ from tune_at.config.trial import TrialConfig
 from tune_at.models.folded import FoldedView
 from tune_at.training.trainer import Trainer
 
-EPS, STEP = 0.1, 0.025
+EPS, STEP = 0.2, 0.05
 
 
 @functools.cache
