@@ -195,3 +195,30 @@ def trained_if_affine(network):
             if module.affine:
                 module.weight.data.uniform_(-0.5, 1.5)
     return network
+
+
+def test_hooks_and_parametrised_layers_are_kept():
+    def build():
+        torch.manual_seed(0)
+        return trained(build_model("small_cnn", 10, 1, 8))
+
+    normalised, shifted, spectral = build(), build(), build()
+    normalised.register_forward_pre_hook(lambda module, inputs: ((inputs[0] - 0.5) / 0.2,))
+    shifted.features[1].register_forward_hook(lambda module, inputs, output: output + 0.3)
+    nn.utils.parametrizations.spectral_norm(spectral.features[3])
+    x = torch.rand(5, 1, 8, 8)
+    for network in (normalised, shifted, spectral):
+        view = FoldedView(network)
+        assert not view.folded
+        reference, gradient = logits_and_gradient(network, x)
+        logits, found = logits_and_gradient(view, x)
+        assert torch.allclose(logits, reference, atol=1e-5)
+        assert torch.allclose(found, gradient, atol=1e-5)
+
+
+def test_a_second_derivative_is_refused_rather_than_wrong():
+    view = FoldedView(build_model("small_cnn", 10, 1, 8))
+    x = torch.rand(2, 1, 8, 8, requires_grad=True)
+    (gradient,) = torch.autograd.grad(view(x).square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError):
+        gradient.square().sum().backward()

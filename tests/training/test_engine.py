@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 class Plain(Engine):
     """The network itself, unfolded, for attacks."""
 
-    def view(self, network):
+    def view(self, network, exact=False):
         return network
 
 
@@ -101,6 +101,14 @@ def test_evaluation_that_drops_the_fallen_is_never_kinder(tiny):
     for first, second in zip(kept.epochs(), dropped.epochs(), strict=True):
         assert second.metrics["test_robust_accuracy"] <= first.metrics["test_robust_accuracy"]
         assert second.metrics["test_natural_loss"] == first.metrics["test_natural_loss"]
+
+
+def test_what_has_fallen_is_decided_in_float32(tiny):
+    trainer = Trainer(tiny(train={"precision": "bf16"}, evaluation={"keep_attacking": False}))
+    trainer.run_epoch()
+    assert {dtype for _, dtype in trainer.engine.views} == {torch.bfloat16, torch.float32}
+    exact = trainer.engine.view(trainer.model, exact=True)
+    assert next(exact.parameters()).dtype == torch.float32
 
 
 def test_a_view_is_kept_and_refreshed(tiny):

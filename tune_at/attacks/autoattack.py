@@ -54,7 +54,11 @@ def autoattack(model: nn.Module, x: Tensor, y: Tensor, spec: AutoAttack, generat
         return x.clone()
     devices = [x.device] if x.device.type == "cuda" else []
     x = x.contiguous()
-    view = FoldedView(model)
+    try:
+        view: nn.Module = FoldedView(model)
+    except RuntimeError:  # a network that cannot be copied
+        view = model
+    kept = [(p, p.grad) for p in model.parameters()]
     with evaluating(model), torch.random.fork_rng(devices), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the package's remarks on randomised and gradient-free defences
         attack = Package(view, norm=NORMS[spec.norm], eps=spec.eps, seed=seed, version="standard", device=x.device)
@@ -65,5 +69,7 @@ def autoattack(model: nn.Module, x: Tensor, y: Tensor, spec: AutoAttack, generat
         targets = min(9, classes - 1)
         attack.apgd_targeted.n_target_classes = attack.fab.n_target_classes = targets
         found, _ = attack.run_standard_evaluation(x, y, batch_size=spec.batch_size)
+    for parameter, gradient in kept:
+        parameter.grad = gradient
     # The package keeps to the ball up to rounding; our attacks keep to it.
     return BALLS[spec.norm](spec.eps).project(found.detach().to(x.dtype), x)

@@ -114,7 +114,7 @@ def _dropping(model: nn.Module, x: Tensor, y: Tensor, spec: PGD, generator: torc
         # Drawn for all, so that an example's start depends on no other example.
         starts = _start(spec.ball, x, spec.start, generator)
         if len(left) == 0:
-            break
+            continue  # the generator goes on as it would
         found[left] = until_beaten(
             model, x[left], starts[left], y[left], spec.ball, spec.loss, spec.step, spec.steps, batch_size
         )

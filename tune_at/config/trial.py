@@ -57,12 +57,12 @@ class EvaluationSection(Section):
     train_samples: Annotated[int, Field(ge=0)] = 1000
     """Size of the fixed part of the training set on which training accuracy is measured; 0 is none."""
     test_samples: Literal["all"] | Annotated[int, Field(ge=1)] = "all"
-    """Size of the part of the test set that is evaluated after an epoch: its first images."""
+    """Size of the part of the test set that is evaluated after an epoch, class-balanced and fixed."""
     keep_attacking: bool = True
     """Whether an example is attacked further once it has fallen. If not, evaluation costs less, accuracy is that
     against the worst iterate instead of the last one, and robust losses are those at the points found first."""
     batch_size: Annotated[int, Field(ge=1)] = 512
-    """Samples a batch; no result depends on it beyond rounding."""
+    """Samples a batch. In l-inf no result depends on it beyond rounding; in l2 the random starts do."""
 
 
 class ResourcesSection(Section):

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn.utils import parametrize
 
 from tune_at.attacks.modes import evaluating
 from tune_at.models.packed import PackedConv2d, can_pack
@@ -38,7 +39,8 @@ class FoldedView(nn.Module):
     network's to rounding.
 
     Args:
-        network: what to copy. One that `torch.fx` cannot trace, because it branches on its input, is copied as it is.
+        network: what to copy. One that `torch.fx` cannot trace, because it branches on its input, or that has
+            hooks, parametrised layers or parameters outside of layers, is copied as it is.
         dtype: of weights and activations. Images and logits are float32 in any case.
         packed: on a CPU, keep weights in oneDNN's layout, and take a ReLU in the convolution's pass.
     """
@@ -46,7 +48,9 @@ class FoldedView(nn.Module):
     def __init__(self, network: nn.Module, dtype: torch.dtype = torch.float32, packed: bool = True) -> None:
         super().__init__()
         self.packed = packed
-        self.dtype, self.device = dtype, next(network.parameters()).device
+        self.dtype = dtype
+        tensors = (*network.parameters(), *network.buffers())
+        self.device = tensors[0].device if tensors else torch.device("cpu")
         self.updates: list[Update] = []
         with evaluating(network):
             folded = self._fold(network)
@@ -71,6 +75,8 @@ class FoldedView(nn.Module):
             update()
 
     def _fold(self, network: nn.Module) -> nn.Module | None:
+        if any(_is_altered(module) for module in network.modules()):
+            return None
         try:
             graph = fx.Tracer().trace(network)
         except Exception:  # whatever the network's own code raises when it is traced
@@ -94,7 +100,7 @@ class FoldedView(nn.Module):
                 part = self._affine(module)
             else:
                 part = self._plain(module, self.dtype)
-            node.target = f"part_{len(parts)}"
+            node.target = f"folded_part_{len(parts)}"
             parts[node.target] = part
         return fx.GraphModule(parts, graph)
 
@@ -136,6 +142,12 @@ class FoldedView(nn.Module):
 
     def _placed(self, part: nn.Module, dtype: torch.dtype) -> Any:
         return part.to(self.device, dtype).to(memory_format=torch.channels_last)
+
+
+def _is_altered(module: nn.Module) -> bool:
+    """Whether it does more than its type says: hooks or a `forward` of its own are not traced."""
+    hooks = [hook for hook in module._forward_hooks.values() if not getattr(hook, "only_casts", False)]
+    return bool(hooks or module._forward_pre_hooks or "forward" in vars(module) or parametrize.is_parametrized(module))
 
 
 def _is_affine(module: nn.Module | None) -> bool:

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 DTYPES = (torch.float32, torch.bfloat16)
 
@@ -12,6 +13,8 @@ def can_pack(convolution: nn.Conv2d, dtype: torch.dtype) -> bool:
     """Whether this build of torch and this convolution go with `PackedConv2d`."""
     plain = convolution.groups == 1 and convolution.padding_mode == "zeros" and not isinstance(convolution.padding, str)
     if not plain or dtype not in DTYPES or not torch.backends.mkldnn.is_available():
+        return False
+    if dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return False
     names = ("_convolution_pointwise", "_convolution_transpose_pointwise", "_reorder_convolution_weight")
     return all(hasattr(torch.ops.mkldnn, name) for name in (*names, "_reorder_convolution_transpose_weight"))
@@ -34,6 +37,7 @@ class _Packed(torch.autograd.Function):
         return found
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None, None]:
         (gradient,), c = gradients, ctx.layer.convolution
         if ctx.layer.relu:

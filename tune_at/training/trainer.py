@@ -55,7 +55,7 @@ class Trainer:
         """
         self.config = config
         config.check()
-        self.device = prepare_device(config.resources, config.train.precision)
+        self.device = prepare_device(config.resources)
         self.engine = Engine(self.device, config.train)
         splits = split(load_source(config.data), config.data)
         self.data = {
@@ -193,6 +193,9 @@ class Trainer:
             self.objective.epoch_end(self.model, last, last, [batch.x])
             evaluate(self.evaluated, [batch], replace(PGD.of(self.config.attack), steps=1), chance).means()
 
+    def _view_for(self, spec: PGD) -> nn.Module:
+        return self.engine.view(self.evaluated, exact=not spec.keep_attacking)
+
     def _is_evaluated(self, epoch: int) -> bool:
         return epoch % self.config.evaluation.every == 0 or epoch == self.config.train.epochs
 
@@ -209,7 +212,7 @@ class Trainer:
                 continue
             batches = images.in_order(self.config.evaluation.batch_size, self.measured[name])
             chance = generator(self.device, self.config.seed, "evaluation", name, epoch)
-            outcomes = evaluate(self.evaluated, batches, spec, chance, self.engine.view(self.evaluated))
+            outcomes = evaluate(self.evaluated, batches, spec, chance, self._view_for(spec))
             metrics |= {f"{name}_{measure}": value for measure, value in outcomes.means().items()}
         return metrics
 
