@@ -167,7 +167,8 @@ def _take_in(node: fx.Node, modules: dict[str, nn.Module]) -> tuple[fx.Node, boo
     if len(users) == 1 and users[0].op == "call_function" and users[0].target is operator.add:
         total = users[0]
         others = [argument for argument in total.args if argument is not node]
-        if len(others) == 1 and isinstance(others[0], fx.Node):
+        # A module's result is a tensor; what a method returns may be a number.
+        if len(others) == 1 and isinstance(others[0], fx.Node) and others[0].op in ("call_module", "placeholder"):
             # What is added may come after the convolution: that moves to where the sum was.
             with graph.inserting_before(total):
                 later = graph.call_module(str(node.target), (node.args[0], others[0]))
