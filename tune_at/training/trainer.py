@@ -193,26 +193,22 @@ class Trainer:
             self.objective.epoch_end(self.model, last, last, [batch.x])
             evaluate(self.evaluated, [batch], replace(PGD.of(self.config.attack), steps=1), chance).means()
 
-    def _view_for(self, spec: PGD) -> nn.Module:
-        return self.engine.view(self.evaluated, exact=not spec.keep_attacking)
-
-    def _is_evaluated(self, epoch: int) -> bool:
-        return epoch % self.config.evaluation.every == 0 or epoch == self.config.train.epochs
-
-    def _is_train_evaluated(self, epoch: int) -> bool:
-        evaluation = self.config.evaluation
-        return epoch % (evaluation.every * evaluation.train_every) == 0 or epoch == self.config.train.epochs
+    def _is_evaluated(self, epoch: int, every: int = 1) -> bool:
+        return epoch % (self.config.evaluation.every * every) == 0 or epoch == self.config.train.epochs
 
     def _evaluate(self, epoch: int) -> dict[str, float]:
         evaluation = self.config.evaluation
         spec = replace(PGD.of(self.config.attack), steps=evaluation.steps, keep_attacking=evaluation.keep_attacking)
+        attacked = self.engine.view(self.evaluated, exact=not spec.keep_attacking)
         metrics: dict[str, float] = {}
         for name, images in self.data.items():
-            if len(self.measured[name]) == 0 or (name == "train" and not self._is_train_evaluated(epoch)):
+            if len(self.measured[name]) == 0 or (
+                name == "train" and not self._is_evaluated(epoch, evaluation.train_every)
+            ):
                 continue
             batches = images.in_order(self.config.evaluation.batch_size, self.measured[name])
             chance = generator(self.device, self.config.seed, "evaluation", name, epoch)
-            outcomes = evaluate(self.evaluated, batches, spec, chance, self._view_for(spec))
+            outcomes = evaluate(self.evaluated, batches, spec, chance, attacked)
             metrics |= {f"{name}_{measure}": value for measure, value in outcomes.means().items()}
         return metrics
 
