@@ -10,7 +10,8 @@ from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
 from tune_at.attacks.modes import evaluating
-from tune_at.models.packed import PackedConv2d, can_pack
+from tune_at.models.packed import can_pack, freeze
+from tune_at.models.winograd import Workspace
 
 Update = Callable[[], object]
 
@@ -42,12 +43,13 @@ class FoldedView(nn.Module):
         network: what to copy. One that `torch.fx` cannot trace, because it branches on its input, or that has
             hooks, parametrised layers or parameters outside of layers, is copied as it is.
         dtype: of weights and activations. Images and logits are float32 in any case.
-        packed: on a CPU, keep weights in oneDNN's layout, and take a ReLU in the convolution's pass.
+        packed: on a CPU, keep weights in oneDNN's layout, take a ReLU in the convolution's pass, and put fewer products
+            into convolutions of many channels.
     """
 
     def __init__(self, network: nn.Module, dtype: torch.dtype = torch.float32, packed: bool = True) -> None:
         super().__init__()
-        self.packed = packed
+        self.packed, self.work = packed, Workspace()
         self.dtype = dtype
         tensors = (*network.parameters(), *network.buffers())
         self.device = tensors[0].device if tensors else torch.device("cpu")
@@ -125,8 +127,8 @@ class FoldedView(nn.Module):
         return part
 
     def _pack(self, part: Any, relu: bool) -> nn.Module:
-        packed = PackedConv2d(part, relu)
-        self.updates.append(lambda: setattr(packed, "stale", True))
+        packed = freeze(part, relu, self.work)
+        self.updates.append(packed.changed)
         return packed
 
     def _affine(self, norm: Any) -> nn.Module:

@@ -1,4 +1,4 @@
-"""Convolutions for input gradients on a CPU: weights kept as oneDNN lays them out, and the ReLU in the same pass."""
+"""Frozen convolutions on a CPU: weights kept as oneDNN or Winograd's filtering wants them, and the ReLU in the same pass."""
 
 from typing import Any
 
@@ -6,7 +6,16 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from tune_at.models.winograd import TILE, Workspace, fits, is_worthwhile, transformed, winograd
+
 DTYPES = (torch.float32, torch.bfloat16)
+
+
+def freeze(convolution: nn.Conv2d, relu: bool, work: Workspace) -> "PackedConv2d":
+    """The faster way for a convolution that `can_pack`."""
+    if is_worthwhile(convolution, convolution.weight.dtype):
+        return WinogradConv2d(convolution, relu, work)
+    return PackedConv2d(convolution, relu)
 
 
 def can_pack(convolution: nn.Conv2d, dtype: torch.dtype) -> bool:
@@ -20,66 +29,77 @@ def can_pack(convolution: nn.Conv2d, dtype: torch.dtype) -> bool:
     return all(hasattr(torch.ops.mkldnn, name) for name in (*names, "_reorder_convolution_transpose_weight"))
 
 
-class _Packed(torch.autograd.Function):
+class _Frozen(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, other: Tensor | None, layer: "PackedConv2d") -> Tensor:
-        c, relu = layer.convolution, layer.relu
-        ctx.layer, ctx.size, ctx.added = layer, x.shape[2:], other is not None
-        how = (layer.forward_weight, c.bias, c.padding, c.stride, c.dilation, 1)
-        run = torch.ops.mkldnn._convolution_pointwise
-        found: Tensor
-        if other is None:
-            found = run(x, *how, "relu" if relu else "none", [], "")
-        else:
-            found = run.binary(x, other, *how, "add", None, "relu" if relu else None, [], None)
-        if relu:
+        ctx.layer, ctx.size, ctx.added = layer, x.shape, other is not None
+        found = layer.results(x, other)
+        if layer.relu:
             ctx.save_for_backward(found)
         return found
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None, None]:
-        (gradient,), c = gradients, ctx.layer.convolution
+        (gradient,) = gradients
         if ctx.layer.relu:
             (found,) = ctx.saved_tensors
             gradient = torch.ops.aten.threshold_backward(gradient, found, 0)
-        # A stride forgets up to stride - 1 rows at the end: they are told apart by the size that x had.
-        missing = [
-            size - ((out - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1)
-            for size, out, stride, padding, dilation, kernel in zip(
-                ctx.size, gradient.shape[2:], c.stride, c.padding, c.dilation, c.kernel_size, strict=True
-            )
-        ]
-        back = torch.ops.mkldnn._convolution_transpose_pointwise(
-            gradient, ctx.layer.backward_weight, None, c.padding, missing, c.stride, c.dilation, 1, "none", [], ""
-        )
-        return back, gradient if ctx.added else None, None
+        return ctx.layer.input_gradient(gradient, ctx.size), gradient if ctx.added else None, None
 
 
 class PackedConv2d(nn.Module):
     """A frozen convolution, with the sum and the ReLU after it or without.
 
     torch brings a convolution's weights into oneDNN's layout in each call; an attack makes twenty calls with the same
-    ones. `stale` says that they have changed.
+    ones. `changed` says that they are others now.
     """
 
     def __init__(self, convolution: nn.Conv2d, relu: bool) -> None:
         super().__init__()
         self.convolution, self.relu = convolution, relu
-        self.stale = True
-        self.forward_weight = self.backward_weight = torch.empty(0)
+        self.packed: tuple[Tensor, Tensor] | None = None
 
     def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
         """(b, in, h, w) → (b, out, h', w'); `other` is added before the ReLU."""
-        if self.stale:
-            self._pack(x)
-        if other is not None and other.shape != self._result(x):  # it is broadcast, which the fused pass cannot
+        if other is not None and other.shape != self._shape(x):  # it is broadcast, which the fused pass cannot
             total = self.convolution(x) + other
             return total.relu() if self.relu else total
-        found: Tensor = _Packed.apply(x, other, self)
+        found: Tensor = _Frozen.apply(x, other, self)
         return found
 
-    def _result(self, x: Tensor) -> tuple[int, ...]:
+    def changed(self) -> None:
+        """The convolution has other weights now."""
+        self.packed = None
+
+    def results(self, x: Tensor, other: Tensor | None) -> Tensor:
+        """What `forward` returns; `other` has the result's shape."""
+        c, (weight, _) = self.convolution, self._pack(x)
+        how = (weight, c.bias, c.padding, c.stride, c.dilation, 1)
+        run = torch.ops.mkldnn._convolution_pointwise
+        found: Tensor
+        if other is None:
+            found = run(x, *how, "relu" if self.relu else "none", [], "")
+        else:
+            found = run.binary(x, other, *how, "add", None, "relu" if self.relu else None, [], None)
+        return found
+
+    def input_gradient(self, gradient: Tensor, shape: torch.Size) -> Tensor:
+        """The gradient of images of this shape, from that of the sum before the ReLU."""
+        c, (_, weight) = self.convolution, self._pack(gradient.new_empty(shape))
+        # A stride forgets up to stride - 1 rows at the end: they are told apart by the size that x had.
+        missing = [
+            size - ((out - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1)
+            for size, out, stride, padding, dilation, kernel in zip(
+                shape[2:], gradient.shape[2:], c.stride, map(int, c.padding), c.dilation, c.kernel_size, strict=True
+            )
+        ]
+        found: Tensor = torch.ops.mkldnn._convolution_transpose_pointwise(
+            gradient, weight, None, c.padding, missing, c.stride, c.dilation, 1, "none", [], ""
+        )
+        return found
+
+    def _shape(self, x: Tensor) -> tuple[int, ...]:
         c = self.convolution
         sides = (
             (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
@@ -89,11 +109,52 @@ class PackedConv2d(nn.Module):
         )
         return (len(x), c.out_channels, *sides)
 
-    def _pack(self, x: Tensor) -> None:
-        c = self.convolution
-        how = (c.padding, c.stride, c.dilation, 1, list(x.shape))
-        self.forward_weight = torch.ops.mkldnn._reorder_convolution_weight(c.weight, *how)
-        self.backward_weight = torch.ops.mkldnn._reorder_convolution_transpose_weight(
-            c.weight, c.padding, [0, 0], c.stride, c.dilation, 1, None
-        )
-        self.stale = False
+    def _pack(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The weights for results and for gradients, as oneDNN wants them."""
+        if self.packed is None:
+            c, reorder = self.convolution, torch.ops.mkldnn
+            how = (c.padding, c.stride, c.dilation, 1, list(x.shape))
+            back = (c.padding, [0, 0], c.stride, c.dilation, 1, None)
+            self.packed = (
+                reorder._reorder_convolution_weight(c.weight, *how),
+                reorder._reorder_convolution_transpose_weight(c.weight, *back),
+            )
+        return self.packed
+
+
+class WinogradConv2d(PackedConv2d):
+    """A frozen 3×3 convolution of many channels, by Winograd's filtering where the images' size allows it."""
+
+    def __init__(self, convolution: nn.Conv2d, relu: bool, work: Workspace) -> None:
+        super().__init__(convolution, relu)
+        self.work = work
+        self.matrices: dict[bool, Tensor] = {}
+        self.fresh: set[bool] = set()
+
+    def changed(self) -> None:
+        """The convolution has other weights now."""
+        super().changed()
+        self.fresh.clear()
+
+    def results(self, x: Tensor, other: Tensor | None) -> Tensor:
+        """What `forward` returns; `other` has the result's shape."""
+        if not fits(x.shape, x.dtype):
+            return super().results(x, other)
+        matrices = self._matrices(x.dtype, turned=False).transpose(1, 2)
+        found = winograd(x, matrices, TILE[x.dtype], self.work, self.convolution.bias)
+        if other is not None:
+            found += other
+        return found.relu_() if self.relu else found
+
+    def input_gradient(self, gradient: Tensor, shape: torch.Size) -> Tensor:
+        """The gradient of images of this shape, from that of the sum before the ReLU."""
+        if not fits(shape, gradient.dtype):
+            return super().input_gradient(gradient, shape)
+        return winograd(gradient, self._matrices(gradient.dtype, turned=True), TILE[gradient.dtype], self.work)
+
+    def _matrices(self, dtype: torch.dtype, turned: bool) -> Tensor:
+        if turned not in self.fresh:
+            weight, held = self.convolution.weight.detach(), self.matrices.get(turned)
+            self.matrices[turned] = transformed(weight, TILE[dtype], turned, held)
+            self.fresh.add(turned)
+        return self.matrices[turned]

@@ -1,0 +1,159 @@
+"""Winograd's minimal filtering: a 3×3 convolution in 4 (F(4×4, 3×3)) or 2.25 (F(2×2, 3×3)) times fewer products.
+
+Lavin and Gray, *Fast Algorithms for Convolutional Neural Networks* (2016): Y = Aᵀ[(G g Gᵀ) ⊙ (Bᵀ d B)]A for each tile
+d of t = m + 2 rows and columns, of which m × m results come. Over channels the middle is t² products of matrices. A frozen
+network pays for the weights' part G g Gᵀ once; what is left is sums, so that it is worth its while for many channels.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, add, nn, sub
+from torch.nn import functional as F
+
+Tensors = Sequence[Tensor]
+Transform = Callable[[Tensors, Tensors, Tensor, Tensor], None]
+
+FILTERS = {
+    2: torch.tensor([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], dtype=torch.float64),
+    4: torch.tensor(
+        [[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]], dtype=torch.float64
+    )
+    / 24,
+}
+"""G (t, 3) by m."""
+
+TILE = {torch.float32: 4, torch.bfloat16: 2}
+"""m by type. With m = 4 the transforms' factors of up to 8 cost float32 a decimal, and leave bf16 two good bits."""
+
+_WORTH = {torch.float32: 64, torch.bfloat16: 128}
+"""in · out / (in + out) channels, from which products saved outweigh sums added (measured: docs/performance.md)."""
+
+_TILES = 32
+"""With fewer tiles in a batch, reading the weights, four times as many, takes longer than the products."""
+
+
+class Workspace:
+    """Scratch memory that the passes of a network share: new pages cost more than the sums that they are to hold."""
+
+    def __init__(self) -> None:
+        self.held: dict[tuple[str, torch.dtype], Tensor] = {}
+
+    def take(self, name: str, dtype: torch.dtype, *shape: int) -> Tensor:
+        """A tensor of any content, valid until the next one of this name is taken."""
+        size = torch.Size(shape).numel()
+        if (found := self.held.get((name, dtype))) is None or found.numel() < size:
+            found = self.held[name, dtype] = torch.empty(size, dtype=dtype)
+        return found[:size].view(shape)
+
+
+def is_worthwhile(convolution: nn.Conv2d, dtype: torch.dtype) -> bool:
+    """Whether this convolution of at least `_TILES` tiles gains by it."""
+    c = convolution
+    shape = (c.kernel_size, c.stride, c.padding, c.dilation, c.groups, c.padding_mode)
+    if shape != ((3, 3), (1, 1), (1, 1), (1, 1), 1, "zeros") or dtype not in TILE:
+        return False
+    return c.in_channels * c.out_channels >= _WORTH[dtype] * (c.in_channels + c.out_channels)
+
+
+def fits(size: Sequence[int], dtype: torch.dtype) -> bool:
+    """Whether images of the shape `size` (b, channels, h, w) divide into enough tiles."""
+    m, (count, _, height, width) = TILE[dtype], size
+    return height % m == width % m == 0 and count * (height // m) * (width // m) >= _TILES
+
+
+def transformed(weight: Tensor, m: int, turned: bool = False, into: Tensor | None = None) -> Tensor:
+    """G g Gᵀ of a weight (out, in, 3, 3), as t² matrices (t², out, in).
+
+    Args:
+        turned: of the filter turned by 180°, which takes gradients of the results to those of the images.
+        into: what an earlier call returned for this shape: its memory is used again.
+    """
+    g = FILTERS[m].to(weight.dtype)
+    # The taps lie outermost then, and each channel's row is copied whole: out and in are not transposed.
+    taps = weight.permute(2, 3, 0, 1).reshape(9, -1)
+    both = torch.kron(g, g)
+    into = taps.new_empty(len(both), *weight.shape[:2]) if into is None else into
+    torch.mm(both.flip(1) if turned else both, taps, out=into.view(len(both), -1))
+    return into
+
+
+def winograd(x: Tensor, matrices: Tensor, m: int, work: Workspace, bias: Tensor | None = None) -> Tensor:
+    """The convolution of x (b, in, h, w), padded by 1: (b, out, h, w), channels-last.
+
+    Args:
+        x: images, whose height and width are multiples of m.
+        matrices: (t², in, out): `transformed` weights, transposed; or, for gradients, the turned ones as they are.
+        m: side of the tiles of results.
+        work: scratch memory.
+        bias: (out,).
+    """
+    (count, channels, height, width), t, dtype = x.shape, m + 2, x.dtype
+    rows, columns, out = height // m, width // m, matrices.shape[-1]
+    d_to_v, m_to_y = {2: (_input2, _output2), 4: (_input4, _output4)}[m]
+
+    def apply(transform: Transform, sources: Tensors, results: Tensors) -> None:
+        scratch = [work.take(name, dtype, *sources[0].shape) for name in ("even", "odd")]
+        transform(sources, results, *scratch)
+
+    padded = work.take("padded", dtype, count, height + 2, width + 2, channels)
+    for edge in (padded[:, 0], padded[:, -1], padded[:, :, 0], padded[:, :, -1]):
+        edge.zero_()
+    padded[:, 1:-1, 1:-1].copy_(x.permute(0, 2, 3, 1))
+    # Rows first, for whole lines of the image; then columns, for all t rows of the tiles at a time.
+    lines = work.take("lines", dtype, t, count, rows, width + 2, channels)
+    apply(d_to_v, [padded[:, i : i + height - m + 1 : m] for i in range(t)], lines)  # type: ignore[arg-type]
+    tiles = work.take("tiles", dtype, t, t, count, rows, columns, channels)
+    apply(d_to_v, [lines[:, :, :, j : j + width - m + 1 : m] for j in range(t)], tiles.unbind(1))
+    products = work.take("products", dtype, t * t, count * rows * columns, out)
+    torch.bmm(tiles.view(t * t, -1, channels), matrices, out=products)
+    if bias is not None:
+        products[t + 1] += bias  # A's row 1 is all ones: what is added here comes once to each result
+    tiles = products.view(t, t, count, rows, columns, out)
+    lines = work.take("lines", dtype, m, t, count, rows, columns, out)
+    apply(m_to_y, tiles, lines)  # type: ignore[arg-type]
+    found = torch.empty(count, height, width, out, dtype=dtype)
+    places = found.view(count, rows, m, columns, m, out).permute(2, 4, 0, 1, 3, 5)
+    apply(m_to_y, lines.unbind(1), places.unbind(1))
+    return found.permute(0, 3, 1, 2)
+
+
+def _input2(d: Tensors, v: Tensors, even: Tensor, odd: Tensor) -> None:
+    """Bᵀ of F(2, 3)."""
+    sub(d[0], d[2], out=v[0])
+    add(d[1], d[2], out=v[1])
+    sub(d[2], d[1], out=v[2])
+    sub(d[1], d[3], out=v[3])
+
+
+def _output2(m: Tensors, y: Tensors, even: Tensor, odd: Tensor) -> None:
+    """Aᵀ of F(2, 3)."""
+    add(m[0], m[1], out=y[0]).add_(m[2])
+    sub(m[1], m[2], out=y[1]).sub_(m[3])
+
+
+def _input4(d: Tensors, v: Tensors, even: Tensor, odd: Tensor) -> None:
+    """Bᵀ of F(4, 3)."""
+    add(d[4], d[2], alpha=-4, out=even)
+    add(d[3], d[1], alpha=-4, out=odd)
+    add(even, odd, out=v[1])
+    sub(even, odd, out=v[2])
+    sub(d[4], d[2], out=even)
+    sub(d[3], d[1], out=odd)
+    add(even, odd, alpha=2, out=v[3])
+    sub(even, odd, alpha=2, out=v[4])
+    sub(d[0], d[2], out=v[0])
+    add(even, v[0], alpha=4, out=v[0])
+    sub(d[5], d[3], out=v[5]).sub_(odd, alpha=4)
+
+
+def _output4(m: Tensors, y: Tensors, even: Tensor, odd: Tensor) -> None:
+    """Aᵀ of F(4, 3)."""
+    add(m[1], m[2], out=even)
+    add(m[3], m[4], out=odd)
+    add(m[0], even, out=y[0]).add_(odd)
+    add(even, odd, alpha=4, out=y[2])
+    sub(m[1], m[2], out=even)
+    sub(m[3], m[4], out=odd)
+    add(even, odd, alpha=2, out=y[1])
+    add(even, odd, alpha=8, out=y[3]).add_(m[5])
