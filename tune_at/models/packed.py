@@ -1,4 +1,4 @@
-"""Frozen convolutions on a CPU: weights kept as oneDNN or Winograd's filtering wants them, and the ReLU in the same pass."""
+"""Frozen convolutions on a CPU: weights as oneDNN or Winograd's filtering wants them, the ReLU in the same pass."""
 
 from typing import Any
 

@@ -1,24 +1,21 @@
 """Winograd's minimal filtering: a 3×3 convolution in 4 (F(4×4, 3×3)) or 2.25 (F(2×2, 3×3)) times fewer products.
 
 Lavin and Gray, *Fast Algorithms for Convolutional Neural Networks* (2016): Y = Aᵀ[(G g Gᵀ) ⊙ (Bᵀ d B)]A for each tile
-d of t = m + 2 rows and columns, of which m × m results come. Over channels the middle is t² products of matrices. A frozen
-network pays for the weights' part G g Gᵀ once; what is left is sums, so that it is worth its while for many channels.
+d of t = m + 2 rows and columns, of which m × m results come. Over channels the middle is t² products of matrices. A
+frozen network pays for the weights' part G g Gᵀ once; what is left is sums, so that many channels gain.
 """
 
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, add, nn, sub
-from torch.nn import functional as F
 
 Tensors = Sequence[Tensor]
 Transform = Callable[[Tensors, Tensors, Tensor, Tensor], None]
 
 FILTERS = {
     2: torch.tensor([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], dtype=torch.float64),
-    4: torch.tensor(
-        [[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]], dtype=torch.float64
-    )
+    4: torch.tensor([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]], dtype=torch.float64)
     / 24,
 }
 """G (t, 3) by m."""
@@ -66,6 +63,8 @@ def transformed(weight: Tensor, m: int, turned: bool = False, into: Tensor | Non
     """G g Gᵀ of a weight (out, in, 3, 3), as t² matrices (t², out, in).
 
     Args:
+        weight: of the convolution.
+        m: side of the tiles of results.
         turned: of the filter turned by 180°, which takes gradients of the results to those of the images.
         into: what an earlier call returned for this shape: its memory is used again.
     """

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from tune_at.config.trial import ResourcesSection, TrainSection
 from tune_at.errors import UserError
 from tune_at.models.folded import FoldedView
+from tune_at.training.memory import keep_memory
 
 DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
 """Type of weights and activations in convolutions and products, by `train.precision`."""
@@ -25,6 +26,7 @@ def prepare_device(resources: ResourcesSection) -> torch.device:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(resources.cpu)
     if resources.gpu == 0:
+        keep_memory()
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise UserError("resources.gpu", f"{resources.gpu}, but torch finds no GPU here", "set resources.gpu=0")
