@@ -5,13 +5,13 @@ d of t = m + 2 rows and columns, of which m × m results come. Over channels the
 frozen network pays for the weights' part G g Gᵀ once; what is left is sums, so that many channels gain.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, add, nn, sub
 
 Tensors = Sequence[Tensor]
-Transform = Callable[[Tensors, Tensors, Tensor, Tensor], None]
 
 FILTERS = {
     2: torch.tensor([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], dtype=torch.float64),
@@ -29,19 +29,8 @@ _WORTH = {torch.float32: 64, torch.bfloat16: 128}
 _TILES = 32
 """With fewer tiles in a batch, reading the weights, four times as many, takes longer than the products."""
 
-
-class Workspace:
-    """Scratch memory that the passes of a network share: new pages cost more than the sums that they are to hold."""
-
-    def __init__(self) -> None:
-        self.held: dict[tuple[str, torch.dtype], Tensor] = {}
-
-    def take(self, name: str, dtype: torch.dtype, *shape: int) -> Tensor:
-        """A tensor of any content, valid until the next one of this name is taken."""
-        size = torch.Size(shape).numel()
-        if (found := self.held.get((name, dtype))) is None or found.numel() < size:
-            found = self.held[name, dtype] = torch.empty(size, dtype=dtype)
-        return found[:size].view(shape)
+_PLANS = 64
+"""Kept at most: batches that shrink make one for each size."""
 
 
 def is_worthwhile(convolution: nn.Conv2d, dtype: torch.dtype) -> bool:
@@ -77,6 +66,72 @@ def transformed(weight: Tensor, m: int, turned: bool = False, into: Tensor | Non
     return into
 
 
+class Workspace:
+    """Scratch memory that the convolutions of a network share: new pages cost more than the sums that they are to hold.
+
+    A tensor of any content is taken from it by name, and valid until the next one of this name is taken.
+    """
+
+    def __init__(self) -> None:
+        self.held: dict[tuple[str, torch.dtype], Tensor] = {}
+        self.plans: dict[tuple[object, ...], _Plan] = {}
+
+    def take(self, name: str, dtype: torch.dtype, *shape: int) -> Tensor:
+        """Scratch of this name and shape."""
+        size = torch.Size(shape).numel()
+        if (found := self.held.get((name, dtype))) is None or found.numel() < size:
+            found = self.held[name, dtype] = torch.empty(size, dtype=dtype)
+            self.plans.clear()  # they look at the smaller one
+        return found[:size].view(shape)
+
+    def plan(self, *key: Any) -> "_Plan":
+        """What a convolution of these images needs: (m, type, b, in, out, h, w)."""
+        if key not in self.plans:
+            plan = _Plan(self, *key)
+            if len(self.plans) >= _PLANS:
+                self.plans.clear()
+            self.plans[key] = plan
+        return self.plans[key]
+
+
+class _Plan:
+    """All views of the scratch memory that one shape needs: to make them takes as long as to fill some of them."""
+
+    def __init__(
+        self, work: Workspace, m: int, dtype: torch.dtype, count: int, channels: int, out: int, height: int, width: int
+    ) -> None:
+        t, rows, columns = m + 2, height // m, width // m
+        most = t * count * rows * (width + 2) * max(channels, out)
+        # All are taken before views are made of any: taking may put another in the place of a smaller one.
+        padded = work.take("padded", dtype, count, height + 2, width + 2, channels)
+        lines = work.take("lines", dtype, most)
+        tiles = work.take("tiles", dtype, t, t, count, rows, columns, channels)
+        products = work.take("products", dtype, t * t, count * rows * columns, out)
+        half = t * count * rows * columns * max(channels, out)
+        even, odd = work.take("even", dtype, half), work.take("odd", dtype, half)
+
+        def part(source: Tensor, *shape: int) -> Tensor:
+            return source[: torch.Size(shape).numel()].view(shape)
+
+        def step(sources: Tensors, results: Tensors) -> tuple[Tensors, Tensors, Tensor, Tensor]:
+            shape = sources[0].shape
+            return sources, results, part(even, *shape), part(odd, *shape)
+
+        self.edges = (padded[:, 0], padded[:, -1], padded[:, :, 0], padded[:, :, -1])
+        self.images = padded[:, 1:-1, 1:-1]
+        # Rows first, for whole lines of the image; then columns, for all t rows of the tiles at a time.
+        there = part(lines, t, count, rows, width + 2, channels)
+        self.to_lines = step([padded[:, i : i + height - m + 1 : m] for i in range(t)], there.unbind())
+        self.to_tiles = step([there[:, :, :, j : j + width - m + 1 : m] for j in range(t)], tiles.unbind(1))
+        self.tiles, self.products = tiles.view(t * t, -1, channels), products
+        # A's row 1 is all ones: what is added to this one comes once to each result.
+        self.biased = products[t + 1]
+        back = part(lines, m, t, count, rows, columns, out)
+        self.from_tiles = step(products.view(t, t, count, rows, columns, out).unbind(), back.unbind())
+        self.from_lines, _, *self.scratch = step(back.unbind(1), ())
+        self.shape, self.found = (count, rows, m, columns, m, out), (count, height, width, out)
+
+
 def winograd(x: Tensor, matrices: Tensor, m: int, work: Workspace, bias: Tensor | None = None) -> Tensor:
     """The convolution of x (b, in, h, w), padded by 1: (b, out, h, w), channels-last.
 
@@ -87,33 +142,21 @@ def winograd(x: Tensor, matrices: Tensor, m: int, work: Workspace, bias: Tensor 
         work: scratch memory.
         bias: (out,).
     """
-    (count, channels, height, width), t, dtype = x.shape, m + 2, x.dtype
-    rows, columns, out = height // m, width // m, matrices.shape[-1]
-    d_to_v, m_to_y = {2: (_input2, _output2), 4: (_input4, _output4)}[m]
-
-    def apply(transform: Transform, sources: Tensors, results: Tensors) -> None:
-        scratch = [work.take(name, dtype, *sources[0].shape) for name in ("even", "odd")]
-        transform(sources, results, *scratch)
-
-    padded = work.take("padded", dtype, count, height + 2, width + 2, channels)
-    for edge in (padded[:, 0], padded[:, -1], padded[:, :, 0], padded[:, :, -1]):
+    count, channels, height, width = x.shape
+    plan = work.plan(m, x.dtype, count, channels, matrices.shape[-1], height, width)
+    to_v, to_y = (_input2, _output2) if m == 2 else (_input4, _output4)
+    for edge in plan.edges:
         edge.zero_()
-    padded[:, 1:-1, 1:-1].copy_(x.permute(0, 2, 3, 1))
-    # Rows first, for whole lines of the image; then columns, for all t rows of the tiles at a time.
-    lines = work.take("lines", dtype, t, count, rows, width + 2, channels)
-    apply(d_to_v, [padded[:, i : i + height - m + 1 : m] for i in range(t)], lines)  # type: ignore[arg-type]
-    tiles = work.take("tiles", dtype, t, t, count, rows, columns, channels)
-    apply(d_to_v, [lines[:, :, :, j : j + width - m + 1 : m] for j in range(t)], tiles.unbind(1))
-    products = work.take("products", dtype, t * t, count * rows * columns, out)
-    torch.bmm(tiles.view(t * t, -1, channels), matrices, out=products)
+    plan.images.copy_(x.permute(0, 2, 3, 1))
+    to_v(*plan.to_lines)
+    to_v(*plan.to_tiles)
+    torch.bmm(plan.tiles, matrices, out=plan.products)
     if bias is not None:
-        products[t + 1] += bias  # A's row 1 is all ones: what is added here comes once to each result
-    tiles = products.view(t, t, count, rows, columns, out)
-    lines = work.take("lines", dtype, m, t, count, rows, columns, out)
-    apply(m_to_y, tiles, lines)  # type: ignore[arg-type]
-    found = torch.empty(count, height, width, out, dtype=dtype)
-    places = found.view(count, rows, m, columns, m, out).permute(2, 4, 0, 1, 3, 5)
-    apply(m_to_y, lines.unbind(1), places.unbind(1))
+        plan.biased += bias
+    to_y(*plan.from_tiles)
+    found = torch.empty(plan.found, dtype=x.dtype)
+    places = found.view(plan.shape).permute(2, 4, 0, 1, 3, 5)
+    to_y(plan.from_lines, places.unbind(1), *plan.scratch)
     return found.permute(0, 3, 1, 2)
 
 
