@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from tune_at.attacks import over_targets
 from tune_at.attacks.balls import BALLS
 from tune_at.attacks.modes import evaluating
 from tune_at.config.attack import AttackSection
@@ -38,7 +39,8 @@ def autoattack(model: nn.Module, x: Tensor, y: Tensor, spec: AutoAttack, generat
 
     So the prediction on the result is the outcome of each example. The package seeds torch's global generator, from the
     clock unless told otherwise: here it runs on a fork of it, with a seed from `generator`. It takes gradients of all
-    parameters, too, which a folded view of the network spares.
+    parameters, too, which a folded view of the network spares, and one target class at a time, which leaves batches
+    small: `over_targets` fills them.
 
     Args:
         model: logits from images; used in eval mode.
@@ -68,6 +70,8 @@ def autoattack(model: nn.Module, x: Tensor, y: Tensor, spec: AutoAttack, generat
             raise UserError("autoattack", f"the network has {classes} classes", "its DLR loss needs at least four")
         targets = min(9, classes - 1)
         attack.apgd_targeted.n_target_classes = attack.fab.n_target_classes = targets
+        attack.apgd_targeted = over_targets.apgd(attack.apgd_targeted, view, spec.batch_size)
+        attack.fab = over_targets.fab(attack.fab, view, spec.batch_size)
         found, _ = attack.run_standard_evaluation(x, y, batch_size=spec.batch_size)
     for parameter, gradient in kept:
         parameter.grad = gradient
