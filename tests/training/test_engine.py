@@ -128,10 +128,17 @@ def test_compiling_without_a_compiler_is_refused(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="needs a C++ compiler")
-def test_a_compiled_view_gives_the_same(tiny):
-    plain, _ = losses(tiny(train={"epochs": 1}), None)
-    compiled, _ = losses(tiny(train={"epochs": 1, "compile": True}), None)
+def test_compiled_passes_give_the_same_and_their_checkpoints_are_plain(tiny, tmp_path):
+    plain, reference = losses(tiny(train={"epochs": 1}), None)
+    compiled, trainer = losses(tiny(train={"epochs": 1, "compile": True}), None)
     assert compiled[0] == pytest.approx(plain[0], rel=2e-3)
+    assert all(network._compiled_call_impl for network in (trainer.model, trainer.engine.view(trainer.model).body))
+    assert trainer.model.state_dict().keys() == reference.model.state_dict().keys()
+    trainer.save(tmp_path / "checkpoint.pt")
+    again = Trainer(trainer.config)
+    again.load(tmp_path / "checkpoint.pt")
+    weights = again.model.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in trainer.model.state_dict().items())
 
 
 @pytest.mark.slow

@@ -38,7 +38,7 @@ class TrainSection(Section):
     """Of convolutions and products in training and attacks; what is stored, updated and judged is float32. On CPUs
     `tf32` is `fp32`."""
     compile: bool = False
-    """Compile the network that attacks get; the first steps then take a minute or so."""
+    """Compile the network's passes, in attacks and in the update; the first steps then take a minute or so."""
     selection: Literal["validation", "test"] = "validation"
     """Split on which the best epoch is chosen; `test` is the paper's protocol."""
     checkpoint_every: Annotated[int, Field(ge=1)] = 1

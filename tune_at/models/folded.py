@@ -65,10 +65,12 @@ class FoldedView(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Images (b, channels, h, w) to logits (b, C), both float32."""
         if self.folded:
-            return self.body(x.to(self.dtype, memory_format=torch.channels_last)).float()
-        with torch.autocast(x.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            logits: Tensor = self.body(x)
-        return logits.float()
+            logits: Tensor = self.body(x.to(self.dtype, memory_format=torch.channels_last))
+        else:
+            with torch.autocast(x.device.type, self.dtype, enabled=self.dtype != torch.float32):
+                logits = self.body(x)
+        # A copy in any case: a CUDA graph's next replay writes over its result, and TRADES keeps logits for its attack.
+        return logits.to(torch.float32, copy=True)
 
     @torch.no_grad()
     def refresh(self) -> None:

@@ -50,10 +50,12 @@ class Engine:
         self.views: dict[tuple[nn.Module, torch.dtype], FoldedView] = {}
 
     def place(self, network: nn.Module) -> nn.Module:
-        """Move a network to the device, laid out channels-last."""
+        """Move a network to the device, laid out channels-last; with `train.compile` its passes are compiled."""
         network.to(self.device).to(memory_format=torch.channels_last)
         if self.dtype != torch.float32:
             network.register_forward_hook(_as_float)
+        if self.compile:
+            network.compile(**self._options)
         return network
 
     def view(self, network: nn.Module, exact: bool = False) -> nn.Module:
