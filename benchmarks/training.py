@@ -102,7 +102,7 @@ def epoch(quick: bool) -> Plan:
     """An epoch of ResNet-18 with PGD-10 evaluation: CIFAR-10 on a GPU, a part of it on a CPU."""
     random_cifar()
     count, test, batch = ("all", "all", 128) if GPU else (64, 64, 32) if quick else (128, 128, 32)
-    data = {"name": "cifar10", "subset": count, "validation": 0}
+    data = {"name": "cifar10", "subset": count, "validation": 0, "crop": 4, "flip": True}
     trainers = ours("resnet18", data, "pgd_at", batch, test)
     source = load_source(next(iter(trainers.values())).config.data)
     goals = {"ours, bf16": 5.0} if GPU else {"ours, bf16": 2.0}

@@ -4,7 +4,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from tune_at.config.data import Digits
-from tune_at.data.batches import DeviceImages, random_crop, random_flip
+from tune_at.data.batches import DeviceImages, cropped, draw_flips, draw_shifts, flipped
 from tune_at.data.noise import corrupt_labels
 from tune_at.data.sources import load_source
 from tune_at.data.splits import split, stratified_choice
@@ -84,7 +84,7 @@ def test_images_are_in_unit_range_and_an_epoch_visits_each_once():
 
 def test_crop_is_a_window_of_the_padded_image():
     x = torch.arange(2 * 3 * 5 * 5, dtype=torch.float32).reshape(2, 3, 5, 5) + 1
-    out = random_crop(x, 2, torch.Generator().manual_seed(0))
+    out = cropped(x, draw_shifts(2, 2, torch.Generator().manual_seed(0)), 2)
     padded = torch.nn.functional.pad(x, (2,) * 4)
     for image, whole in zip(out, padded, strict=True):
         windows = [whole[:, i : i + 5, j : j + 5] for i in range(5) for j in range(5)]
@@ -93,7 +93,7 @@ def test_crop_is_a_window_of_the_padded_image():
 
 def test_flip_mirrors_about_half():
     x = torch.rand(1000, 1, 2, 4)
-    out = random_flip(x, torch.Generator().manual_seed(0))
+    out = flipped(x, draw_flips(1000, torch.Generator().manual_seed(0)))
     mirrored = (out == x.flip(-1)).flatten(1).all(1)
     assert ((out == x).flatten(1).all(1) | mirrored).all()
     assert 0.4 < mirrored.float().mean() < 0.6

@@ -5,6 +5,7 @@ import shutil
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tune_at.attacks.pgd import PGD, pgd
 from tune_at.config.objective import OBJECTIVES
@@ -54,6 +55,36 @@ def test_bf16_stays_near_float32_and_keeps_its_state_in_float32(objective, tiny,
     tensors = [*trainer.model.state_dict().values(), *trainer.optimizer.state_dict()["state"].values()]
     flat = [value for item in tensors for value in (item.values() if isinstance(item, dict) else [item])]
     assert {t.dtype for t in flat if torch.is_tensor(t) and t.is_floating_point()} == {torch.float32}
+
+
+class Waits(TorchDispatchMode):
+    """Collects operations whose result the host has to wait for, on a GPU."""
+
+    NAMES = frozenset({"_local_scalar_dense", "nonzero", "masked_select", "equal", "_unique2", "bincount"})
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func._schema.name.removeprefix("aten::")
+        by_mask = name in ("index", "index_put_") and any(i is not None and i.dtype == torch.bool for i in args[1])
+        if name in self.NAMES or by_mask:
+            self.found.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_nothing_in_an_update_waits_for_the_device(objective, tiny, teachers):
+    config = tiny(objective, train={"epochs": 10, "precision": "bf16"})
+    trainer = Trainer(config, teachers(config))
+    chance = torch.Generator().manual_seed(0)
+    with Waits() as waits:
+        torch.ones(2).sum().item()
+        assert waits.found.pop() == "_local_scalar_dense"
+        for batch in trainer.data["train"].shuffled(50, config.data, 0, 1):
+            trainer._update(batch, 10, chance)
+    assert waits.found == []
 
 
 def test_bf16_resumes_bit_for_bit(tiny, tmp_path):

@@ -54,30 +54,46 @@ class DeviceImages:
 
     def shuffled(self, batch_size: int, augment: DataSection, seed: int, epoch: int) -> Iterator[Batch]:
         """One epoch; order, crops and flips depend on (seed, epoch) alone. The last batch is partial."""
-        device = self.labels.device
-        # Drawn on the CPU, so that a trial sees the same order on every device.
-        order = torch.randperm(len(self), generator=generator("cpu", seed, "order", epoch)).to(device)
+        # Drawn on the CPU, so that a trial sees the same order on every device, and brought there at once: a copy in
+        # each batch would wait for all that the device was told before.
+        parts = torch.randperm(len(self), generator=generator("cpu", seed, "order", epoch)).split(batch_size)
         chance = generator("cpu", seed, "augment", epoch)
-        for part in order.split(batch_size):
-            batch = self.take(part)
-            x = random_crop(batch.x, augment.crop, chance) if augment.crop else batch.x
-            yield replace(batch, x=random_flip(x, chance) if augment.flip else x)
+        shifts, flips = [], []
+        for part in parts:
+            shifts.append(draw_shifts(len(part), augment.crop, chance))
+            flips.append(draw_flips(len(part), chance) if augment.flip else torch.zeros(len(part), dtype=torch.bool))
+        device = self.labels.device
+        drawn = (torch.cat(parts), torch.cat(shifts, 1), torch.cat(flips))
+        order, shift, flip = (values.to(device) for values in drawn)
+        for start in range(0, len(order), batch_size):
+            here = slice(start, start + batch_size)
+            batch = self.take(order[here])
+            x = cropped(batch.x, shift[:, here], augment.crop) if augment.crop else batch.x
+            yield replace(batch, x=flipped(x, flip[here]) if augment.flip else x)
 
 
-def random_crop(x: Tensor, padding: int, chance: torch.Generator) -> Tensor:
-    """Each image padded with `padding` zeros a side and cropped back to its size at its own uniform place."""
+def draw_shifts(n: int, padding: int, chance: torch.Generator) -> Tensor:
+    """Where n crops begin, (2, n): rows and columns, uniform on 0 … 2 · padding."""
+    return torch.randint(2 * padding + 1, (2, n), generator=chance) if padding else torch.zeros(2, n, dtype=torch.long)
+
+
+def draw_flips(n: int, chance: torch.Generator) -> Tensor:
+    """Which of n images are mirrored (n,), each with probability 1/2."""
+    return torch.randint(2, (n,), generator=chance).bool()
+
+
+def cropped(x: Tensor, shift: Tensor, padding: int) -> Tensor:
+    """Each image padded with `padding` zeros a side and cropped back to its size, from `shift` (2, n) on."""
     n, _, height, width = x.shape
-    shift = torch.randint(2 * padding + 1, (2, n), generator=chance).to(x.device)
     rows = shift[0, :, None] + torch.arange(height, device=x.device)
     columns = shift[1, :, None] + torch.arange(width, device=x.device)
     padded = F.pad(x, (padding,) * 4)
     images = torch.arange(n, device=x.device)[:, None, None, None]
     channels = torch.arange(x.shape[1], device=x.device)[None, :, None, None]
-    cropped = padded[images, channels, rows[:, None, :, None], columns[:, None, None, :]]
-    return cropped.contiguous(memory_format=torch.channels_last)
+    found = padded[images, channels, rows[:, None, :, None], columns[:, None, None, :]]
+    return found.contiguous(memory_format=torch.channels_last)
 
 
-def random_flip(x: Tensor, chance: torch.Generator) -> Tensor:
-    """Each image mirrored left to right with probability 1/2."""
-    flip = torch.randint(2, (len(x), 1, 1, 1), generator=chance).to(x.device, torch.bool)
-    return torch.where(flip, x.flip(-1), x)
+def flipped(x: Tensor, flip: Tensor) -> Tensor:
+    """The images mirrored left to right where `flip` (n,) says so."""
+    return torch.where(flip[:, None, None, None], x.flip(-1), x)

@@ -29,7 +29,8 @@ class SATObjective(Objective[SAT]):
     def soft_targets(self, step: Step, predicted: Tensor) -> Tensor:
         """The batch's targets (b, C), moved towards the predictions once the time has come."""
         self.targets = self.targets.to(step.x.device)
-        one_hot = F.one_hot(step.y, self.num_classes).to(self.targets.dtype)
+        # F.one_hot reads its argument's largest value, and so waits for the device.
+        one_hot = torch.zeros_like(predicted, dtype=self.targets.dtype).scatter_(1, step.y[:, None], 1)
         if step.epoch < self.config.start_epoch(step.epochs):
             return one_hot.to(predicted.dtype)
         known = self.targets[places(step)]
