@@ -71,6 +71,16 @@ def wait_for_epoch(sweep: Path, epoch: int, timeout: float = 120) -> None:
     raise TimeoutError(f"no checkpoint of epoch {epoch} in {sweep}")
 
 
+def wait_for_checkpoint(sweep: Path, known: set[Path], timeout: float = 120) -> None:
+    """Until there is a checkpoint besides the `known` ones."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if set(sweep.glob("checkpoints/*/epoch-*.pt")) - known:
+            return
+        time.sleep(0.02)
+    raise TimeoutError(f"no new checkpoint in {sweep}")
+
+
 def descendants(pid: int) -> dict[int, str]:
     """The processes below `pid` with their command lines, from /proc."""
     parents, titles = {}, {}
@@ -90,6 +100,16 @@ def descendants(pid: int) -> dict[int, str]:
 def workers(driver: subprocess.Popen) -> list[int]:
     """The processes that train trials."""
     return sorted(pid for pid, title in descendants(driver.pid).items() if title.startswith("ray::ATTrainable"))
+
+
+def wait_for_team(driver: subprocess.Popen, size: int, timeout: float = 120) -> list[int]:
+    """The processes that train trials, once there are `size` of them."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if len(team := workers(driver)) == size:
+            return team
+        time.sleep(0.02)
+    raise TimeoutError(f"{driver.args} did not start {size} workers")
 
 
 def wait_until_gone(pids: list[int], timeout: float = 60) -> None:

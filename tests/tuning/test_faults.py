@@ -5,7 +5,20 @@ import signal
 import sys
 
 import pytest
-from processes import ROOT, STUDY, kill, results, run, start, stop_all, wait_for_epoch, wait_until_gone, workers
+from processes import (
+    ROOT,
+    STUDY,
+    kill,
+    results,
+    run,
+    start,
+    stop_all,
+    wait_for_checkpoint,
+    wait_for_epoch,
+    wait_for_team,
+    wait_until_gone,
+    workers,
+)
 
 from tune_at import Study, Trainer
 from tune_at.store import read_table
@@ -86,13 +99,16 @@ def test_kill_9_of_the_driver_twice_and_a_damaged_checkpoint(storage, undisturbe
     driver, sweep = begin(storage, "driver-killed")
     wait_for_epoch(sweep, 4)
     assert "is being run by process" in run("resume", sweep).stderr
+    team = workers(driver)
     kill(driver.pid)
     driver.communicate()
+    wait_until_gone(team)
     assert 0 < len(read_table(sweep, "epochs")) < 4 * 16
 
+    known = set(sweep.glob("checkpoints/*/epoch-*.pt"))
     again = start("resume", sweep)
-    wait_for_epoch(sweep, 6)
-    team = workers(again)
+    team = wait_for_team(again, 2)
+    wait_for_checkpoint(sweep, known)
     kill(again.pid)
     again.communicate()
     wait_until_gone(team)  # a worker that outlives its driver for a moment may still finish its trial
