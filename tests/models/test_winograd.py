@@ -9,12 +9,19 @@ from tune_at.models.folded import FoldedView
 from tune_at.models.packed import PackedConv2d, WinogradConv2d, freeze
 from tune_at.models.winograd import TILE, Workspace, is_worthwhile, transformed, winograd
 
+needs_onednn = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="needs oneDNN")
+
 
 @pytest.mark.parametrize("m", [2, 4])
 def test_in_float64_it_is_the_convolution_and_its_input_gradient(m):
     torch.manual_seed(0)
     work = Workspace()
-    for count, height, width in ((3, 8, 12), (2, 4, 4), (5, 12, 4)):  # a larger one last: scratch grows
+    for count, height, width in (
+        (3, 8, 12),
+        (2, 4, 4),
+        (5, 12, 4),
+        (40, 16, 16),
+    ):  # scratch grows; the last ones take several turns
         x = torch.randn(count, 6, height, width, dtype=torch.float64, requires_grad=True)
         weight, bias = torch.randn(7, 6, 3, 3, dtype=torch.float64), torch.randn(7, dtype=torch.float64)
         expected = F.conv2d(x, weight, bias, padding=1)
@@ -61,6 +68,7 @@ def test_which_convolutions_are_worth_it(convolution, worthwhile):
     assert not is_worthwhile(convolution, torch.float64)
 
 
+@needs_onednn
 @pytest.mark.parametrize("side", [8, 6])  # 6 does not divide into tiles of 4
 @pytest.mark.parametrize("relu", [True, False])
 def test_a_frozen_convolution_adds_and_cuts_off_as_packed_ones_do(relu, side):
@@ -85,9 +93,25 @@ def test_a_frozen_convolution_adds_and_cuts_off_as_packed_ones_do(relu, side):
         plain.changed()
 
 
+@needs_onednn
 def test_a_view_uses_it_where_the_channels_are_many():
     body = nn.Sequential(nn.Conv2d(3, 128, 3, padding=1), nn.BatchNorm2d(128), nn.ReLU())
     deeper = nn.Sequential(nn.Conv2d(128, 128, 3, padding=1), nn.BatchNorm2d(128), nn.ReLU())
     view = FoldedView(nn.Sequential(body, deeper))
     kinds = [type(module) for module in view.modules() if isinstance(module, PackedConv2d)]
     assert kinds == [PackedConv2d, WinogradConv2d]
+
+
+@needs_onednn
+def test_a_view_that_began_in_inference_mode_gives_gradients():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(128, 128, 3, padding=1), nn.BatchNorm2d(128), nn.ReLU()).eval()
+    x = torch.randn(8, 128, 8, 8)
+    view = FoldedView(network)
+    with torch.inference_mode():
+        first = view(x)
+    x.requires_grad_()
+    (gradient,) = torch.autograd.grad(view(x).sum(), x)
+    (reference,) = torch.autograd.grad(network(x).sum(), x)
+    assert torch.allclose(first, network(x), atol=1e-4)
+    assert (gradient - reference).norm() < 1e-4 * reference.norm()

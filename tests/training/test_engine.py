@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -163,13 +164,30 @@ def test_compiled_passes_give_the_same_and_their_checkpoints_are_plain(tiny, tmp
     plain, reference = losses(tiny(train={"epochs": 1}), None)
     compiled, trainer = losses(tiny(train={"epochs": 1, "compile": True}), None)
     assert compiled[0] == pytest.approx(plain[0], rel=2e-3)
-    assert all(network._compiled_call_impl for network in (trainer.model, trainer.engine.view(trainer.model).body))
+    assert trainer.engine.view(trainer.model).body._compiled_call_impl and trainer.trained is not trainer.model
     assert trainer.model.state_dict().keys() == reference.model.state_dict().keys()
     trainer.save(tmp_path / "checkpoint.pt")
     again = Trainer(trainer.config)
     again.load(tmp_path / "checkpoint.pt")
     weights = again.model.state_dict()
     assert all(torch.equal(value, weights[name]) for name, value in trainer.model.state_dict().items())
+
+
+class Width(nn.Linear):
+    """One class, and so one code, for networks of any width."""
+
+    def forward(self, x):
+        return super().forward(x)
+
+
+def test_a_trial_is_compiled_whatever_its_process_ran_before(monkeypatch):
+    monkeypatch.setattr(Engine, "_options", {"backend": "eager", "dynamic": False})
+    with torch._dynamo.config.patch(recompile_limit=1, fail_on_recompile_limit_hit=True):
+        for width in (3, 4):
+            engine = Engine(CPU, TrainSection(compile=True))
+            engine.compiled(Width(width, 2))(torch.ones(1, width))
+        with pytest.raises(torch._dynamo.exc.FailOnRecompileLimitHit):
+            engine.compiled(Width(5, 2))(torch.ones(1, 5))
 
 
 @pytest.mark.slow

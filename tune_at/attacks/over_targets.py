@@ -37,7 +37,7 @@ class OverTargets:
             logits = self.model(x)
         # The highest wrong class first; column 0 is the predicted class, which for those that stand is the true one.
         classes = logits.argsort(dim=1, descending=True)
-        standing = (classes[:, 0] == y).nonzero().flatten()
+        standing = (logits.argmax(1) == y).nonzero().flatten()
         taken = 1
         while taken <= self.n_target_classes and len(standing):
             more = min(max(1, self.batch_size // len(standing)), self.n_target_classes + 1 - taken)

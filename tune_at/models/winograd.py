@@ -29,6 +29,9 @@ _WORTH = {torch.float32: 64, torch.bfloat16: 128}
 _TILES = 32
 """With fewer tiles in a batch, reading the weights, four times as many, takes longer than the products."""
 
+_ROWS = 512
+"""Tiles at a time: enough for a matrix product at full speed, and few enough for scratch that stays in the cache."""
+
 _PLANS = 64
 """Kept at most: batches that shrink make one for each size."""
 
@@ -61,7 +64,9 @@ def transformed(weight: Tensor, m: int, turned: bool = False, into: Tensor | Non
     # The taps lie outermost then, and each channel's row is copied whole: out and in are not transposed.
     taps = weight.permute(2, 3, 0, 1).reshape(9, -1)
     both = torch.kron(g, g)
-    into = taps.new_empty(len(both), *weight.shape[:2]) if into is None else into
+    if into is None:
+        with torch.inference_mode(False):  # as scratch
+            into = torch.empty(len(both), *weight.shape[:2], dtype=weight.dtype)
     torch.mm(both.flip(1) if turned else both, taps, out=into.view(len(both), -1))
     return into
 
@@ -69,7 +74,8 @@ def transformed(weight: Tensor, m: int, turned: bool = False, into: Tensor | Non
 class Workspace:
     """Scratch memory that the convolutions of a network share: new pages cost more than the sums that they are to hold.
 
-    A tensor of any content is taken from it by name, and valid until the next one of this name is taken.
+    A tensor of any content is taken from it by name, and valid until the next one of this name is taken. One thread at
+    a time may use it.
     """
 
     def __init__(self) -> None:
@@ -80,12 +86,13 @@ class Workspace:
         """Scratch of this name and shape."""
         size = torch.Size(shape).numel()
         if (found := self.held.get((name, dtype))) is None or found.numel() < size:
-            found = self.held[name, dtype] = torch.empty(size, dtype=dtype)
+            with torch.inference_mode(False):  # it outlives such a block
+                found = self.held[name, dtype] = torch.empty(size, dtype=dtype)
             self.plans.clear()  # they look at the smaller one
         return found[:size].view(shape)
 
     def plan(self, *key: Any) -> "_Plan":
-        """What a convolution of these images needs: (m, type, b, in, out, h, w)."""
+        """What a convolution of these images needs: m, type, b, in, out, h, w."""
         if key not in self.plans:
             plan = _Plan(self, *key)
             if len(self.plans) >= _PLANS:
@@ -129,7 +136,22 @@ class _Plan:
         back = part(lines, m, t, count, rows, columns, out)
         self.from_tiles = step(products.view(t, t, count, rows, columns, out).unbind(), back.unbind())
         self.from_lines, _, *self.scratch = step(back.unbind(1), ())
-        self.shape, self.found = (count, rows, m, columns, m, out), (count, height, width, out)
+        self.shape = (count, rows, m, columns, m, out)
+        self.to_v, self.to_y = (_input2, _output2) if m == 2 else (_input4, _output4)
+
+    def run(self, images: Tensor, matrices: Tensor, bias: Tensor | None, results: Tensor) -> None:
+        """From images to results, both (b, h, w, channels)."""
+        for edge in self.edges:
+            edge.zero_()
+        self.images.copy_(images)
+        self.to_v(*self.to_lines)
+        self.to_v(*self.to_tiles)
+        torch.bmm(self.tiles, matrices, out=self.products)
+        if bias is not None:
+            self.biased += bias
+        self.to_y(*self.from_tiles)
+        places = results.view(self.shape).permute(2, 4, 0, 1, 3, 5)
+        self.to_y(self.from_lines, places.unbind(1), *self.scratch)
 
 
 def winograd(x: Tensor, matrices: Tensor, m: int, work: Workspace, bias: Tensor | None = None) -> Tensor:
@@ -143,20 +165,11 @@ def winograd(x: Tensor, matrices: Tensor, m: int, work: Workspace, bias: Tensor 
         bias: (out,).
     """
     count, channels, height, width = x.shape
-    plan = work.plan(m, x.dtype, count, channels, matrices.shape[-1], height, width)
-    to_v, to_y = (_input2, _output2) if m == 2 else (_input4, _output4)
-    for edge in plan.edges:
-        edge.zero_()
-    plan.images.copy_(x.permute(0, 2, 3, 1))
-    to_v(*plan.to_lines)
-    to_v(*plan.to_tiles)
-    torch.bmm(plan.tiles, matrices, out=plan.products)
-    if bias is not None:
-        plan.biased += bias
-    to_y(*plan.from_tiles)
-    found = torch.empty(plan.found, dtype=x.dtype)
-    places = found.view(plan.shape).permute(2, 4, 0, 1, 3, 5)
-    to_y(plan.from_lines, places.unbind(1), *plan.scratch)
+    found = torch.empty(count, height, width, matrices.shape[-1], dtype=x.dtype)
+    at_once = max(1, _ROWS * m * m // (height * width))
+    for images, results in zip(x.permute(0, 2, 3, 1).split(at_once), found.split(at_once), strict=True):
+        plan = work.plan(m, x.dtype, len(images), channels, matrices.shape[-1], height, width)
+        plan.run(images, matrices, bias, results)
     return found.permute(0, 3, 1, 2)
 
 

@@ -33,8 +33,8 @@ class CoTeachingObjective(Objective[CoTeaching]):
         """Two networks with different initial weights."""
         return Pair(make(), make())
 
-    def view(self, model: nn.Module, of: Callable[[nn.Module], nn.Module]) -> nn.Module:
-        """Each network's own."""
+    def each(self, model: nn.Module, of: Callable[[nn.Module], nn.Module]) -> nn.Module:
+        """Of both networks."""
         assert isinstance(model, Pair)
         return Pair(of(model.first), of(model.second))
 

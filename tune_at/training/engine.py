@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -47,16 +48,21 @@ class Engine:
         self.tf32 = train.precision == "tf32"
         if self.compile and device.type == "cpu" and not any(map(shutil.which, ("c++", "g++", "clang++"))):
             raise UserError("train.compile", "needs a C++ compiler, and none is found", "install g++, or leave it off")
+        if self.compile:
+            # A process runs one trial after another, and torch compiles only so many versions of a class's code.
+            torch.compiler.reset()
         self.views: dict[tuple[nn.Module, torch.dtype], FoldedView] = {}
 
     def place(self, network: nn.Module) -> nn.Module:
-        """Move a network to the device, laid out channels-last; with `train.compile` its passes are compiled."""
+        """Move a network to the device, laid out channels-last."""
         network.to(self.device).to(memory_format=torch.channels_last)
         if self.dtype != torch.float32:
             network.register_forward_hook(_as_float)
-        if self.compile:
-            network.compile(**self._options)
         return network
+
+    def compiled(self, network: nn.Module) -> nn.Module:
+        """The network for updates: with `train.compile` its passes are compiled. It has the same parameters."""
+        return torch.compile(network, **self._options) if self.compile else network  # type: ignore[return-value]
 
     def view(self, network: nn.Module, exact: bool = False) -> nn.Module:
         """The network for attacks, as it is now: in eval mode, folded, in the engine's precision.
@@ -82,7 +88,7 @@ class Engine:
             yield
 
     @property
-    def _options(self) -> dict[str, object]:
+    def _options(self) -> dict[str, Any]:
         # On a GPU the kernels of a small batch end sooner than Python starts the next ones: graphs replay them.
         return {"mode": "reduce-overhead", "dynamic": False} if self.device.type == "cuda" else {"dynamic": False}
 

@@ -76,6 +76,7 @@ class Trainer:
             channels, size, _ = config.data.shape
             self._make = lambda: self.engine.place(build_model(config.model, config.data.num_classes, channels, size))
             self.model = self.objective.networks(self._make)
+        self.trained = self.objective.each(self.model, self.engine.compiled)
         self.optimizer = build_optimizer(config.optim, self.model.parameters())
         self.objective.teachers = {role: self._teacher(role, teachers or {}) for role in config.objective.teachers()}
         self.history: list[EpochRecord] = []
@@ -168,7 +169,7 @@ class Trainer:
 
     def _update(self, batch: Batch, epoch: int, chance: torch.Generator) -> dict[str, Tensor]:
         step = Step(
-            model=self.model, attacked=self.objective.view(self.model, self.engine.view), x=batch.x, y=batch.y,
+            model=self.trained, attacked=self.objective.view(self.model, self.engine.view), x=batch.x, y=batch.y,
             index=batch.index, epoch=epoch, epochs=self.config.train.epochs, generator=chance,
         )  # fmt: skip
         with self.engine.precision():
