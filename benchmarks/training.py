@@ -93,7 +93,7 @@ def step(objective: str) -> Callable[[bool], Plan]:
         ways: dict[str, Callable[[], object]] = {"textbook": lambda: plain.update(x, taken.y, taken.index)}
         ways |= {name: run(trainer) for name, trainer in trainers.items()}
         goals = {"ours, bf16": 5.0} if GPU else {"ours, fp32": 1.15, "ours, bf16": 2.1}
-        return Plan(ways, batch, "images/s", goals, _precisions(ways), count_flops(ways["textbook"]), 3)
+        return Plan(ways, batch, "images/s", goals, _precisions(ways), count_flops(ways["textbook"]), 5)
 
     return case
 
