@@ -45,10 +45,24 @@ def prepare_pareto_front(frames: Frames) -> pd.DataFrame:
     return frame.sort_values(["natural", "robust", "trial"], ignore_index=True)
 
 
+def far_below(frame: pd.DataFrame) -> "pd.Series[bool]":
+    """Which trials are more than three interquartile ranges, or 15 points, below the lower quartile in an accuracy."""
+    accuracy = frame[["natural", "robust"]]
+    low, high = accuracy.quantile(0.25), accuracy.quantile(0.75)
+    return (accuracy < low - 3 * (high - low).clip(lower=0.05)).any(axis=1) & ~frame["front"]
+
+
 @styled
 def draw_pareto_front(frame: pd.DataFrame) -> "MatplotlibFigure":
-    """A point a trial, a marker an objective; the front is dark and joined."""
+    """A point a trial, a marker an objective; the front is dark and joined.
+
+    Trials that failed to learn would squeeze all others into a corner: the title counts those that are left out.
+    """
     figure, (axis,) = panels(1, width=5.4, height=4.4)
+    far = far_below(frame)
+    if far.any():
+        axis.set_title(f"{far.sum()} of {len(frame)} trials left out, far below")
+    frame = frame[~far]
     front = frame[frame["front"]]
     axis.step(100 * front["natural"], 100 * front["robust"], where="pre", color=DARK, linewidth=1.2, label="front")
     for marker, (name, part) in zip(MARKERS, frame.groupby("objective"), strict=False):

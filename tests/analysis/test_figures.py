@@ -165,6 +165,16 @@ def test_the_front_is_what_no_other_trial_beats_in_both():
         prepare_pareto_front(searched([("stopped", 1, [(0.5, 0.4)], {1: "stop"})]))
 
 
+def test_a_front_leaves_out_what_failed_to_learn_and_says_so():
+    accuracies = [(0.9 + i / 100, 0.6 - i / 100) for i in range(8)]
+    frame = pd.DataFrame([*accuracies, (0.2, 0.1)], columns=["natural", "robust"])
+    frame["front"], frame["objective"] = [True] * 8 + [False], "trades"
+    axis = draw_pareto_front(frame).axes[0]
+    assert axis.get_title() == "1 of 9 trials left out, far below"
+    assert axis.get_xlim()[0] > 80
+    assert draw_pareto_front(frame[:8]).axes[0].get_title() == ""
+
+
 def legend(figure):
     return {text.get_text() for text in figure.legends[0].get_texts()}
 
