@@ -58,7 +58,9 @@ def test_students_learn_after_their_teachers_whatever_happens_to_these(tmp_path)
     save_state(checkpoint_path(folder, 99), {"config": "another"})
     stopped = run("resume", sweep, "--fail-fast")
     assert stopped.returncode == 1, stopped.stdout + stopped.stderr
-    assert f"stopped early: {name} failed" in stopped.stdout
+    # Whether anything was left to stop depends on how far the other teacher was.
+    assert f"failed: {name}" in stopped.stdout
+    assert read_table(sweep, "trials")["trial"].tolist() == trials["trial"][:2].tolist()
     failed = run("resume", sweep)
     assert failed.returncode == 1, failed.stdout + failed.stderr
     shown = re.findall(
