@@ -39,8 +39,7 @@ def autoattack(model: nn.Module, x: Tensor, y: Tensor, spec: AutoAttack, generat
 
     So the prediction on the result is the outcome of each example. The package seeds torch's global generator, from the
     clock unless told otherwise: here it runs on a fork of it, with a seed from `generator`. It takes gradients of all
-    parameters, too, which a folded view of the network spares, and one target class at a time, which leaves batches
-    small: `over_targets` fills them.
+    parameters, too, and one target class at a time, which leaves batches small: `over_targets` does neither.
 
     Args:
         model: logits from images; used in eval mode.
@@ -60,7 +59,6 @@ def autoattack(model: nn.Module, x: Tensor, y: Tensor, spec: AutoAttack, generat
         view: nn.Module = FoldedView(model)
     except RuntimeError:  # a network that cannot be copied
         view = model
-    kept = [(p, p.grad) for p in model.parameters()]
     with evaluating(model), torch.random.fork_rng(devices), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the package's remarks on randomised and gradient-free defences
         attack = Package(view, norm=NORMS[spec.norm], eps=spec.eps, seed=seed, version="standard", device=x.device)
@@ -73,7 +71,5 @@ def autoattack(model: nn.Module, x: Tensor, y: Tensor, spec: AutoAttack, generat
         attack.apgd_targeted = over_targets.apgd(attack.apgd_targeted, view, spec.batch_size)
         attack.fab = over_targets.fab(attack.fab, view, spec.batch_size)
         found, _ = attack.run_standard_evaluation(x, y, batch_size=spec.batch_size)
-    for parameter, gradient in kept:
-        parameter.grad = gradient
     # The package keeps to the ball up to rounding; our attacks keep to it.
     return BALLS[spec.norm](spec.eps).project(found.detach().to(x.dtype), x)

@@ -25,9 +25,8 @@ class OverTargets:
     """
 
     def __init__(self, attack: Any, model: nn.Module, run: Run, batch_size: int) -> None:
-        self.attack, self.model, self.run, self.batch_size = attack, model, run, batch_size
-        self.seed, self.n_target_classes = attack.seed, attack.n_target_classes
-        self.targeted, self.n_restarts = True, 1
+        self.model, self.run, self.batch_size = model, run, batch_size
+        self.seed, self.n_target_classes = attack.seed, attack.n_target_classes  # the package sets and reads these
 
     def perturb(self, x: Tensor, y: Tensor) -> Tensor:
         """The images (b, …), with adversarial examples where it found one."""

@@ -74,7 +74,7 @@ class PackedConv2d(nn.Module):
 
     def results(self, x: Tensor, other: Tensor | None) -> Tensor:
         """What `forward` returns; `other` has the result's shape."""
-        c, (weight, _) = self.convolution, self._pack(x)
+        c, (weight, _) = self.convolution, self._pack(x.shape)
         how = (weight, c.bias, c.padding, c.stride, c.dilation, 1)
         run = torch.ops.mkldnn._convolution_pointwise
         found: Tensor
@@ -86,7 +86,7 @@ class PackedConv2d(nn.Module):
 
     def input_gradient(self, gradient: Tensor, shape: torch.Size) -> Tensor:
         """The gradient of images of this shape, from that of the sum before the ReLU."""
-        c, (_, weight) = self.convolution, self._pack(gradient.new_empty(shape))
+        c, (_, weight) = self.convolution, self._pack(shape)
         # A stride forgets up to stride - 1 rows at the end: they are told apart by the size that x had.
         missing = [
             size - ((out - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1)
@@ -109,11 +109,11 @@ class PackedConv2d(nn.Module):
         )
         return (len(x), c.out_channels, *sides)
 
-    def _pack(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _pack(self, shape: torch.Size) -> tuple[Tensor, Tensor]:
         """The weights for results and for gradients, as oneDNN wants them."""
         if self.packed is None:
             c, reorder = self.convolution, torch.ops.mkldnn
-            how = (c.padding, c.stride, c.dilation, 1, list(x.shape))
+            how = (c.padding, c.stride, c.dilation, 1, list(shape))
             back = (c.padding, [0, 0], c.stride, c.dilation, 1, None)
             self.packed = (
                 reorder._reorder_convolution_weight(c.weight, *how),

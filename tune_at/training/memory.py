@@ -11,7 +11,7 @@ def keep_memory() -> None:
     """Keep what is freed, for the next step of training: every step asks for the same memory again.
 
     glibc gives large pieces back to the system at once and has them from it anew, page by page, each filled with zeros:
-    a seventh of a training step's time. With it a process holds what it needed most, and up to a few times its largest
+    up to a seventh of a training step's time. With it a process holds its peak, and up to a few times its largest
     tensor beside that. Does nothing under another C library, or where an environment variable of glibc's says how it
     shall be.
     """
