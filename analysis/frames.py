@@ -14,7 +14,7 @@ from tune_at.store import read_table
 from tune_at.store.place import Where
 from tune_at.store.reader import sweep_folder
 from tune_at.store.schema import TRIALS
-from tune_at.study import Study
+from tune_at.study.study import Study
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure

@@ -15,7 +15,7 @@ from tune_at.attacks.autoattack import AutoAttack
 from tune_at.attacks.autoattack import autoattack as ours
 from tune_at.attacks.pgd import PGD, pgd
 from tune_at.config.trial import TrialConfig
-from tune_at.models.folded import FoldedView
+from tune_at.engine.folded import FoldedView
 from tune_at.training.trainer import Trainer
 
 EPS, STEP = 0.2, 0.05

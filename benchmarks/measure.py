@@ -17,7 +17,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from tune_at.training.memory import keep_memory, return_memory
+from tune_at.engine.memory import keep_memory, return_memory
 
 RESULTS = Path(__file__).parent / "results"
 

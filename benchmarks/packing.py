@@ -10,8 +10,8 @@ from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional as F
 
 from benchmarks.measure import Way, clock, device
+from tune_at.engine.folded import FoldedView
 from tune_at.models import build_model
-from tune_at.models.folded import FoldedView
 
 BATCH, STEPS = 64, 10
 

@@ -9,9 +9,10 @@ from torch.nn import functional as F
 
 from benchmarks.measure import Plan, Way, count_flops, device, measure
 from tune_at.config.trial import TrialConfig
-from tune_at.models import build_model, winograd
-from tune_at.models.folded import FoldedView
-from tune_at.models.packed import PackedConv2d, freeze
+from tune_at.engine import winograd
+from tune_at.engine.folded import FoldedView
+from tune_at.engine.packed import PackedConv2d, freeze
+from tune_at.models import build_model
 
 NEVER = {torch.float32: 10**9, torch.bfloat16: 10**9}
 

@@ -11,7 +11,7 @@ from search_study import SEARCH
 
 from tune_at.config.objective import OBJECTIVES
 from tune_at.config.trial import TrialConfig
-from tune_at.study import Study
+from tune_at.study.study import Study
 from tune_at.training.trainer import Trainer
 
 

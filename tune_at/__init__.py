@@ -7,20 +7,21 @@ neither torch nor Ray.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tune_at.version import __version__
+
 if TYPE_CHECKING:
     from tune_at.config.trial import TrialConfig
     from tune_at.errors import UserError
     from tune_at.store import read_table
-    from tune_at.study import Study
+    from tune_at.study.study import Study
     from tune_at.training.record import EpochRecord
     from tune_at.training.trainer import Trainer
 
-__version__ = "0.1.0"
-__all__ = ["EpochRecord", "Study", "Trainer", "TrialConfig", "UserError", "read_table"]
+__all__ = ["EpochRecord", "Study", "Trainer", "TrialConfig", "UserError", "__version__", "read_table"]
 
 _HOMES = {
     "EpochRecord": "tune_at.training.record",
-    "Study": "tune_at.study",
+    "Study": "tune_at.study.study",
     "Trainer": "tune_at.training.trainer",
     "TrialConfig": "tune_at.config.trial",
     "UserError": "tune_at.errors",

@@ -5,11 +5,11 @@ import json
 import pandas as pd
 import pytest
 
-from analysis.early_stopping import draw_early_stopping, prepare_early_stopping
+from analysis.figures.early_stopping import draw_early_stopping, prepare_early_stopping
+from analysis.figures.generalization_gap import draw_generalization_gap, prepare_generalization_gap
+from analysis.figures.memorization_curves import draw_memorization_curves, prepare_memorization_curves
+from analysis.figures.pareto_front import draw_pareto_front, prepare_pareto_front
 from analysis.frames import Frames, final_epochs, join
-from analysis.generalization_gap import draw_generalization_gap, prepare_generalization_gap
-from analysis.memorization_curves import draw_memorization_curves, prepare_memorization_curves
-from analysis.pareto_front import draw_pareto_front, prepare_pareto_front
 from analysis.style import render_png
 from tune_at.config.scheduler import FIFO, PBT, Median
 from tune_at.errors import UserError

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tune_at.attacks.modes import evaluating
 from tune_at.attacks.pgd import PGD, pgd
+from tune_at.engine.modes import evaluating
 from tune_at.errors import UserError
 
 SPECS = [

@@ -10,9 +10,9 @@ from torch import nn
 
 from tune_at.attacks.balls import L2Ball
 from tune_at.attacks.losses import LABEL_LOSSES
-from tune_at.attacks.modes import evaluating
 from tune_at.attacks.pgd import PGD, pgd
 from tune_at.config.model import SmallCNN
+from tune_at.engine.modes import evaluating
 from tune_at.models import build_model
 
 # Every attack of the package, in both norms; the ball of eps 0.1 a pixel, or of eps 0.8 in l2 over 64 pixels.

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from tune_at.cli import build_parser
+from tune_at.cli.main import build_parser
 
 ROOT = Path(__file__).parent.parent.parent
 DEPLOY = ROOT / "deploy"

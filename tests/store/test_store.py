@@ -156,7 +156,7 @@ def test_require_writable(tmp_path):
 
 def test_reading_needs_neither_torch_nor_ray():
     code = (
-        "import sys, json, tune_at, tune_at.store, tune_at.study, tune_at.cli, analysis.report;"
+        "import sys, json, tune_at, tune_at.store, tune_at.study.study, tune_at.cli.main, analysis.report;"
         "print(json.dumps([m for m in ('torch', 'ray') if m in sys.modules]))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -6,18 +6,17 @@ import pytest
 import torch
 
 from tune_at.config.trial import ResourcesSection, TrialConfig
-from tune_at.cost import trial_seconds
 from tune_at.errors import UserError
-from tune_at.study import Trial
-from tune_at.tuning import cluster
-from tune_at.tuning.cluster import Need, ray_session, require_placeable, slots
+from tune_at.study.cost import trial_seconds
+from tune_at.study.study import Trial
+from tune_at.tuning.cluster.session import Need, ray_session, require_placeable, slots
 
 # isort: split
 import ray
 from ray import tune
 
+from tune_at.recording.spec import TrialSpec
 from tune_at.tuning.packing import MOST, Measured, pack, share, whole_needs
-from tune_at.tuning.spec import TrialSpec
 from tune_at.tuning.trainable import ATTrainable
 
 GIB = 2**30
@@ -74,7 +73,7 @@ def test_how_often_a_trial_fits_into_a_node(cpu, gpu, node, times):
     ],
 )  # fmt: skip
 def test_a_trial_that_fits_nowhere_is_told_what_was_joined(monkeypatch, need, joined, nodes, message):
-    monkeypatch.setattr(cluster, "live_nodes", lambda: nodes)
+    monkeypatch.setattr(session, "live_nodes", lambda: nodes)
     with pytest.raises(UserError) as caught:
         require_placeable([need], joined)
     assert message in str(caught.value)

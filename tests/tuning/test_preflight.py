@@ -1,8 +1,8 @@
 import pytest
 
-from tune_at.cost import epoch_passes, in_words, sweep_seconds, train_passes
 from tune_at.errors import UserError
-from tune_at.study import Trial
+from tune_at.study.cost import epoch_passes, in_words, sweep_seconds, train_passes
+from tune_at.study.study import Trial
 from tune_at.tuning.preflight import family, preflight
 
 

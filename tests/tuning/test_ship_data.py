@@ -25,7 +25,7 @@ from tune_at.data.arrays import ImageSet, Source
 rng = np.random.default_rng(0)
 made = [ImageSet(rng.integers(0, 256, (n, 3, 32, 32), dtype=np.uint8), np.arange(n) % 10) for n in (50_000, 10_000)]
 sources.provide({"cifar10": Source(*made)})
-from tune_at.cli import main
+from tune_at.cli.main import main
 main(sys.argv[1:])
 """
 

@@ -12,16 +12,16 @@ import pytest
 from processes import kill, results, run, start, stop_all
 from s3_server import SECRET, s3  # noqa: F401
 
-from tune_at.cli import main
+from tune_at.cli.main import main
+from tune_at.recording.spec import TrialSpec
+from tune_at.recording.trial import RecordedTrial
 from tune_at.store import read_table
 from tune_at.store.patience import StorageFailed
 from tune_at.store.place import to_place
 from tune_at.store.schema import VERSION, VERSION_KEY, build_table
 from tune_at.store.writer import part_path
-from tune_at.study import Study
+from tune_at.study.study import Study
 from tune_at.training.checkpoint import checkpoints
-from tune_at.tuning.recorded import RecordedTrial
-from tune_at.tuning.spec import TrialSpec
 from tune_at.tuning.trainable import ATTrainable
 
 STUDY = """\

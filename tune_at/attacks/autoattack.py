@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from tune_at.attacks import over_targets
 from tune_at.attacks.balls import BALLS
-from tune_at.attacks.modes import evaluating
 from tune_at.config.attack import AttackSection
+from tune_at.engine.folded import FoldedView
+from tune_at.engine.modes import evaluating
 from tune_at.errors import UserError
-from tune_at.models.folded import FoldedView
 
 NORMS = {"linf": "Linf", "l2": "L2"}
 

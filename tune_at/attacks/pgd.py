@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from tune_at.attacks.balls import BALLS, Ball
 from tune_at.attacks.dropping import until_beaten
 from tune_at.attacks.losses import LABEL_LOSSES, SampleLoss, kl_divergence, log_probabilities
-from tune_at.attacks.modes import evaluating
 from tune_at.config.attack import AttackSection, LossName, StartName
+from tune_at.engine.modes import evaluating
 from tune_at.errors import UserError
 
 GAUSSIAN_START = 0.001

@@ -73,7 +73,7 @@ class PBT(SchedulerSection):
     """Dotted path to distribution, as in `search.space`; numbers of `optim` and `objective` only."""
 
 
-_POLICIES = "tune_at.tuning.policies"
+_POLICIES = "tune_at.scheduling.policies"
 
 SCHEDULERS = Registry(
     "scheduler",

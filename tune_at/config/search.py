@@ -52,7 +52,7 @@ class Optuna(Sampled):
 
 SEARCHERS = Registry(
     "search",
-    Entry("grid", Grid, "tune_at.study:Study", "ours", "the full grid of the axes"),
-    Entry("random", Random, "tune_at.search:draw", "Bergstra and Bengio 2012", "independent points"),
-    Entry("optuna", Optuna, "tune_at.tuning.proposals:Proposer", "Akiba et al. 2019", "TPE, NSGA-II"),
+    Entry("grid", Grid, "tune_at.study.study:Study", "ours", "the full grid of the axes"),
+    Entry("random", Random, "tune_at.study.sampling:draw", "Bergstra and Bengio 2012", "independent points"),
+    Entry("optuna", Optuna, "tune_at.scheduling.proposals:Proposer", "Akiba et al. 2019", "TPE, NSGA-II"),
 )

@@ -8,9 +8,9 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from tune_at.attacks.modes import evaluating
 from tune_at.config.attack import AttackSection
 from tune_at.config.objective import ObjectiveSection
+from tune_at.engine.modes import evaluating
 from tune_at.errors import UserError
 
 Config = TypeVar("Config", bound=ObjectiveSection)

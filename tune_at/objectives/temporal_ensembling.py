@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from tune_at.attacks.losses import SampleLoss, cross_entropy, kl_divergence, log_probabilities
-from tune_at.attacks.modes import evaluating
 from tune_at.attacks.pgd import PGD, maximise
 from tune_at.config.attack import AttackSection, LossName
 from tune_at.config.objective import PGDATTE, TRADESTE
+from tune_at.engine.modes import evaluating
 from tune_at.objectives.base import Config, Loss, Objective, Step, accuracy, clean_probabilities, places
 from tune_at.objectives.trades import trades_terms
 

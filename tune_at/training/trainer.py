@@ -19,14 +19,14 @@ from tune_at.data.batches import Batch, DeviceImages
 from tune_at.data.noise import corrupt_labels
 from tune_at.data.sources import load_source
 from tune_at.data.splits import split, stratified_choice
+from tune_at.engine.engine import Engine, prepare_device
 from tune_at.errors import UserError
-from tune_at.evaluation import evaluate
+from tune_at.evaluation.outcomes import evaluate
 from tune_at.models import build_model
 from tune_at.objectives.base import Objective, Step
 from tune_at.seeding import derive_seed, generator
 from tune_at.store.place import Where
 from tune_at.training.checkpoint import DamagedCheckpoint, load_state, save_state
-from tune_at.training.engine import Engine, prepare_device
 from tune_at.training.optim import build_optimizer, set_lr
 from tune_at.training.record import SPLITS, EpochRecord, best_record
 

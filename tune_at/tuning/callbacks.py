@@ -6,11 +6,11 @@ from typing import Any
 from ray import tune
 from ray.tune.experiment import Trial
 
+from tune_at.recording.rows import write_failure
+from tune_at.scheduling.driver import WORKER_RETRIES, SweepRun
 from tune_at.store.patience import StorageFailed
-from tune_at.tuning.cluster import node_is_alive
-from tune_at.tuning.progress import SweepProgress
-from tune_at.tuning.rows import write_failure
-from tune_at.tuning.run import WORKER_RETRIES, SweepRun
+from tune_at.tuning.cluster.session import node_is_alive
+from tune_at.tuning.live_view import SweepProgress
 
 NODE_CHECK = 5.0
 """Seconds between two looks at the driver's own node."""

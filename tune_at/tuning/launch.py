@@ -3,7 +3,7 @@
 from argparse import Namespace
 from dataclasses import dataclass
 
-from tune_at.tuning.address import parse_address
+from tune_at.tuning.cluster.address import parse_address
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from tune_at.attacks.pgd import PGD
 from tune_at.config.tree import Tree
 from tune_at.config.trial import ResourcesSection, TrialConfig
 from tune_at.errors import UserError
-from tune_at.evaluation import evaluate
-from tune_at.points import Trial
+from tune_at.evaluation.outcomes import evaluate
 from tune_at.seeding import generator
+from tune_at.study.trials import Trial
 from tune_at.training.trainer import Trainer
-from tune_at.tuning.cluster import Need, first_line
+from tune_at.tuning.cluster.session import Need, first_line
 from tune_at.tuning.preflight import family
 
 MARGIN = 0.10

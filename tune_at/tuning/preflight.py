@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterable
 
 from tune_at.config.trial import ResourcesSection, TrialConfig
-from tune_at.cost import train_passes
 from tune_at.errors import UserError
-from tune_at.points import Trial
+from tune_at.recording.rows import cause_of
+from tune_at.study.cost import train_passes
+from tune_at.study.trials import Trial
 from tune_at.training.trainer import Trainer
-from tune_at.tuning.rows import cause_of
 
 BUDGET = 2e10
 """Multiply-adds that one trial's batch may cost here; larger networks are tried with fewer samples."""

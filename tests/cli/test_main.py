@@ -1,0 +1,229 @@
+"""The command line as a user meets it: help, lists, dry runs, and one line for each mistake."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tune_at.cli.main import build_parser, main
+from tune_at.study.study import Study
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture
+def call(capsys, tmp_path, monkeypatch):
+    """A function that runs a command in an empty folder → (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as exit_:
+            main([str(a) for a in arguments])
+        out = capsys.readouterr()
+        return exit_.value.code, out.out, out.err
+
+    return run
+
+
+def assert_mistake(result, *parts):
+    code, out, err = result
+    assert code == 2
+    assert out == ""
+    assert err.startswith("tune-at: error: ")
+    assert err.count("\n") == 1
+    for part in parts:
+        assert part in err
+    assert list(Path.cwd().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["sweep", "random_label"], ["'random_label' is unknown", "did you mean random_labels?"]),
+        (["sweep", "no/such.yaml"], ["no file no/such.yaml"]),
+        (["sweep", "random_labels", "--preset", "lap"], ["'lap' is unknown", "laptop"]),
+        (["sweep", "random_labels", "--set", "objective=trade"], ["objective.name: 'trade' is unknown", "trades"]),
+        (["sweep", "random_labels", "--set", "model=resnet"], ["model.name: 'resnet' is unknown", "resnet18"]),
+        (["sweep", "random_labels", "--set", "data.name=cifar"], ["data.name: 'cifar' is unknown", "cifar10"]),
+        (["sweep", "random_labels", "--set", "data.noise=1"], ["data.noise: no such key", "data.noise_rate"]),
+        (["sweep", "random_labels", "--set", "data.noise_rate"], ["is no assignment"]),
+        (["sweep", "random_labels", "--set", "data.noise_rate=1.2"], ["data.noise_rate: 1.2 must be at most 1"]),
+        (["sweep", "random_labels", "--set", "attack.eps=-8/255"], ["attack.eps: '-8/255' must be at least 0"]),
+        (["sweep", "methods", "--set", "optim.schedule.milestones=[300]"], ["300 is after the last epoch"]),
+        (["sweep", "methods", "--preset=laptop", "--set", "train.batch_size=4000"], ["4000 is more than the 512"]),
+        (["sweep", "random_labels", "--storage", "/proc/x"], ["--storage: cannot write in /proc"]),
+        (["sweep", "random_labels", "--name", "a/b"], ["--name: 'a/b' is no name"]),
+        (["show", "random_labels", "--set", "seeds=[-1]"], ["seeds"]),
+        (
+            ["sweep", "random_labels", "--address", "nonsense"],
+            ["--address nonsense: 'nonsense' is no HOST:PORT", "auto"],
+        ),
+        (["sweep", "random_labels", "--address", "h:0", "--dry-run"], ["'h:0' is no HOST:PORT"]),
+        (["resume", "nowhere", "--address", "h"], ["'h' is no HOST:PORT"]),
+        (["list", "objective"], ["did you mean objectives?"]),
+        (["resume", "nowhere"], ["is no sweep"]),
+        (["swep"], ["command: 'swep' is unknown", "did you mean sweep?"]),
+        (["sweep"], ["sweep: the following arguments are required: STUDY", "see tune-at sweep --help"]),
+        (["sweep", "random_labels", "--concurrency", "0"], ["'0' is no whole number above 0"]),
+        (["query", "a", "b", "--format", "xml"], ["invalid choice: 'xml'"]),
+        (["status", "nowhere"], ["is no sweep"]),
+        (["status", "x" * 300], ["File name too long"]),
+        (["status", "ftp://b/p"], ["ftp://: is an unknown kind of storage", "s3://"]),
+        (["sweep", "random_labels", "--storage", "s3://u:pw@b/p"], ["has a user or password in it"]),
+        (["report", "nowhere"], ["is no sweep"]),
+        (["query", "nowhere", "SELECT 1"], ["is no sweep"]),
+    ],
+)
+def test_mistakes(call, arguments, parts):
+    assert_mistake(call(*arguments), *parts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("resources.cpu=1000", "1000 CPUs a trial, but this machine has"),
+        ("resources.gpu=64", "64 GPUs a trial, but this machine has"),
+    ],
+)
+def test_resources_that_no_node_has(call, override, message):
+    code, _, err = call("sweep", "random_labels", "--preset", "laptop", "--set", override)
+    assert code == 2
+    assert message in err
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_a_yaml_mistake_names_file_and_line(call, tmp_path_factory):
+    path = tmp_path_factory.mktemp("studies") / "broken.yaml"
+    path.write_text("title: x\nbase:\n  data: {name: digits\naxes: {}\n")
+    assert_mistake(call("sweep", path), "broken.yaml, line 4")
+
+
+def test_an_unknown_figure_is_refused_before_the_sweep(call, tmp_path_factory):
+    path = tmp_path_factory.mktemp("studies") / "s.yaml"
+    path.write_text("title: x\nfigures: [memorisation_curves]\n")
+    assert_mistake(call("sweep", path), "s.yaml: figures", "did you mean memorization_curves?")
+    assert_mistake(call("sweep", path, "--preset", "laptop"), "the study has no presets")
+
+
+def test_a_name_that_exists_offers_resume(call, tmp_path):
+    study = Study.resolve("random_labels", "laptop")
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    (tmp_path / "runs" / "a" / "study.yaml").write_text(study.as_yaml())
+    code, _, err = call("sweep", "random_labels", "--name", "a")
+    assert code == 2
+    assert "continue it with `python run.py resume runs/a`" in err
+
+
+def test_resume_prints_how_the_study_changed(call, tmp_path, tmp_path_factory):
+    path = tmp_path_factory.mktemp("studies") / "s.yaml"
+    path.write_text("title: x\nbase: {optim: {lr: 0.1}}\n")
+    folder = tmp_path / "a"
+    folder.mkdir()
+    (folder / "study.yaml").write_text(Study.resolve(str(path)).as_yaml())
+    path.write_text("title: y\nbase: {optim: {lr: 0.2}}\n")
+    code, _, err = call("resume", "a")
+    assert code == 2
+    assert "base.optim.lr: 0.1 → 0.2" in err
+    assert "--as-recorded" in err
+    (folder / "study.yaml").write_text((folder / "study.yaml").read_text().replace("0.1", "0.3"))
+    assert "was changed after its sweep began" in call("resume", "a")[2]
+
+
+def test_dry_run_says_what_would_run_and_writes_nothing(call, tmp_path):
+    code, out, _ = call("sweep", "random_labels", "--preset", "laptop", "--dry-run", "--name", "x")
+    assert code == 0
+    assert "4 trials" in out
+    assert "eps: 0.14" in out
+    assert "01-pgd_at" not in out
+    assert "00-pgd_at" in out
+    assert "03-trades" in out
+    assert "min with" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+SEARCH = """\
+title: x
+base: {data: {subset: 64}, train: {epochs: 9, batch_size: 32}}
+search: {algorithm: optuna, trials: 1, space: {attack.eps: {uniform: [0.1, 0.2]}, objective: [pgd_at, trades]}}
+scheduler: asha
+"""
+
+
+@pytest.fixture
+def search(tmp_path_factory):
+    path = tmp_path_factory.mktemp("studies") / "s.yaml"
+    path.write_text(SEARCH)
+    return path
+
+
+def test_dry_run_of_a_search_shows_corners_and_no_trials(call, search):
+    code, out, _ = call("sweep", search, "--dry-run", "--name", "x")
+    lines = out.splitlines()
+    assert code == 0
+    assert lines[0].startswith("warning: attack.eps differs")
+    assert lines[1].startswith("1 trial of 'x' would go to")
+    assert lines[2] == "search: optuna, 1 point, 1 seed each; scheduler: asha by robust_accuracy"
+    assert "corner 1 of the space, objective=pgd_at, attack.eps=0.1:" in lines
+    assert "corner 2 of the space, objective=pgd_at, attack.eps=0.2:" in lines
+    assert "0000" not in out
+    assert "The estimate does not count what asha stops early" in out
+    assert "with 1 trial at a time" in out
+
+
+def test_dry_run_of_what_stops_nothing_says_nothing_of_it(call, search):
+    code, out, _ = call("sweep", search, "--dry-run", "--set", "scheduler=fifo", "--set", "search=random")
+    assert code == 0
+    assert "search: random, 1 point, 1 seed each; scheduler: fifo\n" in out
+    assert "stops early" not in out
+    assert "\n0000-" in out
+
+
+def test_a_mistake_in_the_study_is_told_before_a_name_that_exists(call, search, tmp_path):
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    # Only some points are invalid, and no corner: a rule between two keys that both are drawn.
+    space = "{attack.eps: null, objective: null, optim.nesterov: [false, true], optim.momentum: {uniform: [0, 0.9]}}"
+    assert "a exists; choose another --name" in call("sweep", search, "--name", "a")[2]
+    for changes, message in [
+        (["--address", "h"], "is no HOST:PORT"),
+        (["--set", "scheduler.grace=9"], "no trial would ever be judged"),
+        (["--set", f"search.space={space}"], "optim.nesterov: True, but optim.momentum is 0"),
+    ]:
+        code, _, err = call("sweep", search, "--name", "a", *changes)
+        assert code == 2
+        assert message in err
+
+
+def test_show_prints_the_resolved_study(call):
+    code, out, _ = call("show", "random_labels", "--preset", "laptop", "--set", "seeds=[0,1]")
+    assert code == 0
+    assert out.startswith("# 8 trials\n")
+    assert "eps: 0.14" in out
+
+
+def test_list_names_everything(call):
+    code, out, _ = call("list")
+    assert code == 0
+    for name in ("random_labels", "trades", "small_cnn", "digits", "cosine", "memorization_curves", "pgd"):
+        assert name in out
+
+
+def test_every_command_has_help_and_is_in_the_readme():
+    readme = (ROOT / "README.md").read_text()
+    (commands,) = (a for a in build_parser()._actions if a.dest == "command")
+    for name, sub in commands.choices.items():
+        assert sub.format_help()
+        assert f"run.py {name}" in readme, name
+        for option in ("--as-recorded", "--trials", "--dry-run", "--ship-data", "--address", "--fail-fast"):
+            assert option not in sub.format_help() or option in readme
+
+
+def test_help_starts_neither_torch_nor_ray():
+    code = (
+        "import sys; from tune_at.cli.main import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: print([m for m in ('torch', 'ray', 'pandas', 'matplotlib') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines()[-1] == "[]"

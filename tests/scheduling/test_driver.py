@@ -1,0 +1,66 @@
+"""What the driver does about trials that Tune has given up."""
+
+from types import SimpleNamespace
+
+from simulation import Simulation, make_study
+
+from tune_at.scheduling.driver import WORKER_RETRIES
+from tune_at.tuning import callbacks
+from tune_at.tuning.callbacks import ProgressCallback
+
+
+class Progress:
+    def __init__(self):
+        self.said, self.failures = [], []
+
+    def say(self, line):
+        self.said.append(line)
+
+    def follow(self, entries):
+        pass
+
+    def failed(self, result, swept, epoch):
+        self.failures.append(result)
+
+
+def lost(spec, failures):
+    """A trial of Tune's whose worker is gone."""
+    return SimpleNamespace(config={"spec": spec}, num_failures=failures)
+
+
+def test_a_trial_that_got_a_dead_worker_is_given_to_tune_again(tmp_path):
+    # Tune retries a trial whose worker dies in training, but gives up one that was handed a worker already dead.
+    run = Simulation(tmp_path / "sweep", make_study(tmp_path, "fifo", trials=2), 1, None).run
+    progress = Progress()
+    callback = ProgressCallback(progress, run, fail_fast=True)
+    first = run.next_entry()
+    spec = run.ledger.spec(first).as_dict()
+    for loss in range(1, WORKER_RETRIES + 1):
+        callback.on_trial_error(0, [], lost(spec, 1))
+        assert first.status == "pending" and len(progress.said) == loss
+        assert run.next_entry() is first
+    callback.on_trial_error(0, [], lost(spec, 1))
+    assert first.status == "failed"
+    assert "lost 9 times" in progress.failures[0]["error"]
+    assert run.aborted
+
+
+def test_a_trial_that_tune_itself_has_started_often_enough_has_failed(tmp_path):
+    run = Simulation(tmp_path / "sweep", make_study(tmp_path, "fifo", trials=2), 1, None).run
+    progress = Progress()
+    entry = run.next_entry()
+    spec = run.ledger.spec(entry).as_dict()
+    ProgressCallback(progress, run, fail_fast=False).on_trial_error(0, [], lost(spec, WORKER_RETRIES + 1))
+    assert entry.status == "failed"
+    assert run.next_entry() is not entry
+
+
+def test_a_sweep_ends_when_its_own_node_has_died(tmp_path, monkeypatch):
+    # Workers that live may run on; one that has to be started never would.
+    run = Simulation(tmp_path / "sweep", make_study(tmp_path, "fifo", trials=2), 1, None).run
+    callback = ProgressCallback(Progress(), run, fail_fast=False)
+    monkeypatch.setattr(callbacks, "NODE_CHECK", 0)
+    for alive in (True, False):
+        monkeypatch.setattr(callbacks, "node_is_alive", lambda alive=alive: alive)
+        callback.on_step_end(0, [])
+        assert bool(run.aborted) is not alive

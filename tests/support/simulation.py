@@ -1,0 +1,120 @@
+"""Sweeps whose trials learn along given curves: the whole engine but Ray and the training, in milliseconds a trial."""
+
+import json
+import math
+import random
+
+from tune_at.config.scheduler import MEASURES
+from tune_at.recording.rows import write_trial
+from tune_at.scheduling.driver import SweepRun
+from tune_at.scheduling.ledger import Ledger
+from tune_at.scheduling.policies import build_policy
+from tune_at.scheduling.proposals import Proposer
+from tune_at.store.reader import read_part
+from tune_at.store.writer import part_path, write_rows
+from tune_at.study.study import Study
+from tune_at.study.sweep import Sweep
+from tune_at.training.checkpoint import checkpoint_path, save_state
+
+BASE = """\
+title: Simulated
+base: {data: {name: digits, subset: 64}, train: {epochs: %(epochs)d, batch_size: 32}, evaluation: {every: %(every)d}}
+seeds: %(seeds)s
+search: {algorithm: %(search)s, trials: %(trials)d, space: {optim.lr: {loguniform: [0.001, 0.5]}}}
+scheduler: %(scheduler)s
+"""
+
+
+def make_study(folder, scheduler, trials=14, epochs=27, every=1, search="random", seeds="[0]"):
+    path = folder / "simulated.yaml"
+    values = {"scheduler": scheduler, "trials": trials, "epochs": epochs, "every": every}
+    path.write_text(BASE % {**values, "search": search, "seeds": seeds})
+    return Study.resolve(str(path))
+
+
+def curve(spec, epoch):
+    """A robust accuracy that depends on everything it should: the learning rate, the epoch, and what was exploited.
+
+    Some trials diverge; then it is NaN.
+    """
+    lr = spec.config["optim"]["lr"]
+    ancestry = json.dumps([[step["epoch"], step["source"], step["changes"]] for step in spec.lineage])
+    noise = random.Random(f"{lr} {spec.config['seed']} {epoch} {ancestry}").random()
+    if random.Random(f"{lr}").random() < 0.1 and epoch > 4:
+        return math.nan
+    return round((1 - math.exp(-epoch * lr * 5)) * 0.8 + 0.2 * noise, 2)  # rounded, so that there are ties
+
+
+class Simulation:
+    """A sweep in a folder, driven one epoch of one trial at a time in an order that `order` draws."""
+
+    def __init__(self, folder, study, at_once, order, curve=curve):
+        self.folder, self.at_once, self.order, self.curve = folder, at_once, order, curve
+        if not folder.exists():
+            Sweep(folder, study).create()
+        self.restart()
+
+    def restart(self):
+        """What `resume` does: everything from the folder."""
+        self.sweep = Sweep.open(str(self.folder))
+        damaged = self.sweep.damaged()
+        unfinished = {trial.name for trial in self.sweep.unfinished(damaged)}
+        self.sweep.discard(damaged)
+        study = self.sweep.study
+        policy = build_policy(study)
+        ledger = Ledger(self.sweep, policy)
+        board = ledger.load(self.sweep.trials(), study.size, unfinished)
+        self.run = SweepRun(board, policy, ledger, Proposer(study) if study.dynamic else None, self.at_once)
+        self.at = {}
+
+    def step(self):
+        """One turn; False once nothing is left."""
+        run = self.run
+        while run.active < run.at_once and (entry := next(iter(run.resumable()), None)):
+            run.paused.discard(entry.name)
+            entry.active = True
+        while run.next_entry() is not None:
+            pass
+        active = [entry for entry in run.board.entries if entry.active]
+        ready = [entry for entry in active if not run.policy.held(entry)]
+        if ready:
+            self._epoch(self.order.choice(ready))
+        elif active:
+            assert run.place_wanted(), "all are held and none can start"
+            entry = self.order.choice(active)
+            entry.active = False
+            run.paused.add(entry.name)
+        elif run.failure is not None:
+            return False
+        else:
+            assert run.board.complete, "nothing runs, and trials are left"
+            return False
+        return True
+
+    def _epoch(self, entry):
+        spec = self.run.ledger.spec(entry)
+        # From what is in the store, like a worker that comes back from its checkpoint.
+        epoch = self.at.get(entry.name, entry.epoch) + 1
+        lr = spec.config_after(epoch - 1).optim.lr
+        value = self.curve(spec, epoch)
+        every = entry.trial.config.evaluation.every
+        measured = math.isfinite(value) and (epoch % every == 0 or epoch == entry.epochs)
+        row = {"epoch": epoch, "lr": lr} | ({f"val_{measure}": value for measure in MEASURES} if measured else {})
+        rows = [*self._rows(entry.name), {"trial": entry.name, **row}]
+        folder = self.sweep.folder
+        if self.run.policy.copies:
+            save_state(checkpoint_path(folder / "checkpoints" / entry.name, epoch), {"epoch": epoch})
+        write_rows(folder, "epochs", entry.name, rows)
+        status = "diverged" if math.isnan(value) else "completed" if epoch == entry.epochs else "running"
+        if status != "running" or epoch == 1:
+            write_trial(spec, status, epochs=epoch)
+        self.at[entry.name] = epoch
+        self.run.report(entry.name, {**row, "status": status})
+        self.run.decide()
+        for other in self.run.board.entries:
+            if other.ended:
+                self.run.ended(other.name)
+
+    def _rows(self, trial):
+        path = part_path(self.folder, "epochs", trial)
+        return read_part(path).to_pylist() if path.exists() else []

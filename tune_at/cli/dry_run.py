@@ -1,0 +1,58 @@
+"""`sweep --dry-run`: what would run, and about how long. Writes nothing, and needs neither torch nor Ray."""
+
+import os
+
+import yaml
+
+from tune_at.config.scheduler import FIFO, PBT
+from tune_at.config.search import Sampled
+from tune_at.study.cost import in_words, sweep_seconds, trial_seconds
+from tune_at.study.study import Study
+from tune_at.study.sweep import Sweep
+from tune_at.study.trials import Trial
+from tune_at.wording import counted
+
+
+def dry_run(planned: Sweep, concurrency: int) -> None:
+    """Print what the sweep would run, two of its configs in full, and a rough time."""
+    study = planned.study
+    trials = study.trials() or study.samples()
+    print(f"{counted(study.size, 'trial')} of {study.title!r} would go to {planned.folder}")
+    print(_engine(study))
+    shown = {0: trials[0], len(trials) - 1: trials[-1]}
+    if study.dynamic:
+        print(f"its points depend on results; instead of trials, {counted(len(shown), 'corner')} of the space:")
+    for number, trial in enumerate(shown.values(), 1):
+        print(f"\n{_corner(number, trial) if study.dynamic else trial.name}:")
+        print("  " + yaml.safe_dump(trial.config.as_tree(), sort_keys=False).rstrip().replace("\n", "\n  "))
+    # On this machine, one trial a GPU; a cluster may hold more.
+    fit = 1 if trials[0].config.resources.gpu else max(1, (os.cpu_count() or 1) // trials[0].config.resources.cpu)
+    at_once = min(fit, concurrency or fit, study.size)
+    each = [trial_seconds(t.config) for t in trials]
+    seconds = sweep_seconds(each if len(each) == study.size else [sum(each) / len(each)] * study.size, at_once)
+    shown_at_once = f"{counted(at_once, 'trial')} at a time"
+    print(f"\nroughly {in_words(seconds)} with {shown_at_once}, from a count of operations; within a factor of")
+    print("five. A real start measures one batch first and says more exactly.")
+    if not isinstance(study.scheduler, FIFO | PBT):
+        name = study.scheduler.name
+        print(f"The estimate does not count what {name} stops early: every trial is taken to its last epoch.")
+    print("Nothing was written.")
+
+
+def _engine(study: Study) -> str:
+    """The search and the scheduler in one line."""
+    search, scheduler = study.search, study.scheduler
+    line = f"search: {search.algorithm}"
+    if isinstance(search, Sampled):
+        line += f", {counted(search.trials, 'point')}, {counted(len(study.seeds), 'seed')} each"
+    return f"{line}; scheduler: {scheduler.name}{'' if isinstance(scheduler, FIFO) else f' by {scheduler.metric}'}"
+
+
+def _corner(number: int, trial: Trial) -> str:
+    """A corner of the space by its values: a trial's name would be taken for a trial's."""
+    values = (f"{path}={value:.4g}" if isinstance(value, float) else f"{path}={value}" for path, value in _set(trial))
+    return f"corner {number} of the space, {', '.join(values)}"
+
+
+def _set(trial: Trial) -> list[tuple[str, object]]:
+    return [(path, value) for path, value in trial.swept.items() if value is not None]

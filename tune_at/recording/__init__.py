@@ -1,0 +1,1 @@
+"""A trial that records itself: checkpoints, rows and TensorBoard events. Knows no Ray."""

@@ -1,0 +1,122 @@
+"""A trial's own row of the `trials` table, and the log of its failure."""
+
+import json
+import os
+import platform
+import resource
+import socket
+import traceback
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from tune_at.config.trial import TrialConfig
+from tune_at.recording.spec import TrialSpec
+from tune_at.store.files import write_whole
+from tune_at.store.place import Place, to_place
+from tune_at.store.reader import DamagedPart, read_part
+from tune_at.store.schema import build_table
+from tune_at.store.writer import part_path, write_rows
+from tune_at.version import __version__
+
+
+def write_trial(spec: TrialSpec, status: str, **columns: Any) -> None:
+    """Write a trial's row of the `trials` table; `columns` are those that only some writers know."""
+    config = TrialConfig.parse(spec.config)
+    row = {
+        "sweep": spec.sweep,
+        "study": spec.study,
+        "stage": spec.stage,
+        "trial": spec.trial,
+        "seed": config.seed,
+        "status": status,
+        "epochs": 0,
+        "selection": config.train.selection,
+        "config": config.as_json(),
+        "config_hash": config.hash,
+        "ended": None if status in ("pending", "running") else datetime.now(UTC),
+        "node": socket.gethostname(),
+        "versions": versions(),
+        "search": spec.search,
+        **columns,
+        **spec.swept,
+    }
+    write_rows(spec.folder, "trials", spec.trial, [row])
+
+
+def write_stopped(spec: TrialSpec) -> None:
+    """Record that the scheduler has stopped a trial."""
+    folder = to_place(spec.folder)
+    write_trial(spec, "stopped", **_known(folder, spec.trial), epochs=stored_epochs(folder, spec.trial))
+
+
+def write_failure(spec: TrialSpec, error: BaseException) -> Place:
+    """Record a trial that raised: its status, the cause in one line, and the whole traceback in `logs/`."""
+    folder = to_place(spec.folder)
+    path = folder / "logs" / f"{spec.trial}.txt"
+    write_whole(path, "".join(traceback.format_exception(error)).encode())
+    write_trial(
+        spec,
+        "failed",
+        **_known(folder, spec.trial),
+        epochs=stored_epochs(folder, spec.trial),
+        error=cause_of(error),
+    )
+    return path
+
+
+def _known(folder: Place, trial: str) -> dict[str, Any]:
+    """What only the trial's worker could tell."""
+    row = stored_row(folder, trial)
+    return {column: row.get(column) for column in ("started", "best_epoch", "device", "peak_memory_mb", "node")}
+
+
+def cause_of(error: BaseException) -> str:
+    """An exception in one line."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def stored_row(folder: Place, trial: str) -> dict[str, Any]:
+    """The trial's row of the `trials` table; empty if there is none, or no whole one."""
+    rows = _stored(folder, "trials", trial).to_pylist()
+    return dict(rows[0]) if rows else {}
+
+
+def stored_epochs(folder: Place, trial: str) -> int:
+    """The number of the trial's rows in the `epochs` table; 0 if its file is damaged."""
+    return int(_stored(folder, "epochs", trial).num_rows)
+
+
+def _stored(folder: Place, table: str, trial: str) -> pa.Table:
+    path = part_path(folder, table, trial)
+    try:
+        return read_part(path) if path.exists() else build_table(table, [])
+    except DamagedPart:
+        return build_table(table, [])
+
+
+def versions() -> str:
+    """What the numbers depend on, as JSON."""
+    found = {
+        "tune_at": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+    }
+    return json.dumps(found)
+
+
+def device_name(device: torch.device) -> str:
+    """The device in words: the GPU's name, or `cpu` with the machine's architecture."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu ({platform.machine()})"
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """Peak memory so far in MiB: on a GPU what torch allocated, on a CPU the whole worker's resident set."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    unit = 1 if os.uname().sysname == "Darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20

@@ -1,0 +1,55 @@
+"""What a trial is told, as plain values that travel to its worker."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from tune_at.config.trial import TrialConfig
+from tune_at.store.place import Place, to_place
+from tune_at.study.sampling import with_values
+from tune_at.training.checkpoint import checkpoints
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """What a worker needs to run one trial; plain values only, so that it travels as a dictionary."""
+
+    folder: str
+    sweep: str
+    study: str
+    stage: str
+    trial: str
+    config: dict[str, Any]
+    swept: dict[str, Any]
+    teachers: dict[str, str] = field(default_factory=dict)
+    """Trials of earlier stages, by the role they have for this one."""
+    lineage: list[dict[str, Any]] = field(default_factory=list)
+    """PBT's exploits, ascending: `epoch` after which they happen, `source`, and `changes` by dotted path."""
+    search: str | None = None
+    """JSON of the search's point, handed through to the `trials` table."""
+    gpu: float = 0.0
+    """GPUs that Ray reserves. Where the config says `auto` it is measured, so it stands beside the config."""
+
+    def config_after(self, epoch: int) -> TrialConfig:
+        """The config under which the epoch after `epoch` is trained."""
+        tree = self.config
+        for step in self.lineage:
+            if step["epoch"] <= epoch:
+                tree = with_values(tree, step["changes"])
+        return TrialConfig.parse(tree)
+
+    def exploit_path(self, epoch: int) -> Place:
+        """The copy of another trial's checkpoint that this one goes on from after `epoch`."""
+        return to_place(self.folder) / "checkpoints" / self.trial / f"exploit-{epoch:06d}.pt"
+
+    def teacher_paths(self) -> dict[str, Place]:
+        """The standard teacher's last checkpoint, and the robust teacher's best (Tab. 2)."""
+        folder = to_place(self.folder) / "checkpoints"
+        paths: dict[str, Place] = {}
+        for role, trial in self.teachers.items():
+            last = checkpoints(folder / trial)
+            paths[role] = last[0] if role == "standard" and last else folder / trial / "best.pt"
+        return paths
+
+    def as_dict(self) -> dict[str, Any]:
+        """The spec as a plain dictionary."""
+        return asdict(self)

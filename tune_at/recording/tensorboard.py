@@ -1,0 +1,138 @@
+"""TensorBoard: scalars by epoch while a trial runs, and HParams with every key and the best and last metrics."""
+
+import contextlib
+import time
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+
+from tune_at.config.tree import Tree, leaves
+from tune_at.recording.events import EventFile
+from tune_at.store.patience import StorageFailed, storage_patience
+from tune_at.store.place import Place
+from tune_at.training.record import SPLITS, EpochRecord, best_record
+
+if TYPE_CHECKING:
+    from tune_at.training.trainer import Trainer
+
+KINDS = ("natural", "robust")
+METRICS = (
+    "best/epoch",
+    *(f"best/{split}_{kind}_accuracy" for split in ("val", "test", "train") for kind in KINDS),
+    *(f"{split}/{kind}_accuracy" for split in SPLITS for kind in KINDS),
+    *(f"gap/{kind}" for kind in KINDS),
+)
+"""Columns of the HParams page. Those under `best/` are taken at the best epoch, the others at the last."""
+
+
+CLOSE_PATIENCE = 5.0
+"""Seconds that the end of a trial waits for storage that fails; by then the trial itself is recorded."""
+
+
+class TrialBoard:
+    """One trial's events, in `tensorboard/<trial>`.
+
+    A trial that comes back after a kill writes its events anew from its history: each tag has one point an epoch.
+    """
+
+    def __init__(self, sweep: Place, trial: str, trainer: "Trainer") -> None:
+        folder = sweep / "tensorboard" / trial
+        folder.remove_tree()
+        self.selection = trainer.config.train.selection
+        self.history: list[EpochRecord] = []
+        self.file = EventFile(folder)
+        self.file.add(hparams_pb(hparams(trainer.config.as_tree()), trial_id=trial))
+        for record in trainer.history:
+            self._write(record)
+        self.file.flush()
+
+    def add(self, record: EpochRecord) -> None:
+        """Write one epoch and flush, so that a TensorBoard that watches sees it."""
+        self._write(record)
+        self.file.flush()
+
+    def _write(self, record: EpochRecord) -> None:
+        self.history.append(record)
+        values = [
+            Summary.Value(tag=tag, simple_value=value) for tag, value in scalars(record, self.history, self.selection)
+        ]
+        self.file.add(Summary(value=values), record.epoch)
+
+    def close(self, status: str) -> None:
+        """Write how the trial ended, for the HParams page."""
+        ends = {"completed": api_pb2.STATUS_SUCCESS, "running": api_pb2.STATUS_UNKNOWN}
+        self.file.add(session_end_pb(ends.get(status, api_pb2.STATUS_FAILURE)))
+        with contextlib.suppress(StorageFailed):  # the trial's own rows say how it ended
+            self.file.flush(min(CLOSE_PATIENCE, storage_patience()))
+
+
+def session_end_pb(status: "api_pb2.Status") -> Summary:
+    """The record that ends a session on the HParams page."""
+    end = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=time.time())
+    return _plugin_summary(metadata.SESSION_END_INFO_TAG, session_end_info=end)
+
+
+def scalars(record: EpochRecord, history: list[EpochRecord], selection: str) -> Iterator[tuple[str, float]]:
+    """The (tag, value) pairs of an epoch."""
+    yield "training/lr", record.lr
+    for name, value in record.scalars.items():
+        yield f"training/{name}", value
+    for split in SPLITS:
+        for name, value in record.metrics.items():
+            if name.startswith(f"{split}_"):
+                yield f"{split}/{name.removeprefix(f'{split}_')}", value
+    for kind in KINDS:
+        train, test = (record.metrics.get(f"{split}_{kind}_accuracy") for split in ("train", "test"))
+        if train is not None and test is not None:
+            yield f"gap/{kind}", train - test
+    best = best_record(history, selection)
+    if best is not None:
+        yield "best/epoch", best.epoch
+        for name, value in best.metrics.items():
+            if name.endswith("accuracy"):
+                yield f"best/{name}", value
+    yield "seconds/training", record.train_seconds
+    yield "seconds/evaluation", record.evaluation_seconds
+
+
+def hparams(config: Tree) -> dict[str, Any]:
+    """A config's leaves as HParams takes them: numbers, truth values and strings."""
+    return {path: value if isinstance(value, bool | int | float) else str(value) for path, value in leaves(config)}
+
+
+def write_experiment(sweep: Place, configs: Iterable[Tree]) -> None:
+    """Declare the HParams page of a sweep: all keys, which of them vary, and the metrics."""
+    values: dict[str, set[Any]] = {}
+    for config in configs:
+        for path, value in hparams(config).items():
+            values.setdefault(path, set()).add(value)
+    infos = [
+        api_pb2.HParamInfo(name=path, type=_data_type(found), differs=len(found) > 1)  # those that differ come first
+        for path, found in values.items()
+    ]
+    metrics = [api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag)) for tag in METRICS]
+    folder = sweep / "tensorboard"
+    for old in folder.files("events.out.tfevents."):
+        old.unlink(missing_ok=True)
+    file = EventFile(folder)
+    experiment = api_pb2.Experiment(hparam_infos=infos, metric_infos=metrics)
+    file.add(_plugin_summary(metadata.EXPERIMENT_TAG, experiment=experiment))
+    file.flush()
+
+
+def _plugin_summary(tag: str, **content: Any) -> Summary:
+    # TensorBoard's own helpers for these want TensorFlow, or cannot say which keys differ.
+    data = plugin_data_pb2.HParamsPluginData(version=metadata.PLUGIN_DATA_VERSION, **content)
+    plugin = SummaryMetadata.PluginData(plugin_name=metadata.PLUGIN_NAME, content=data.SerializeToString())
+    return Summary(value=[Summary.Value(tag=tag, metadata=SummaryMetadata(plugin_data=plugin))])
+
+
+def _data_type(values: set[Any]) -> "api_pb2.DataType":
+    if all(isinstance(value, bool) for value in values):
+        return api_pb2.DATA_TYPE_BOOL
+    if all(isinstance(value, int | float) for value in values):
+        return api_pb2.DATA_TYPE_FLOAT64
+    return api_pb2.DATA_TYPE_STRING

@@ -1,0 +1,171 @@
+"""A trial that records itself: checkpoints, rows and TensorBoard events in the sweep's folder. Knows no Ray.
+
+The order within an epoch is what makes a kill at any moment harmless: the checkpoint, which holds the rows of all
+epochs so far, is whole on the disk before the rows are; a trial that comes back starts from its newest good
+checkpoint and writes the rows anew from it.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from tune_at.recording.rows import device_name, peak_memory_mb, stored_epochs, stored_row, write_trial
+from tune_at.recording.spec import TrialSpec
+from tune_at.recording.tensorboard import TrialBoard
+from tune_at.store.place import Place, to_place
+from tune_at.store.writer import write_rows
+from tune_at.training.checkpoint import (
+    DamagedCheckpoint,
+    checkpoint_path,
+    checkpoints,
+    epoch_of,
+    load_state,
+    prune,
+    save_state,
+)
+from tune_at.training.trainer import Trainer
+
+
+class RecordedTrial:
+    """Runs a trial one epoch at a time and keeps its part of the sweep's folder up to date."""
+
+    def __init__(self, spec: TrialSpec) -> None:
+        self.spec = spec
+        self.folder = to_place(spec.folder)
+        self.checkpoints = self.folder / "checkpoints" / spec.trial
+        self.started = stored_row(self.folder, spec.trial).get("started") or datetime.now(UTC)
+        self.stored_epochs = stored_epochs(self.folder, spec.trial)
+        self.notes: list[str] = []
+        self.trainer = Trainer(spec.config_after(0), spec.teacher_paths())
+        self._restore()
+        self.reported = not self.trainer.history
+        self.sound = True
+        """Whether the trainer stands between two epochs; an error may have left it in the middle of one."""
+        self._write_rows()
+        self.board = TrialBoard(self.folder, spec.trial, self.trainer)
+
+    def step(self) -> dict[str, Any]:
+        """Run the next epoch, if one is left, and record it. Returns the newest epoch as a flat result.
+
+        A trial that comes back reports its newest epoch first, before it runs another: the scheduler may not have
+        judged that one yet.
+        """
+        restored = not self.reported
+        if self.reported and self.trainer.status == "running":
+            self._exploit()
+            trainer = self.trainer
+            self.sound = False
+            record = trainer.run_epoch()
+            self.sound = True
+            epoch = record.epoch
+            if trainer.best is record:
+                self._save_best(trainer.evaluated.state_dict())
+            if trainer.status != "running" or epoch % trainer.config.train.checkpoint_every == 0:
+                trainer.save(checkpoint_path(self.checkpoints, epoch))
+                prune(self.checkpoints, epoch)
+            self._write_rows()
+            self.board.add(record)
+        self.reported = True
+        trainer, newest = self.trainer, self.trainer.history[-1]
+        notes, self.notes = self.notes, []
+        return {
+            "trial": self.spec.trial,
+            "status": trainer.status,
+            "epochs": trainer.config.train.epochs,
+            "notes": notes,
+            "lineage": len(self.spec.lineage),
+            "history": [record.row() for record in trainer.history[:-1]] if restored else [],
+            **newest.row(),
+        }
+
+    def close(self) -> None:
+        """Leave a checkpoint of the newest epoch, and say for TensorBoard how the trial ended.
+
+        A trial may be paused or stopped between two of its regular checkpoints.
+        """
+        newest = checkpoint_path(self.checkpoints, len(self.trainer.history))
+        if self.sound and self.trainer.history and not newest.exists():
+            self.trainer.save(newest)
+            prune(self.checkpoints, len(self.trainer.history))
+        self.board.close(self.trainer.status)
+
+    def _restore(self) -> None:
+        """Continue from the newest good checkpoint; what is damaged is named in `notes`."""
+        kept: dict[int, Place] = {}
+        for path in checkpoints(self.checkpoints):
+            try:
+                state = load_state(path, self.trainer.device)
+            except FileNotFoundError:  # pruned by a worker that outlived its driver for a moment
+                continue
+            except DamagedCheckpoint as error:
+                self.notes.append(f"{error}; the checkpoint before it is used")
+                continue
+            kept[epoch_of(path)] = path
+            if len(kept) == 1:
+                # A checkpoint is older than the exploit of its own epoch.
+                config = self.spec.config_after(epoch_of(path) - 1)
+                if config != self.trainer.config:
+                    self.trainer = Trainer(config, self.spec.teacher_paths())
+                self.trainer.load_state_dict(state)
+        if not kept and self.notes:
+            self.notes.append("no good checkpoint is left; the trial starts again from its first epoch")
+        self._check_best(kept)
+
+    def _exploit(self) -> None:
+        """Go on from another trial's weights, if the scheduler has decided so after the newest epoch."""
+        epoch = len(self.trainer.history)
+        if any(step["epoch"] == epoch for step in self.spec.lineage):
+            state = self._exploited(epoch)
+            history = self.trainer.history
+            self.trainer = Trainer(self.spec.config_after(epoch), self.spec.teacher_paths())
+            self.trainer.take_over(state, history)
+
+    def _exploited(self, epoch: int) -> dict[str, Any]:
+        """The state to go on from: the copy that was made of it, or else the source's own checkpoint."""
+        try:
+            return load_state(self.spec.exploit_path(epoch), self.trainer.device)
+        except (FileNotFoundError, DamagedCheckpoint):
+            source = next(step["source"] for step in self.spec.lineage if step["epoch"] == epoch)
+            path = checkpoint_path(self.folder / "checkpoints" / source, epoch)
+            if not path.exists():
+                raise
+            return load_state(path, self.trainer.device)
+
+    def _check_best(self, kept: dict[int, Place]) -> None:
+        """The best weights were written before the checkpoint that says which epoch is best; were they lost since?"""
+        best = self.trainer.best
+        if best is None:
+            return
+        path = self.checkpoints / "best.pt"
+        try:
+            # A later epoch than the checkpoint's is run again, and gives the same weights.
+            if load_state(path)["epoch"] >= best.epoch:
+                return
+        except (DamagedCheckpoint, FileNotFoundError) as error:
+            if best.epoch in kept:
+                then = Trainer(self.spec.config_after(best.epoch - 1), self.spec.teacher_paths())
+                then.load(kept[best.epoch])
+                self._save_best(then.evaluated.state_dict())
+                return
+            self.notes.append(f"{error}; the weights of the best epoch so far, {best.epoch}, are lost")
+
+    def _save_best(self, weights: dict[str, Any]) -> None:
+        best = self.trainer.best
+        assert best is not None
+        state = {"epoch": best.epoch, "config": self.trainer.config.as_json(), "model": weights}
+        save_state(self.checkpoints / "best.pt", state)
+
+    def _write_rows(self) -> None:
+        rows = [{"trial": self.spec.trial, **record.row()} for record in self.trainer.history]
+        # After an old checkpoint the store knows more epochs than the trainer: they stay until they are reached again.
+        if len(rows) >= self.stored_epochs:
+            write_rows(self.folder, "epochs", self.spec.trial, rows)
+        best = self.trainer.best
+        write_trial(
+            self.spec,
+            self.trainer.status,
+            epochs=max(len(rows), self.stored_epochs),
+            best_epoch=best.epoch if best else None,
+            started=self.started,
+            device=device_name(self.trainer.device),
+            peak_memory_mb=peak_memory_mb(self.trainer.device),
+        )

@@ -1,0 +1,124 @@
+"""What a sweep's driver knows: each trial's results and the decisions about it. Knows no Ray.
+
+Everything here is rebuilt from the sweep's tables. A decision is a function of results and earlier decisions alone,
+never of the order in which results happen to arrive, so that a sweep that was killed and resumed, or that ran more
+trials at a time, decides as one that nobody disturbed.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from tune_at.config.scheduler import MEASURES
+from tune_at.config.section import SELECTION_SPLITS
+from tune_at.study.trials import Trial
+
+ENDED = ("completed", "stopped", "diverged", "failed")
+"""Statuses of trials that will not run on in this session."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A scheduler's verdict on a trial after one of its epochs; the columns of the `decisions` table."""
+
+    epoch: int
+    rung: int
+    value: float
+    cutoff: float | None
+    action: str
+    bracket: int = 0
+    source: str | None = None
+    changes: Mapping[str, Any] | None = None
+    decided: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
+
+
+@dataclass
+class Entry:
+    """One trial. `index` is its place in the sweep: the order in which trials start."""
+
+    index: int
+    trial: Trial
+    status: str = "pending"
+    epoch: int = 0
+    """The newest epoch that is known."""
+    measured: dict[int, dict[str, float]] = field(default_factory=dict)
+    """Finite measures on the selection split, by evaluated epoch."""
+    last_measured: int = 0
+    """The newest of these epochs."""
+    decisions: dict[int, Decision] = field(default_factory=dict)
+    active: bool = False
+    """Whether it has a worker, or waits for none but Ray to give it one."""
+    settled: bool = False
+    """Ended, with nothing left to decide: policies pass it over."""
+    search: str | None = None
+    """JSON of the search's point, for the `trials` table."""
+
+    @property
+    def name(self) -> str:
+        """The trial's name."""
+        return self.trial.name
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of the whole trial."""
+        return self.trial.config.train.epochs
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended, in whatever way."""
+        return self.status in ENDED
+
+    def report(self, epoch: int, row: Mapping[Any, Any]) -> None:
+        """Take the columns of an epoch. The same epoch may come again, after a retry."""
+        split = SELECTION_SPLITS[self.trial.config.train.selection]
+        found = {measure: row.get(f"{split}_{measure}") for measure in MEASURES}
+        finite = {m: float(v) for m, v in found.items() if isinstance(v, float | int) and math.isfinite(v)}
+        if len(finite) == len(MEASURES):
+            self.measured[epoch] = finite
+            self.last_measured = max(self.last_measured, epoch)
+        self.epoch = max(self.epoch, epoch)
+
+    def decide(self, decision: Decision) -> None:
+        """Enter a decision; one to stop ends a trial that has not ended by itself."""
+        self.decisions[decision.epoch] = decision
+        if decision.action == "stop" and not self.ended:
+            self.status = "stopped"
+
+    def forget(self, epoch: int) -> None:
+        """Take back what was reported from `epoch` on: it is run again."""
+        self.measured = {known: found for known, found in self.measured.items() if known < epoch}
+        self.last_measured = max(self.measured, default=0)
+        self.epoch = epoch - 1
+
+    def value(self, metric: str, epoch: int, smooth: int) -> float:
+        """The mean of a metric over the last `smooth` evaluated epochs up to `epoch`."""
+        last = sorted(e for e in self.measured if e <= epoch)[-smooth:]
+        return sum(self.measured[e][metric] for e in last) / len(last)
+
+
+class Board:
+    """The entries of a sweep in order. `total` counts those that a searcher has yet to draw, too."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.entries: list[Entry] = []
+        self.by_name: dict[str, Entry] = {}
+
+    def add(self, trials: Iterable[Trial]) -> list[Entry]:
+        """Append trials."""
+        added = []
+        for trial in trials:
+            if trial.name in self.by_name:
+                raise ValueError(f"{trial.name} is on the board already")
+            entry = Entry(len(self.entries), trial)
+            self.entries.append(entry)
+            self.by_name[trial.name] = entry
+            added.append(entry)
+        return added
+
+    @property
+    def complete(self) -> bool:
+        """Whether all trials are known and have ended."""
+        return len(self.entries) >= self.total and all(entry.ended for entry in self.entries)

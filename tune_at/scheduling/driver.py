@@ -1,0 +1,127 @@
+"""The driver's side of a running sweep: what to start next, and what follows from a result. Knows no Ray."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tune_at.scheduling.board import Board, Entry
+from tune_at.scheduling.ledger import Ledger
+from tune_at.scheduling.policies.base import Policy, Verdict
+from tune_at.store.patience import StorageFailed
+
+if TYPE_CHECKING:
+    from tune_at.scheduling.proposals import Proposer
+
+WORKER_RETRIES = 8
+"""Times a trial is started again after its worker was lost; each time it continues from its newest checkpoint."""
+
+
+class SweepRun:
+    """The board of a sweep, its policy, its searcher and its ledger together."""
+
+    def __init__(self, board: Board, policy: Policy, ledger: Ledger, proposer: "Proposer | None", at_once: int) -> None:
+        self.board, self.policy, self.ledger, self.proposer = board, policy, ledger, proposer
+        self.at_once = at_once
+        self.launched: set[str] = set()
+        """Trials that Tune has been given."""
+        self.paused: set[str] = set()
+        """Of these, such as have given up their worker until they are judged."""
+        self.lost: Counter[str] = Counter()
+        """How often Tune has given up a trial whose worker was lost."""
+        self.drawn: list[Entry] = []
+        """Trials drawn since the last look, for the live view."""
+        self.aborted = ""
+        """Why no further trial is started, if so."""
+        self.failure: StorageFailed | None = None
+        """What the storage has failed with; nothing is decided any more."""
+        self.news = True
+        """Whether anything has happened since the last decisions."""
+        self.decide()
+
+    @property
+    def active(self) -> int:
+        """Trials that have a worker or are about to."""
+        return sum(entry.active for entry in self.board.entries)
+
+    def report(self, name: str, result: Mapping[str, Any]) -> None:
+        """Take a worker's result."""
+        entry, self.news = self.board.by_name[name], True
+        for row in (*result.get("history", ()), result):
+            if "epoch" in row:
+                entry.report(row["epoch"], row)
+        if result["status"] not in ("running", "storage"):
+            entry.status = result["status"]
+
+    def decide(self) -> list[Verdict]:
+        """Make and record all decisions that can be made now."""
+        if self.failure is not None or not self.news:
+            return []
+        self.news = False
+        verdicts = self.policy.decide(self.board)
+        try:
+            if verdicts:
+                self.ledger.record(verdicts)
+        except StorageFailed as error:
+            self.fail(error)
+            return []
+        return verdicts
+
+    def fail(self, error: StorageFailed) -> None:
+        """The storage does not work any more: stop everything, so that `resume` finds what is written now."""
+        self.failure, self.aborted = self.failure or error, str(error)
+
+    def next_entry(self) -> Entry | None:
+        """The next trial to give to Tune, if there is a place for it; it counts as active from then on."""
+        if self.aborted or self.active >= self.at_once or self.resumable():
+            return None
+        entry = self._waiting()
+        if entry is None and self.proposer is not None and len(self.board.entries) < self.board.total:
+            self.news = True
+            trials, search = self.proposer.propose(self.board)
+            entries = self.board.add(trials)
+            for new in entries:
+                new.search = search
+            try:
+                self.ledger.record_drawn(entries)
+            except StorageFailed as error:
+                self.fail(error)
+                return None
+            self.drawn += entries
+            entry = entries[0]
+        if entry is not None:
+            entry.active = True
+            self.launched.add(entry.name)
+        return entry
+
+    def _waiting(self) -> Entry | None:
+        """The first trial that may start and that Tune has not been given."""
+        entries = (e for e in self.board.entries if not e.ended and e.name not in self.launched)
+        return next((entry for entry in entries if not self.policy.held(entry)), None)
+
+    def resumable(self) -> list[Entry]:
+        """Paused trials that have been judged and may go on, in order."""
+        paused = sorted((self.board.by_name[name] for name in self.paused), key=lambda entry: entry.index)
+        return [entry for entry in paused if not entry.ended and not self.policy.held(entry)]
+
+    def place_wanted(self) -> bool:
+        """Whether something could start if it had a place."""
+        undrawn = self.proposer is not None and len(self.board.entries) < self.board.total
+        return not self.aborted and bool(undrawn or self._waiting() or self.resumable())
+
+    def ended(self, name: str) -> None:
+        """A trial has left Tune."""
+        self.board.by_name[name].active, self.news = False, True
+        self.paused.discard(name)
+
+    def retry(self, name: str, times: int) -> bool:
+        """Whether a trial that Tune has given up, after losing its worker `times` times, is given to it anew.
+
+        Tune itself starts a trial again only if its worker dies while it trains. One that dies while no trial has it,
+        between two trials, takes the next one with it.
+        """
+        self.lost[name] += 1
+        self.ended(name)
+        again = max(self.lost[name], times) <= WORKER_RETRIES
+        if again:
+            self.launched.discard(name)
+        return again

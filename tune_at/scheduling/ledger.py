@@ -1,0 +1,150 @@
+"""The board on disk: read back from a sweep's tables, and each decision written before it takes effect."""
+
+import contextlib
+import json
+import math
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tune_at.config.trial import TrialConfig
+from tune_at.recording.rows import write_stopped, write_trial
+from tune_at.recording.spec import TrialSpec
+from tune_at.scheduling.board import Board, Decision, Entry
+from tune_at.scheduling.policies.base import Policy, Verdict
+from tune_at.store.files import write_whole
+from tune_at.store.reader import read_table
+from tune_at.store.writer import write_rows
+from tune_at.study.sweep import Sweep, write_point
+from tune_at.study.trials import Trial
+from tune_at.training.checkpoint import DamagedCheckpoint, checkpoint_path, load_state
+
+
+class Ledger:
+    """Keeps a sweep's `decisions` and the trials that a searcher has drawn."""
+
+    def __init__(self, sweep: Sweep, policy: Policy, gpus: Callable[[TrialConfig], float] = lambda config: 0.0) -> None:
+        """`gpus`: how much of a GPU a trial takes, for its spec."""
+        self.sweep, self.policy, self.gpus = sweep, policy, gpus
+
+    def load(self, trials: Sequence[Trial], total: int, unfinished: Container[str]) -> Board:
+        """The board as the tables have it. A trial that failed before is tried again: it counts as unfinished."""
+        board = Board(total)
+        board.add(trials)
+        folder = self.sweep.folder
+        statuses = self.sweep.statuses()
+        searches = {trial.name: search for trial, search in self.sweep.drawn()} if self.sweep.study.dynamic else {}
+        for entry in board.entries:
+            entry.status = statuses.get(entry.name, "pending")
+            entry.search = searches.get(entry.name)
+            if entry.name in unfinished:
+                entry.status = "pending"
+        for row in read_table(folder, "decisions").to_dict("records"):
+            if row["trial"] in board.by_name:
+                board.by_name[row["trial"]].decisions[row["epoch"]] = _decision(row)
+        for trial, rows in read_table(folder, "epochs").groupby("trial"):
+            if str(trial) in board.by_name:
+                for row in rows.to_dict("records"):
+                    board.by_name[str(trial)].report(row["epoch"], row)
+        for entry in board.entries:
+            if not entry.ended:
+                self._settle_stop(entry)
+                self._forget_unsaved(entry)
+        return board
+
+    def _settle_stop(self, entry: Entry) -> None:
+        """Finish what was killed between the decision to stop a trial and its row."""
+        stops = [decision.epoch for decision in entry.decisions.values() if decision.action == "stop"]
+        if stops and entry.epoch >= stops[0]:
+            entry.status = "stopped"
+            write_stopped(self.spec(entry))
+        elif stops:  # its rows were damaged: it is run again up to there, and stopped again
+            del entry.decisions[stops[0]]
+
+    def _forget_unsaved(self, entry: Entry) -> None:
+        """Others may go on from the checkpoint of a held trial: without a good one its epoch is run again first."""
+        epoch = self.policy.due(entry)
+        if entry.ended or epoch is None or not self.policy.copies:
+            return
+        try:
+            load_state(checkpoint_path(self.sweep.folder / "checkpoints" / entry.name, epoch))
+        except (OSError, DamagedCheckpoint):
+            entry.forget(epoch)
+
+    def record(self, verdicts: Iterable[Verdict]) -> None:
+        """Write decisions, and what follows from them, before anybody acts on them. Writing them again is harmless."""
+        verdicts = list(verdicts)
+        folder = self.sweep.folder
+        for entry, decision in verdicts:
+            if decision.source is not None:
+                self._copy(entry, decision)
+        for entry in {entry.index: entry for entry, _ in verdicts}.values():
+            rows = [self._row(entry, decision) for _, decision in sorted(entry.decisions.items())]
+            write_rows(folder, "decisions", entry.name, rows)
+        for entry, decision in verdicts:
+            if decision.action == "stop" and entry.status == "stopped":
+                write_stopped(self.spec(entry))
+
+    def _copy(self, entry: Entry, decision: Decision) -> None:
+        """Keep the checkpoint that a trial goes on from: once its source runs on, that will prune it."""
+        copy = self.spec(entry).exploit_path(decision.epoch)
+        source = checkpoint_path(self.sweep.folder / "checkpoints" / str(decision.source), decision.epoch)
+        with contextlib.suppress(FileNotFoundError, DamagedCheckpoint):
+            load_state(source)
+            write_whole(copy, source.read_bytes())
+        if not copy.exists():
+            # A trial that failed, and is tried again when the others are long past this round, goes on as it is.
+            entry.decisions[decision.epoch] = replace(decision, action="continue", source=None, changes=None)
+
+    def _row(self, entry: Entry, decision: Decision) -> dict[str, Any]:
+        return {
+            "trial": entry.name,
+            "epoch": decision.epoch,
+            "scheduler": self.policy.name,
+            "rung": decision.rung,
+            "bracket": decision.bracket,
+            "metric": self.policy.metric,
+            "value": decision.value,
+            "cutoff": decision.cutoff,
+            "action": decision.action,
+            "source": decision.source,
+            "changes": None if decision.changes is None else json.dumps(dict(decision.changes)),
+            "decided": decision.decided,
+        }
+
+    def record_drawn(self, entries: Sequence[Entry]) -> None:
+        """Write the trials of a new point twice: what was drawn once is not drawn again, whatever file is damaged."""
+        write_point(self.sweep.folder, [self.spec(entry).as_dict() for entry in entries])
+        for entry in entries:
+            write_trial(self.spec(entry), "pending", node=None, versions=None)
+
+    def spec(self, entry: Entry) -> TrialSpec:
+        """What the trial's worker has to know."""
+        trial = entry.trial
+        exploits = [d for _, d in sorted(entry.decisions.items()) if d.source is not None]
+        return TrialSpec(
+            folder=str(self.sweep.folder),
+            sweep=self.sweep.name,
+            study=self.sweep.study.name,
+            stage=trial.stage,
+            trial=trial.name,
+            config=trial.config.as_tree(),
+            swept=dict(trial.swept),
+            teachers=dict(trial.teachers),
+            lineage=[{"epoch": d.epoch, "source": d.source, "changes": dict(d.changes or {})} for d in exploits],
+            search=entry.search,
+            gpu=self.gpus(trial.config),
+        )
+
+
+def _decision(row: Mapping[Any, Any]) -> Decision:
+    cutoff, source, changes = row["cutoff"], row["source"], row["changes"]
+    return Decision(
+        int(row["epoch"]), int(row["rung"]), row["value"], None if _missing(cutoff) else cutoff, row["action"],
+        int(row["bracket"]), None if _missing(source) else source, None if _missing(changes) else json.loads(changes),
+        row["decided"].to_pydatetime(),
+    )  # fmt: skip
+
+
+def _missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))

@@ -1,0 +1,198 @@
+"""The two kinds of policies: those that judge trials one after the other, and those that judge them together."""
+
+import math
+from abc import ABC, abstractmethod
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+
+from tune_at.config.scheduler import find_measure, is_loss
+from tune_at.scheduling.board import Board, Decision, Entry
+from tune_at.study.study import Study
+
+Verdict = tuple[Entry, Decision]
+Arrivals = Sequence[tuple[Entry, int]]
+
+
+class Policy(ABC):
+    """Decides about trials. Keeps no state of its own: the board holds all that it looks at.
+
+    A trial *reaches a rung* at its first evaluated epoch that is at or after the rung. It is then held until the
+    decision about it can be made.
+    """
+
+    copies = False
+    """Whether trials go on from the checkpoints of others."""
+
+    def __init__(self, study: Study) -> None:
+        self.study, config = study, study.scheduler
+        self.name, self.smooth = config.name, config.smooth
+        samples = study.samples()
+        self.longest = max(trial.config.train.epochs for trial in samples)
+        self.metric = find_measure(config.metric, samples[0].config.train.selection, study.origin)
+        self.sign = -1.0 if is_loss(self.metric) else 1.0
+
+    @abstractmethod
+    def rungs(self, entry: Entry) -> Sequence[int]:
+        """The epochs, ascending, at which a trial is judged."""
+
+    @abstractmethod
+    def decide(self, board: Board) -> list[Verdict]:
+        """All decisions that can be made now, in order."""
+
+    @abstractmethod
+    def waits_for(self, board: Board, entry: Entry) -> list[Entry | None]:
+        """The trials without whose results a held trial is not judged; None stands for one not drawn yet."""
+
+    def reached(self, entry: Entry) -> dict[int, int]:
+        """The rungs that a trial has reached, by the epoch. Rungs skipped on the way are not judged."""
+        rungs, found, before = self.rungs(entry), {}, 0
+        for epoch in sorted(entry.measured):
+            now = bisect_right(rungs, epoch)
+            if now > before:
+                found[epoch], before = rungs[now - 1], now
+        return found
+
+    def due(self, entry: Entry) -> int | None:
+        """The first epoch after which the trial waits for a decision."""
+        if entry.settled or not entry.measured:
+            return None
+        return next((epoch for epoch in self.reached(entry) if epoch not in entry.decisions), None)
+
+    def held(self, entry: Entry) -> bool:
+        """Whether the trial must not run on yet."""
+        return not entry.ended and self.due(entry) is not None
+
+    def score(self, entry: Entry, epoch: int) -> float:
+        """What is judged at an epoch, signed so that more is better."""
+        return self.sign * entry.value(self.metric, epoch, self.smooth)
+
+    def verdict(
+        self, entry: Entry, epoch: int, score: float, stop: bool, cutoff: float | None, bracket: int = 0
+    ) -> Verdict:
+        """A decision at a trial's due epoch; a trial that is complete by then has nothing to be stopped from.
+
+        `score` is what was compared with `cutoff`, signed as `score()` is.
+        """
+        rung = self.reached(entry)[epoch]
+        action = "completed" if epoch >= entry.epochs else "stop" if stop else "continue"
+        shown = None if cutoff is None else self.sign * cutoff
+        return entry, Decision(epoch, rung, self.sign * score, shown, action, bracket)
+
+
+class FifoPolicy(Policy):
+    """Never decides anything."""
+
+    def rungs(self, entry: Entry) -> Sequence[int]:
+        """None."""
+        return ()
+
+    def decide(self, board: Board) -> list[Verdict]:
+        """Nothing."""
+        return []
+
+    def waits_for(self, board: Board, entry: Entry) -> list[Entry | None]:
+        """Nobody."""
+        return []
+
+
+class InOrder(Policy):
+    """Judges a trial against those that started before it, as if one ran at a time.
+
+    Trial i is judged after epoch e once every earlier trial has ended or is past e. Earlier trials started earlier,
+    so this seldom waits; and how many run at a time changes no decision.
+    """
+
+    @abstractmethod
+    def judge(self, earlier: Sequence[Entry], entry: Entry, epoch: int) -> Verdict:
+        """The decision about a trial, given all earlier ones."""
+
+    def decide(self, board: Board) -> list[Verdict]:
+        """See `Policy`. Each decision is entered on the board before the next is made."""
+        verdicts: list[Verdict] = []
+        front = math.inf  # the least epoch that all earlier trials are past
+        for entry in board.entries:
+            if front <= 0:
+                break
+            if entry.settled:
+                continue
+            while (epoch := self.due(entry)) is not None and epoch <= front:
+                _, decision = self.judge(board.entries[: entry.index], entry, epoch)
+                entry.decide(decision)
+                verdicts.append((entry, decision))
+            front = min(front, self._passed(entry))
+            entry.settled = entry.ended and self.due(entry) is None
+        return verdicts
+
+    def _passed(self, entry: Entry) -> float:
+        if entry.status in ("stopped", "failed"):
+            return math.inf
+        epoch = self.due(entry)
+        if epoch is not None:
+            return epoch - 1
+        return math.inf if entry.ended else entry.epoch
+
+    def waits_for(self, board: Board, entry: Entry) -> list[Entry | None]:
+        """The earlier trials that are not past the epoch."""
+        epoch = self.due(entry)
+        return [e for e in board.entries[: entry.index] if epoch is not None and self._passed(e) < epoch]
+
+
+class Together(Policy):
+    """Judges groups of trials, each when all of its trials have reached a rung or have ended."""
+
+    @abstractmethod
+    def groups(self, board: Board) -> Iterator[tuple[int, range]]:
+        """The (bracket, places in the sweep) of each group; places may not be drawn yet."""
+
+    @abstractmethod
+    def judge_group(
+        self, bracket: int, members: Sequence[Entry], arrived: Sequence[tuple[Entry, int]]
+    ) -> list[Verdict]:
+        """Decisions about those that have `arrived` (trial, epoch) at a rung, decided already or not."""
+
+    def decide(self, board: Board) -> list[Verdict]:
+        """See `Policy`."""
+        verdicts: list[Verdict] = []
+        for bracket, places in self.groups(board):
+            if places.stop > len(board.entries):
+                continue
+            members = [board.entries[place] for place in places]
+            if not any(self.due(member) for member in members):
+                continue
+            rungs = sorted({rung for member in members for rung in self.rungs(member)})
+            for rung in rungs:
+                if any(self._before(member, rung) for member in members):
+                    break
+                arrived = [(m, e) for m in members if (e := self._arrival(m, rung)) is not None]
+                if all(epoch in member.decisions for member, epoch in arrived):
+                    continue
+                for entry, decision in self.judge_group(bracket, members, arrived):
+                    if decision.epoch in entry.decisions:
+                        continue  # what was decided before stays
+                    entry.decide(decision)
+                    verdicts.append((entry, decision))
+            for member in members:
+                member.settled = member.ended and self.due(member) is None
+        return verdicts
+
+    def _arrival(self, entry: Entry, rung: int) -> int | None:
+        return next((epoch for epoch, reached in self.reached(entry).items() if reached == rung), None)
+
+    def _before(self, entry: Entry, rung: int) -> bool:
+        """Whether a trial may still reach the rung, or an earlier one, for the first time."""
+        if entry.ended:
+            return False
+        return entry.last_measured < rung
+
+    def waits_for(self, board: Board, entry: Entry) -> list[Entry | None]:
+        """The members of the trial's group that are not there yet."""
+        epoch = self.due(entry)
+        if epoch is None:
+            return []
+        rung = self.reached(entry)[epoch]
+        for _, places in self.groups(board):
+            if entry.index in places:
+                known = [board.entries[place] for place in places if place < len(board.entries)]
+                missing: list[Entry | None] = [m for m in known if self._before(m, rung)]
+                return missing + [None] * (len(places) - len(known))
+        return []

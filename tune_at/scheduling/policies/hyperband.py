@@ -1,0 +1,54 @@
+"""Hyperband: synchronous successive halving in brackets."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from tune_at.brackets import bracket_rungs, bracket_spans
+from tune_at.config.scheduler import HyperBand
+from tune_at.config.search import Sampled
+from tune_at.scheduling.board import Board, Entry
+from tune_at.scheduling.policies.base import Together, Verdict
+from tune_at.study.study import Study
+
+
+class HyperBandPolicy(Together):
+    """Hyperband (Li et al., 2018). Trials fill brackets in order, the most aggressive bracket first.
+
+    Bracket s has n = ceil((S + 1) / (s + 1) * eta^s) trials and its first rung at R / eta^s, where R is the longest
+    trial and S = floor(log_eta R); at each rung ceil(n / eta) go on, as in Ray's. After the last bracket the first
+    comes again. A bracket that the sweep cannot fill is halved by what it has.
+    """
+
+    def __init__(self, study: Study) -> None:
+        super().__init__(study)
+        config = study.scheduler
+        assert isinstance(config, HyperBand)
+        self.eta = config.eta
+        ends = [*study.earlier, study.search.trials] if isinstance(study.search, Sampled) else [study.size]
+        per_point = len(study.seeds) if isinstance(study.search, Sampled) else 1
+        self.spans = bracket_spans(self.longest, self.eta, [end * per_point for end in ends])
+
+    def groups(self, board: Board) -> Iterator[tuple[int, range]]:
+        """The brackets, numbered in the order in which they are filled."""
+        yield from ((number, places) for number, (_, places) in enumerate(self.spans))
+
+    def rungs(self, entry: Entry) -> Sequence[int]:
+        """R / eta^s, R / eta^(s-1), ..., below R."""
+        halvings = next(s for s, places in self.spans if entry.index in places)
+        return bracket_rungs(self.longest, self.eta, halvings)
+
+    def judge_group(
+        self, bracket: int, members: Sequence[Entry], arrived: Sequence[tuple[Entry, int]]
+    ) -> list[Verdict]:
+        """Keep the best ceil(n / eta); of equal ones those that started earlier."""
+        entry, epoch = arrived[0]
+        rung = self.reached(entry)[epoch]
+        halvings = 1 + list(self.rungs(entry)).index(rung)
+        keep = len(members)
+        for _ in range(halvings):
+            keep = math.ceil(keep / self.eta)
+        ranked = sorted(arrived, key=lambda item: (-self.score(*item), item[0].index))
+        cutoff = self.score(*ranked[min(keep, len(ranked)) - 1])
+        return [
+            self.verdict(m, e, self.score(m, e), place >= keep, cutoff, bracket) for place, (m, e) in enumerate(ranked)
+        ]

@@ -1,0 +1,138 @@
+"""Points that Optuna proposes, from what the sweep's tables say of the earlier ones."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from tune_at.config.scheduler import find_measure, is_loss
+from tune_at.config.search import Optuna
+from tune_at.config.space import Choice
+from tune_at.errors import UserError
+from tune_at.scheduling.board import Board, Entry
+from tune_at.seeding import derive_seed
+from tune_at.study.study import Study
+from tune_at.study.trials import Trial
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+ATTEMPTS = 200
+"""Points that Optuna may propose in a row whose config is invalid, or that were drawn before; the later half by chance,
+because a sampler that has settled on a few choices goes on proposing them."""
+
+
+class Proposer:
+    """Asks Optuna for the next point.
+
+    Each proposal starts from a study in memory that is built anew from the board and a sampler whose seed follows from
+    the proposal's number. So nothing of Optuna's has to be saved, and nothing is proposed again after a restart. A
+    point stands for its trials of all seeds: completed ones count with their mean, a diverged or failed one makes the
+    point FAIL, a stopped one PRUNED; what still runs is RUNNING.
+
+    A point that was drawn before would give the same numbers: Optuna is asked for another, unless it knows no other.
+    NSGA-II proposes such points, as children that equal a parent, and TPE does in spaces of choices alone.
+    """
+
+    def __init__(self, study: Study) -> None:
+        config = study.search
+        assert isinstance(config, Optuna)
+        self.study, self.config = study, config
+        self.space = study.space
+        self.distributions = {path: _distribution(found) for path, found in self.space.items()}
+        selection = study.samples()[0].config.train.selection
+        self.metrics = [find_measure(written, selection, study.origin) for written in config.objectives]
+        self.directions = [
+            StudyDirection.MINIMIZE if is_loss(metric) else StudyDirection.MAXIMIZE for metric in self.metrics
+        ]
+
+    def propose(self, board: Board) -> tuple[list[Trial], str]:
+        """The next point's trials, one a seed, and the JSON that tells later proposals of it."""
+        per_point = len(self.study.seeds)
+        number = len(board.entries) // per_point
+        asked = self._study(number)
+        for earlier in range(number):
+            asked.add_trial(self._told(board.entries[earlier * per_point : (earlier + 1) * per_point]))
+        drawn = [trial.params for trial in asked.get_trials(deepcopy=False)]
+        for attempt in range(ATTEMPTS):
+            if attempt == ATTEMPTS // 2:
+                asked.sampler = RandomSampler(seed=derive_seed(self.config.seed, "another", number) % 2**32)
+            trial = asked.ask(self.distributions)
+            values = {path: self._value(path, trial.params[path]) for path in self.space}
+            search = {"number": number, "params": trial.params, "attributes": asked.trials[-1].system_attrs}
+            last = attempt == ATTEMPTS - 1
+            try:
+                if last or trial.params not in drawn:
+                    return self.study.point(number, values), json.dumps(search)
+            except UserError:
+                # The space's corners were valid; this point within is not.
+                if last:
+                    raise
+            asked.tell(trial, state=TrialState.FAIL)
+        raise AssertionError
+
+    def _study(self, number: int) -> optuna.Study:
+        seed = derive_seed(self.config.seed, "proposal", number) % 2**32
+        sampler: BaseSampler
+        if len(self.metrics) > 1:
+            sampler = NSGAIISampler(population_size=self.config.startup, seed=seed)
+        else:
+            sampler = TPESampler(n_startup_trials=self.config.startup, multivariate=True, seed=seed)
+        return optuna.create_study(sampler=sampler, directions=self.directions)
+
+    def _told(self, entries: Sequence[Entry]) -> FrozenTrial:
+        """A point as Optuna should know it."""
+        found = json.loads(entries[0].search or "{}")
+        known: dict[str, Any] = {
+            "params": found["params"],
+            "distributions": self.distributions,
+            "system_attrs": found["attributes"],
+        }
+        statuses = {entry.status for entry in entries}
+        if statuses & {"diverged", "failed"}:
+            return create_trial(state=TrialState.FAIL, **known)
+        if not all(entry.ended for entry in entries):
+            return create_trial(state=TrialState.RUNNING, **known)
+        if len(self.metrics) == 1 and "stopped" in statuses:
+            curve = self._curve(entries)
+            return create_trial(
+                state=TrialState.PRUNED, value=curve[max(curve)] if curve else None, intermediate_values=curve, **known
+            )
+        scores = [self.scores(entry) for entry in entries]
+        if None in scores:  # it ended without ever having been measured
+            return create_trial(state=TrialState.FAIL, **known)
+        means = [sum(s[i] for s in scores if s) / len(scores) for i in range(len(self.metrics))]
+        return create_trial(state=TrialState.COMPLETE, values=means, **known)
+
+    def scores(self, entry: Entry) -> list[float] | None:
+        """A trial's objectives, at its best epoch or its last; None if nothing was measured."""
+        if not entry.measured:
+            return None
+        epoch = max(entry.measured)
+        if self.config.score == "best":
+            # As best_record has it: robust accuracy, then natural, then the earlier epoch.
+            keys = {e: (m["robust_accuracy"], m["natural_accuracy"], -e) for e, m in entry.measured.items()}
+            epoch = max(keys, key=lambda e: keys[e])
+        return [entry.measured[epoch][metric] for metric in self.metrics]
+
+    def _curve(self, entries: Sequence[Entry]) -> dict[int, float]:
+        """The mean of the metric over the seeds, at the epochs that all of them have."""
+        common = set.intersection(*(set(entry.measured) for entry in entries))
+        return {e: sum(entry.measured[e][self.metrics[0]] for entry in entries) / len(entries) for e in sorted(common)}
+
+    def _value(self, path: str, param: Any) -> Any:
+        found = self.space[path]
+        return found.values[param] if isinstance(found, Choice) else param
+
+
+def _distribution(found: Any) -> BaseDistribution:
+    """Ours as Optuna's. A choice is the place of its value, since values may be mappings."""
+    if isinstance(found, Choice):
+        return CategoricalDistribution(range(len(found.values)))
+    if found.whole:
+        return IntDistribution(int(found.low), int(found.high), log=found.log)
+    return FloatDistribution(found.low, found.high, log=found.log)

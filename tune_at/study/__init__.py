@@ -1,0 +1,1 @@
+"""Studies: from a YAML file to validated trials, and the folder of a sweep."""

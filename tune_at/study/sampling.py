@@ -1,0 +1,229 @@
+"""Points that are drawn from a space instead of a grid, and what is checked of a search before anything starts."""
+
+import itertools
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ValidationError
+
+from tune_at.brackets import bracket_rungs, most_halvings
+from tune_at.config.scheduler import FIFO, PBT, SCHEDULERS, HyperBand, SchedulerSection, find_measure
+from tune_at.config.search import SEARCHERS, Grid, Optuna, Sampled, SearchSection
+from tune_at.config.space import Choice, Distribution, Range, parse_distribution
+from tune_at.config.tree import Tree, set_path
+from tune_at.config.trial import NAMED_SECTIONS, TrialConfig
+from tune_at.config.validation import user_error
+from tune_at.errors import UserError, suggestion
+from tune_at.seeding import derive_seed
+from tune_at.study.trials import Trial
+
+MUTABLE = ("optim", "objective")
+"""Sections whose numbers PBT may change: the others decide what is measured, or which tensors there are."""
+
+MOST_CORNERS = 256
+"""Combinations of choices that are tried before a search starts."""
+
+
+def parse_search(tree: Mapping[str, Any], where: str) -> SearchSection:
+    """The `search` section of a study; none is the grid."""
+    name = tree.get("algorithm", "grid")
+    if name not in SEARCHERS:
+        raise UserError(f"{where}: search.algorithm", f"{name!r} is unknown", suggestion(str(name), SEARCHERS))
+    if name == "grid":
+        space = tree.get("space", {})
+        drawn = [path for path, written in space.items() if written is not None] if isinstance(space, Mapping) else []
+        if drawn:
+            raise UserError(
+                f"{where}: search.algorithm",
+                f"grid needs axes, but this study has a space ({', '.join(drawn)})",
+                "choose random or optuna, or drop the space with the whole search: search=null",
+            )
+        tree = {key: value for key, value in tree.items() if key != "space" or not isinstance(space, Mapping)}
+    found: SearchSection = _parse(SEARCHERS[name].config, tree, where, "search")
+    return found
+
+
+def parse_scheduler(tree: Mapping[str, Any], where: str) -> SchedulerSection:
+    """The `scheduler` section of a study; none is FIFO."""
+    name = tree.get("name", "fifo")
+    if name not in SCHEDULERS:
+        raise UserError(f"{where}: scheduler.name", f"{name!r} is unknown", suggestion(str(name), SCHEDULERS))
+    found: SchedulerSection = _parse(SCHEDULERS[name].config, tree, where, "scheduler")
+    return found
+
+
+def _parse(section: Any, tree: Mapping[str, Any], where: str, part: str) -> Any:
+    model: type[BaseModel] = section
+    try:
+        return model.model_validate(tree)
+    except ValidationError as error:
+        found = user_error(error, model)
+        raise UserError(f"{where}: {part}.{found.where}", found.problem, found.remedy) from None
+
+
+def space_of(written: Mapping[str, Any], known: Collection[str], where: str) -> dict[str, Distribution]:
+    """A space as distributions, the named sections first. A path whose distribution is null is dropped (presets)."""
+    for path in written:
+        if path not in known:
+            raise UserError(f"{where}.{path}", "no such key", suggestion(path, known))
+    found = {p: parse_distribution(w, f"{where}.{p}") for p, w in written.items() if w is not None}
+    # A section's name is set before the keys in it.
+    return dict(sorted(found.items(), key=lambda item: item[0].removesuffix(".name").count(".")))
+
+
+def draw(space: Mapping[str, Distribution], seed: int, number: int) -> dict[str, Any]:
+    """Point `number` of a random search: a function of the seed and the number alone."""
+    rng = np.random.default_rng(derive_seed(seed, "search", number))
+    return {path: distribution.draw(rng) for path, distribution in space.items()}
+
+
+def with_values(base: Tree, values: Mapping[str, Any]) -> Tree:
+    """A copy of the base with a point's values in it."""
+    tree = dict(base)
+    for path, value in values.items():
+        set_path(tree, path, value, NAMED_SECTIONS)
+    return tree
+
+
+def corner_points(space: Mapping[str, Distribution]) -> list[dict[str, Any]]:
+    """Points at the edge of a space: every choice with every other, or 256 such, and each end of each range.
+
+    Where these are valid, points within are, but for rules between two keys.
+    """
+    choices = {path: found.corners() for path, found in space.items() if isinstance(found, Choice)}
+    ranges = {path: found for path, found in space.items() if isinstance(found, Range)}
+    if math.prod(map(len, choices.values())) <= MOST_CORNERS:
+        combined = [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
+    else:  # in step through shuffled lists: each value is there
+        rng = np.random.default_rng(0)
+        orders = {path: [values[i] for i in rng.permutation(len(values))] for path, values in choices.items()}
+        length = max(MOST_CORNERS, *map(len, orders.values()))
+        combined = [{path: found[n % len(found)] for path, found in orders.items()} for n in range(length)]
+    lows = {path: found.corners()[0] for path, found in ranges.items()}
+    points = [_ordered(space, {**point, **lows}) for point in combined]
+    return points + [_ordered(space, {**points[0], path: found.corners()[1]}) for path, found in ranges.items()]
+
+
+def _ordered(space: Mapping[str, Distribution], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {path: values[path] for path in space}
+
+
+def check_search(
+    search: SearchSection, scheduler: SchedulerSection, axes: Collection[str], stages: Collection[str],
+    trials: Sequence[Trial], where: str,
+) -> None:  # fmt: skip
+    """Rules between a study's parts, its searcher and its scheduler. `trials`: all, or such as vouch for all.
+
+    Raises:
+        UserError: what does not go together, and the remedy.
+    """
+    early = not isinstance(scheduler, FIFO)
+    if stages and (early or not isinstance(search, Grid)):
+        raise UserError(f"{where}: stages", "are for grids without early stopping", "drop search and scheduler")
+    if isinstance(search, Sampled) and axes:
+        axis = next(iter(axes))
+        raise UserError(f"{where}: axes.{axis}", "a search has no axes", f"move {axis} into search.space")
+    selection = trials[0].config.train.selection
+    if isinstance(search, Optuna):
+        measures = [find_measure(o, selection, f"{where}: search.objectives") for o in search.objectives]
+        if len(set(measures)) < len(measures):
+            raise UserError(f"{where}: search.objectives", f"{list(search.objectives)} name one twice", "drop it")
+        if len(measures) > 1 and early:
+            raise UserError(
+                f"{where}: scheduler.name",
+                f"{scheduler.name} judges by one metric, but the search has {len(measures)} objectives",
+                "set scheduler=fifo, or search for one objective",
+            )
+    if not early:
+        return
+    find_measure(scheduler.metric, selection, f"{where}: scheduler.metric")
+    if any(trial.config.train.selection != selection for trial in trials):
+        raise UserError(f"{where}: train.selection", "differs among trials that are judged together", "choose one")
+    for key in ("grace", "every"):
+        if (first := getattr(scheduler, key, 0)) and not any(_judged(first, trial.config) for trial in trials):
+            raise UserError(
+                f"{where}: scheduler.{key}",
+                f"no epoch from {first} on is evaluated before the last: no trial would ever be judged",
+                "lower it or evaluation.every, or raise train.epochs",
+            )
+    if isinstance(scheduler, HyperBand) and not _halved(scheduler.eta, [trial.config for trial in trials]):
+        raise UserError(
+            f"{where}: scheduler.eta",
+            f"{scheduler.eta} leaves no rung that is evaluated before the last epoch: no trial would ever be judged",
+            "lower it or evaluation.every, or raise train.epochs",
+        )
+    if isinstance(scheduler, PBT):
+        _check_population(scheduler, trials, where)
+
+
+def _judged(first: int, config: TrialConfig) -> bool:
+    """Whether an epoch is evaluated from `first` on and before the last."""
+    return evaluated_from(first, config) < config.train.epochs
+
+
+def _halved(eta: int, configs: Sequence[TrialConfig]) -> bool:
+    """Whether Hyperband's first bracket, which has the most rungs, judges any trial."""
+    longest = max(config.train.epochs for config in configs)
+    rungs = bracket_rungs(longest, eta, most_halvings(longest, eta))
+    return any(_judged(rung, config) for rung in rungs for config in configs)
+
+
+def evaluated_from(epoch: int, config: TrialConfig) -> int:
+    """The first epoch at or after `epoch` that is evaluated."""
+    return min(-(-epoch // config.evaluation.every) * config.evaluation.every, config.train.epochs)
+
+
+def mutations_of(scheduler: PBT, known: Collection[str], where: str) -> dict[str, Distribution]:
+    """PBT's mutations as distributions. Raises `UserError`."""
+    if not scheduler.mutations:
+        raise UserError(f"{where}: scheduler.mutations", "is empty", "name keys such as optim.lr with a distribution")
+    found = space_of(scheduler.mutations, known, f"{where}: scheduler.mutations")
+    for path, distribution in found.items():
+        numbers = isinstance(distribution, Range) or all(isinstance(v, int | float) for v in distribution.corners())
+        if path.partition(".")[0] not in MUTABLE or not numbers:
+            raise UserError(
+                f"{where}: scheduler.mutations.{path}",
+                "cannot change while a trial runs",
+                f"only numbers of {' and '.join(MUTABLE)} can",
+            )
+    return found
+
+
+def require_population(size: int, seeds: int, where: str) -> None:
+    """Raise `UserError` unless PBT's population has one seed, and trials to learn from each other."""
+    if seeds > 1:
+        raise UserError(f"{where}: seeds", "pbt copies weights, and so needs one seed", "write one")
+    if size < 2:
+        raise UserError(
+            f"{where}: scheduler.name",
+            "pbt with a population of one: no trial would ever go on from another",
+            "raise search.trials, or add values to an axis",
+        )
+
+
+def _check_population(scheduler: PBT, trials: Sequence[Trial], where: str) -> None:
+    first = trials[0].config
+    saved = first.train.checkpoint_every
+    for rung in range(scheduler.every, first.train.epochs, scheduler.every):
+        if evaluated_from(rung, first) % saved:
+            raise UserError(
+                f"{where}: train.checkpoint_every",
+                f"{saved}, but pbt needs the checkpoint of epoch {evaluated_from(rung, first)}",
+                "set it to 1, or let scheduler.every and evaluation.every be multiples of it",
+            )
+    for trial in trials:
+        config = trial.config
+        for section in ("data", "model", "attack", "train", "evaluation", "resources", "seed"):
+            if getattr(config, section) != getattr(first, section):
+                raise UserError(
+                    f"{where}: scheduler",
+                    f"pbt copies weights, but {trials[0].name} and {trial.name} differ in {section}",
+                    "let the trials differ in optim and in the objective's numbers only",
+                )
+        if (config.objective.name, config.optim.name) != (first.objective.name, first.optim.name):
+            raise UserError(f"{where}: scheduler", "pbt copies weights among trials of one objective", "choose one")
+        for path, distribution in mutations_of(scheduler, scheduler.mutations.keys(), where).items():
+            for corner in distribution.corners():
+                TrialConfig.parse(with_values(config.as_tree(), {path: corner}), f"{where}: scheduler.mutations")

@@ -1,0 +1,267 @@
+"""Study: a YAML file → validated trial configs.
+
+A study has a `base` config, `axes` (dotted path → list of values; their full grid is run) or a `search` with a space,
+`seeds`, a `scheduler`, and `presets` of overrides. An override of an axis replaces its values; an override of any
+other path changes the base.
+"""
+
+import copy
+import hashlib
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import yaml
+
+from tune_at.config.scheduler import FIFO, PBT, SchedulerSection
+from tune_at.config.search import Grid, Random, Sampled, SearchSection
+from tune_at.config.space import Distribution
+from tune_at.config.tree import Tree, set_path
+from tune_at.config.trial import NAMED_SECTIONS, TrialConfig
+from tune_at.errors import UserError, suggestion
+from tune_at.study.file import find_study, read_study
+from tune_at.study.overrides import KNOWN, Draft, check_path
+from tune_at.study.sampling import (
+    check_search,
+    corner_points,
+    draw,
+    parse_scheduler,
+    parse_search,
+    require_population,
+    space_of,
+    with_values,
+)  # fmt: skip
+from tune_at.study.trials import (
+    Trial,
+    alike,
+    find_teacher,
+    mixed_columns,
+    override,
+    swept_columns,
+    swept_value,
+    trial_name,
+)
+from tune_at.version import __version__
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study with its preset and overrides applied: what a sweep's `study.yaml` records."""
+
+    name: str
+    title: str
+    paper: str
+    preset: str
+    overrides: Mapping[str, Any]
+    base: Tree
+    axes: Mapping[str, list[Any]]
+    seeds: list[int]
+    figures: list[str]
+    stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    search: SearchSection = field(default_factory=Grid)
+    scheduler: SchedulerSection = field(default_factory=FIFO)
+    source: str = field(default="", compare=False)
+    earlier: tuple[int, ...] = ()
+    """What `search.trials` was before each `resume --trials`."""
+
+    @classmethod
+    def resolve(cls, study: str, preset: str = "", overrides: Mapping[str, Any] | None = None) -> "Study":
+        """Read a study by its name or path and apply a preset, then `overrides` (dotted path → value).
+
+        Raises `UserError` for an unknown study, preset, key or value.
+        """
+        path = find_study(study)
+        written = read_study(path)
+        if preset and preset not in written.presets:
+            remedy = suggestion(preset, written.presets) or "the study has no presets: leave --preset out"
+            raise UserError(f"{path.name}: preset", f"{preset!r} is unknown", remedy)
+        draft = Draft(written)
+        if "seed" in draft.base:
+            raise UserError(f"{path.name}: base.seed", f"{draft.base['seed']!r}", "write `seeds: [...]` beside base")
+        TrialConfig.parse(draft.base, path.name, complete=False)
+        for axis in draft.axes:
+            check_path(f"{path.name}: axes.{axis}", axis)
+        for stage, keys in written.stages.items():
+            for key, value in keys.items():
+                check_path(f"{path.name}: stages.{stage} {key}", key)
+                if value == []:
+                    raise UserError(f"{path.name}: stages.{stage} {key}", "[] leaves no value", "write at least one")
+        draft.apply(f"{path.name}: presets.{preset}", written.presets.get(preset, {}))
+        draft.apply("--set", overrides or {})
+        base, axes, seeds, stages = draft.base, draft.axes, draft.seeds, draft.stages
+        origin = _origin(path.stem, overrides or {})
+        resolved = cls(
+            path.stem, written.title, written.paper, preset, dict(overrides or {}), base, axes, seeds,
+            list(written.figures), stages, parse_search(draft.engine["search"], origin),
+            parse_scheduler(draft.engine["scheduler"], origin), str(path.resolve()),
+        )  # fmt: skip
+        draft.require_effect(resolved.space)
+        TrialConfig.parse(base, resolved.origin, complete=False)
+        if isinstance(resolved.search, Sampled) and not axes and not resolved.space:
+            raise UserError(
+                f"{resolved.origin}: search.space", "is empty", "name at least one key and its distribution"
+            )
+        check_search(resolved.search, resolved.scheduler, axes, stages, resolved.samples(), resolved.origin)
+        if isinstance(resolved.scheduler, PBT):
+            require_population(resolved.size, len(seeds), resolved.origin)
+        return resolved
+
+    @property
+    def size(self) -> int:
+        """The number of trials."""
+        if isinstance(self.search, Sampled):
+            return self.search.trials * len(self.seeds)
+        return len(self.trials())
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether later points depend on earlier results, so that they are known only once they have been drawn."""
+        return isinstance(self.search, Sampled) and not isinstance(self.search, Random)
+
+    def trials(self) -> list[Trial]:
+        """All trials, seeds innermost, in the order in which they start.
+
+        Of a dynamic search these are none: its trials are what the sweep's table says. Raises `UserError` for an
+        invalid point.
+        """
+        if not isinstance(self.search, Sampled):
+            return self._grid()
+        if self.dynamic:
+            return []
+        seed = self.search.seed
+        return [t for n in range(self.search.trials) for t in self.point(n, draw(self.space, seed, n))]
+
+    def samples(self) -> list[Trial]:
+        """Trials that vouch for all: every trial of a grid, the corners of a space."""
+        if not isinstance(self.search, Sampled):
+            return self._grid()
+        if not self.space:
+            return [Trial("base", TrialConfig.parse({**self.base, "seed": self.seeds[0]}, self.origin), {})]
+        return [t for n, values in enumerate(corner_points(self.space)) for t in self.point(n, values)[:1]]
+
+    @cached_property
+    def space(self) -> dict[str, Distribution]:
+        """The distributions of a search, by dotted path; empty for a grid."""
+        written = self.search.space if isinstance(self.search, Sampled) else {}
+        return space_of(written, KNOWN, f"{self.origin}: search.space")
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """The swept columns of a search."""
+        return swept_columns({path: found.corners() for path, found in self.space.items()})
+
+    def point(self, number: int, values: Mapping[str, Any]) -> list[Trial]:
+        """The trials of a search's point, one a seed. `number` is its place in the search, from 0."""
+        columns, trials = self.columns, []
+        for seed in self.seeds:
+            config = TrialConfig.parse({**with_values(copy.deepcopy(self.base), values), "seed": seed}, self.origin)
+            swept = alike([{column: swept_value(config, column) for column in columns}], self._mixed)[0]
+            trials.append(Trial(trial_name(f"{number:04d}", swept, seed), config, swept))
+        return trials
+
+    @cached_property
+    def _mixed(self) -> frozenset[str]:
+        """Columns of a search whose values are not all of one type."""
+        columns = self.columns
+        trees = (with_values(copy.deepcopy(self.base), values) for values in corner_points(self.space))
+        configs = [TrialConfig.parse(tree, self.origin) for tree in trees]
+        return mixed_columns([{column: swept_value(config, column) for column in columns} for config in configs])
+
+    def extended(self, trials: int) -> "Study":
+        """The same search with more points. Raises `UserError` for a grid, or for fewer points than before."""
+        if not isinstance(self.search, Sampled):
+            raise UserError("--trials", "a grid has as many trials as its axes have points", "add values to an axis")
+        if isinstance(self.scheduler, PBT):
+            raise UserError("--trials", "pbt has one population from the start to the end", "begin a new sweep")
+        if trials < self.search.trials:
+            raise UserError("--trials", f"{trials} is fewer than the {self.search.trials} it has", "give more, or none")
+        if trials == self.search.trials:
+            return self
+        search = self.search.model_copy(update={"trials": trials})
+        return replace(self, search=search, earlier=(*self.earlier, self.search.trials))
+
+    def _grid(self) -> list[Trial]:
+        points = [point for stage in self.stages or {"main": {}} for point in self._points(stage)]
+        width = max(2, len(str(len(points) - 1)))
+        columns = list(dict.fromkeys(column for _, _, found in points for column in found))
+        values = [{column: swept_value(config, column) for column in columns} for _, config, _ in points]
+        rows = alike(values, mixed_columns(values))
+        trials: list[Trial] = []
+        for index, ((stage, config, _), swept) in enumerate(zip(points, rows, strict=True)):
+            earlier = [trial for trial in trials if trial.stage != stage]
+            teachers = {role: find_teacher(config, ref, earlier) for role, ref in config.objective.teachers().items()}
+            name = trial_name(f"{index:0{width}d}", swept, config.seed)
+            trials.append(Trial(name, config, swept, stage, teachers))
+        return trials
+
+    def _points(self, stage: str) -> Iterator[tuple[str, TrialConfig, list[str]]]:
+        """The (stage, config, swept columns) of each point of a stage."""
+        base, axes = copy.deepcopy(self.base), dict(self.axes)
+        for key, value in self.stages.get(stage, {}).items():
+            override(base, axes, key, value)
+        # A section's name is set before the keys in it, in whatever order the axes are written.
+        order = sorted(range(len(axes)), key=lambda i: list(axes)[i].removesuffix(".name").count("."))
+        for point in itertools.product(*axes.values(), self.seeds):
+            tree: Tree = {**base, "seed": point[-1]}
+            for i in order:
+                set_path(tree, list(axes)[i], point[i], NAMED_SECTIONS)
+            yield stage, TrialConfig.parse(tree, self.origin), swept_columns(axes)
+
+    @property
+    def origin(self) -> str:
+        """Where a mistake in a resolved value may stand."""
+        return _origin(self.name, self.overrides)
+
+    def configs_digest(self) -> str:
+        """A digest of all resolved configs, defaults included."""
+        return _digest(" ".join(trial.config.hash for trial in self.samples()))
+
+    def as_yaml(self) -> str:
+        """The resolved study as YAML, whose first line carries the digest of the rest."""
+        body = yaml.safe_dump(
+            {
+                "study": self.name, "title": self.title, "paper": self.paper, "preset": self.preset,
+                "source": self.source, "overrides": dict(self.overrides), "base": self.base,
+                "axes": {k: list(v) for k, v in self.axes.items()}, "seeds": self.seeds, "figures": self.figures,
+                "stages": {stage: dict(changes) for stage, changes in self.stages.items()},
+                "search": self.search.model_dump(mode="json"), "scheduler": self.scheduler.model_dump(mode="json"),
+                **({"earlier": list(self.earlier)} if self.earlier else {}),
+                "tune_at": __version__, "configs": self.configs_digest(),
+            },
+            sort_keys=False,
+        )  # fmt: skip
+        return f"# digest: {_digest(body)}\n{body}"
+
+    @classmethod
+    def from_yaml(cls, text: str, where: str) -> "Study":
+        """Read what `as_yaml` wrote. Raises `UserError` if it was edited since."""
+        head, _, body = text.partition("\n")
+        if head.removeprefix("# digest: ").strip() != _digest(body):
+            raise UserError(
+                where, "was changed after its sweep began", "undo the change, or start a new sweep with --name"
+            )
+        tree = yaml.safe_load(body)
+        earlier = tree.get("search", {}).pop("extended", ())  # where it stood in the first sweeps of version 0.1
+        study = cls(
+            tree["study"], tree["title"], tree["paper"], tree["preset"], tree["overrides"], tree["base"],
+            tree["axes"], tree["seeds"], tree["figures"], tree.get("stages", {}),
+            parse_search(tree.get("search", {}), where), parse_scheduler(tree.get("scheduler", {}), where),
+            tree["source"], tuple(tree.get("earlier", earlier)),
+        )  # fmt: skip
+        if study.configs_digest() != tree["configs"]:
+            raise UserError(
+                where,
+                f"a default has changed between tune-at {tree['tune_at']} and {__version__}",
+                f"continue it with version {tree['tune_at']}",
+            )
+        return study
+
+
+def _origin(name: str, overrides: Mapping[str, Any]) -> str:
+    return f"{name}.yaml with --set" if overrides else f"{name}.yaml"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,197 @@
+"""A sweep's folder: creating it, finding out what is left to do in it, and refusing a changed study."""
+
+import json
+import shlex
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tune_at.config.tree import Tree, difference
+from tune_at.config.trial import TrialConfig
+from tune_at.errors import UserError
+from tune_at.store.files import create_folder, require_writable, write_whole
+from tune_at.store.place import LocalPlace, Place, to_place
+from tune_at.store.reader import damaged_parts, is_damaged, read_table, sweep_folder
+from tune_at.store.schema import TABLES
+from tune_at.store.writer import part_path
+from tune_at.study.study import Study
+from tune_at.study.trials import Trial
+
+FINAL = ("completed", "stopped", "diverged")
+"""Statuses that `resume` leaves alone; a failed trial is tried again."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A study and the folder that its results go to."""
+
+    folder: Place
+    study: Study
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.folder.name
+
+    @classmethod
+    def plan(cls, study: Study, storage: str, name: str) -> "Sweep":
+        """A sweep that does not exist yet. Writes nothing; raises `UserError` if its folder cannot be made."""
+        if not name or Path(name).name != name or name.startswith(".") or len(name) > 100:
+            raise UserError("--name", f"{name!r} is no name of a folder", "use letters, digits, - and _, up to 100")
+        above = to_place(storage)
+        try:
+            if isinstance(above, LocalPlace):
+                above = above.expanduser().resolve()
+            else:
+                above.require_bucket()
+            folder = above / name
+            exists = folder.exists()
+        except (OSError, RuntimeError) as error:
+            raise UserError("--storage", f"{storage!r} cannot be used: {error}", "name another folder") from None
+        if exists:
+            known = (folder / "study.yaml").is_file()
+            shown = shlex.quote(str(to_place(storage) / name))
+            remedy = f"continue it with `python run.py resume {shown}`, or choose another --name"
+            raise UserError("--name", f"{folder} exists", remedy if known else "choose another --name")
+        require_writable(folder.parent, "--storage")
+        return cls(folder, study)
+
+    @classmethod
+    def open(cls, folder: str) -> "Sweep":
+        """An existing sweep, as its `study.yaml` records it."""
+        path = to_place(folder)
+        if not isinstance(path, LocalPlace):
+            path.require_bucket()
+        path = sweep_folder(path).resolve()
+        return cls(path, Study.from_yaml((path / "study.yaml").read_text(encoding="utf-8"), str(path / "study.yaml")))
+
+    def create(self) -> None:
+        """Make the folder and record the study. Raises `UserError` if another sweep was faster."""
+        try:
+            create_folder(self.folder, {"study.yaml": self.study.as_yaml().encode()})
+        except FileExistsError:
+            raise UserError("--name", f"{self.folder} exists by now", "choose another --name") from None
+
+    def statuses(self) -> dict[str, str]:
+        """The status of each trial that has a row; the others are pending."""
+        rows = read_table(self.folder, "trials")
+        return dict(zip(rows["trial"], rows["status"], strict=True))
+
+    def damaged(self) -> dict[str, str]:
+        """The trials of which a file in the store is damaged, with the reason."""
+        return damaged_parts(self.folder)
+
+    def discard(self, trials: Iterable[str]) -> None:
+        """Remove the rows of trials, which then are unfinished.
+
+        They continue from their checkpoints, so what is written again equals what was there. Decisions about them stay
+        if they can be read.
+        """
+        for trial in trials:
+            for table in TABLES:
+                path = part_path(self.folder, table, trial)
+                if table != "decisions" or is_damaged(path):
+                    path.unlink(missing_ok=True)
+
+    def unfinished(self, damaged: Container[str] = ()) -> list[Trial]:
+        """The trials that `resume` has to run: those without a final status, without all their rows, or `damaged`."""
+        rows = read_table(self.folder, "trials", without=damaged)
+        counts = read_table(self.folder, "epochs", without=damaged).groupby("trial").size()
+        done = {
+            row["trial"]
+            for row in rows.to_dict("records")
+            if row["status"] in FINAL and counts.get(row["trial"], 0) == row["epochs"]
+        }
+        return [trial for trial in self.trials(damaged) if trial.name not in done]
+
+    def trials(self, damaged: Container[str] = ()) -> list[Trial]:
+        """All trials that are known: those of the study, or those that a search has drawn so far."""
+        if not self.study.dynamic:
+            return self.study.trials()
+        return [trial for trial, _ in self.drawn(damaged)]
+
+    def drawn(self, damaged: Container[str] = ()) -> list[tuple[Trial, str]]:
+        """The trials that a search has drawn, in order, each with what its searcher has to know of it.
+
+        Raises `UserError` if both copies of a point, its rows and its file, are damaged.
+        """
+        rows = read_table(self.folder, "trials", without=damaged).to_dict("records") if self.folder.exists() else []
+        columns, seeds = self.study.columns, self.study.seeds
+        known = {row["trial"]: (_drawn(row, json.loads(row["config"]), columns), row["search"]) for row in rows}
+        complete = Counter(map(_number, known))
+        for path in (self.folder / "search").files(suffix=".json"):
+            if complete[int(path.stem)] < len(seeds):
+                for spec in _read_point(path):
+                    trial = _drawn({**spec, **spec["swept"]}, spec["config"], columns)
+                    known.setdefault(trial.name, (trial, spec["search"]))
+        # Not by name: seed 10 would come before seed 2.
+        return sorted(known.values(), key=lambda item: (_number(item[0].name), seeds.index(item[0].config.seed)))
+
+    def left(self, damaged: Container[str] = ()) -> int:
+        """The number of trials that are unfinished or have yet to be drawn."""
+        return len(self.unfinished(damaged)) + self.study.size - len(self.trials(damaged))
+
+    def extended(self, trials: int) -> "Sweep":
+        """The sweep with more points to search. Nothing is written yet: see `save`."""
+        return replace(self, study=self.study.extended(trials))
+
+    def save(self) -> None:
+        """Record the study if it has been extended."""
+        text = self.study.as_yaml().encode()
+        if (self.folder / "study.yaml").read_bytes() != text:
+            write_whole(self.folder / "study.yaml", text)
+
+    def require_unchanged(self) -> None:
+        """Raise `UserError` with the difference if the study's file now means something else than when it began."""
+        recorded = self.study
+        if not Path(recorded.source).is_file():
+            return  # moved, deleted, or on another machine: study.yaml has all that is needed
+        remedy = "undo the change, continue with --as-recorded, or start a new sweep"
+        try:
+            current = Study.resolve(recorded.source, recorded.preset, recorded.overrides)
+        except UserError as error:
+            raise UserError(
+                recorded.source, f"has changed since the sweep began and is refused: {error}", remedy
+            ) from None
+        wanted, known = (getattr(study.search, "trials", 0) for study in (current, recorded))
+        if wanted > known > 0:
+            where = f"{recorded.source}: search.trials"
+            raise UserError(where, f"is {wanted} by now, {known} in the sweep", f"extend it with --trials {wanted}")
+        changes = difference(_as_tree(recorded), _as_tree(current))
+        if changes:
+            raise UserError(recorded.source, f"has changed since the sweep began: {'; '.join(changes)}", remedy)
+
+
+def write_point(folder: Place, specs: Sequence[Mapping[str, Any]]) -> None:
+    """Write the trials of a point that a searcher has drawn, all seeds in one file: it is there whole or not at all."""
+    number = str(specs[0]["trial"]).partition("-")[0]
+    write_whole(folder / "search" / f"{number}.json", json.dumps(list(specs)).encode())
+
+
+def _number(trial: str) -> int:
+    """The place of a trial's point in the search, with which its name begins."""
+    return int(trial.partition("-")[0])
+
+
+def _read_point(path: Place) -> list[dict[str, Any]]:
+    try:
+        found: list[dict[str, Any]] = json.loads(path.read_bytes())
+    except ValueError:
+        remedy = "restore it, or begin a new sweep: the point that was drawn is in no other file"
+        raise UserError(str(path), "is damaged", remedy) from None
+    return found
+
+
+def _drawn(row: Mapping[Any, Any], config: Tree, columns: Iterable[str]) -> Trial:
+    swept = {column: None if (value := row.get(column)) != value else value for column in columns}
+    return Trial(row["trial"], TrialConfig.parse(config), swept)
+
+
+def _as_tree(study: Study) -> dict[str, object]:
+    search = study.search.model_dump(mode="json", exclude={"trials"})  # `resume --trials` changes it
+    return {
+        "base": study.base, "axes": study.axes, "seeds": study.seeds, "stages": study.stages,
+        "search": search, "scheduler": study.scheduler.model_dump(mode="json"),
+    }  # fmt: skip

@@ -1,0 +1,70 @@
+"""What a study may do, but hardly wants to: warnings before it runs."""
+
+from collections.abc import Collection
+
+from tune_at.brackets import bracket_spans
+from tune_at.config.scheduler import FIFO, HyperBand, find_measure
+from tune_at.config.search import Optuna, Sampled
+from tune_at.study.study import Study
+
+IN_TRAINING_ONLY = frozenset({"data.crop", "data.flip"})
+"""Keys of `data` that change how a trial learns, and nothing about what it is measured on."""
+ATTACKED = frozenset({"attack.eps", "attack.norm", "attack.step", "evaluation.steps"})
+"""Keys that change what a robust metric measures: the ball and the evaluation's attack."""
+
+
+def warnings_of(study: Study) -> list[str]:
+    """One line for each choice that makes the trials' comparison unfair."""
+    return [f"warning: {line}" for line in (*_moving_targets(study), *_confounded_brackets(study))]
+
+
+def _moving_targets(study: Study) -> list[str]:
+    """Trials that are compared with each other, each by a measure of its own."""
+    searched = isinstance(study.search, Sampled)
+    if not searched and isinstance(study.scheduler, FIFO):
+        return []  # a grid's trials stand side by side
+    selection = study.samples()[0].config.train.selection
+    measures = list(study.search.objectives) if isinstance(study.search, Optuna) else []
+    if not isinstance(study.scheduler, FIFO):
+        measures.append(study.scheduler.metric)
+    # What nothing else judges is ranked at the end, by robust accuracy.
+    found = [find_measure(m, selection, study.origin) for m in measures or ["robust_accuracy"]]
+    lines = []
+    for measure in dict.fromkeys(found):
+        if keys := [key for key in _varied(study) if _changes(key, measure, selection)]:
+            verb = "differ" if len(keys) > 1 else "differs"
+            lines.append(
+                f"{' and '.join(keys)} {verb} from trial to trial, so that {measure}"
+                " does not compare like with like and the easiest setting wins; fix it in base, or make it an axis"
+                " without early stopping"
+            )
+    return lines
+
+
+def _varied(study: Study) -> list[str]:
+    """The keys in which the trials differ: those of a space or of axes with more than one value, mappings opened."""
+    rows = [trial.swept for trial in study.samples()]
+    columns = dict.fromkeys(column for row in rows for column in row)
+    return [c.removesuffix(".name") for c in columns if len({str(row.get(c)) for row in rows}) > 1]
+
+
+def _changes(key: str, measure: str, selection: str) -> bool:
+    """Whether a key changes what a measure on the selection split is measured on, or with."""
+    if key.partition(".")[0] == "data":
+        return key not in IN_TRAINING_ONLY
+    if key == "evaluation.test_samples":
+        return selection == "test"
+    return key in ATTACKED and measure.startswith("robust")
+
+
+def _confounded_brackets(study: Study) -> Collection[str]:
+    """Hyperband on a grid: neighbours share a bracket."""
+    if not isinstance(study.scheduler, HyperBand) or isinstance(study.search, Sampled):
+        return []
+    longest = max(trial.config.train.epochs for trial in study.samples())
+    if len(bracket_spans(longest, study.scheduler.eta, [study.size])) < 2 or not _varied(study):
+        return []
+    return [
+        "hyperband fills its brackets in the order of the grid, so that trials are judged only against neighbours in"
+        " it; to mix them, write search: {algorithm: random, space: ...} in place of axes"
+    ]

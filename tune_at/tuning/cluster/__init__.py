@@ -1,0 +1,1 @@
+"""Ray itself: starting or joining it, tokens, and asking what its nodes have."""

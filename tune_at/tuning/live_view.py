@@ -1,0 +1,216 @@
+"""The one live view of a sweep: counts, time left, best and running trials. Plain lines without a terminal."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from tune_at.config.section import SELECTION_SPLITS
+from tune_at.scheduling.board import Entry
+from tune_at.study.cost import in_words
+
+PLAIN_INTERVAL = 15.0
+"""Seconds between two plain lines."""
+
+
+@dataclass
+class TrialView:
+    """What the view knows of one trial."""
+
+    name: str
+    epochs: int
+    epoch: int = 0
+    status: str = "pending"
+    metrics: dict[str, float] = field(default_factory=dict)
+    best: dict[str, float] = field(default_factory=dict)
+    """The metrics of the best epoch so far, and the epoch itself."""
+
+
+class SweepProgress:
+    """Keeps the state of all trials and shows it while it is entered as a context."""
+
+    def __init__(
+        self, trials: Mapping[str, int], finished: Mapping[str, str], selection: str, console: Console, total: int = 0
+    ) -> None:
+        """`trials`: each trial's epochs; `finished`: the status of those that ended in an earlier run.
+
+        `total`: the number of all trials, if a searcher has yet to draw some.
+        """
+        self.views = {name: TrialView(name, epochs) for name, epochs in trials.items()}
+        for name, status in finished.items():
+            view = self.views[name]
+            view.status, view.epoch = status, view.epochs
+        self.total = max(total, len(trials))
+        self.split, self.console = SELECTION_SPLITS[selection], console
+        self.began = time.monotonic()
+        self.first_result: float | None = None
+        self.epochs_since = 0
+        self.last_line = 0.0
+        self.live = Live(get_renderable=self.render, console=console, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> "SweepProgress":
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.console.is_terminal:
+            self.live.stop()
+
+    def add(self, name: str, epochs: int) -> None:
+        """A searcher has drawn a trial."""
+        self.views.setdefault(name, TrialView(name, epochs))
+
+    def recall(self, entries: Iterable[Entry]) -> None:
+        """What is known of the trials from earlier runs: how far they are, and their best epochs."""
+        for entry in entries:
+            view = self.views[entry.name]
+            view.epoch = view.epochs if entry.status == "completed" else entry.epoch
+            rows = [{f"{self.split}_{k}": v for k, v in m.items()} | {"epoch": e} for e, m in entry.measured.items()]
+            view.best = max(rows, key=lambda row: row[f"{self.split}_robust_accuracy"], default={})
+
+    def follow(self, entries: Iterable[Entry]) -> None:
+        """Show trials that the scheduler has stopped, or that wait for its decision without a worker."""
+        for entry in entries:
+            view = self.views.get(entry.name)
+            if view is None:
+                continue
+            if entry.status == "stopped" and view.status in ("running", "paused", "pending"):
+                view.status = "stopped"
+                if not self.console.is_terminal:
+                    self._plain_line(view)
+            elif view.status == "running" and not entry.active and not entry.ended:
+                view.status = "paused"
+
+    def failed(self, result: Mapping[str, Any], swept: Mapping[str, Any], epoch: int) -> None:
+        """A trial has failed: say so once, with all there is to know."""
+        view = self.views[str(result["trial"])]
+        view.status, view.epoch = "failed", epoch
+        config = ", ".join(f"{key}={value}" for key, value in swept.items() if value is not None)
+        self.say(f"failed: {view.name} ({config or 'base'}) after epoch {epoch}: {result['error']}")
+        self.say(f"  full log: {result['log']}")
+
+    def started(self, trial: str) -> None:
+        """A worker has taken the trial."""
+        self.views[trial].status = "running"
+
+    def result(self, result: Mapping[str, Any]) -> None:
+        """Take the result of one epoch."""
+        view = self.views.get(str(result.get("trial")))
+        if view is None or result["status"] == "storage":  # such a trial is unfinished, and the sweep ends
+            return
+        view.status = str(result["status"])
+        if "epoch" in result:
+            # One a result, not the difference: a resumed trial comes back with many epochs at once.
+            if self.first_result is None:
+                self.first_result = time.monotonic()
+            else:
+                self.epochs_since += 1
+            view.epoch = result["epoch"]
+        view.metrics |= {k: v for k, v in result.items() if k.endswith("accuracy") and isinstance(v, float)}
+        key = f"{self.split}_robust_accuracy"
+        if key in view.metrics and view.metrics[key] > view.best.get(key, -1.0):
+            view.best = {**view.metrics, "epoch": view.epoch}
+        for note in result.get("notes") or ():
+            self.say(f"note: {view.name}: {note}")
+        if not self.console.is_terminal:
+            self._plain_line(view)
+
+    def say(self, text: str) -> None:
+        """Print a line above the live view, as it is."""
+        self.console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+    def _plain_line(self, view: TrialView) -> None:
+        now = time.monotonic()
+        if view.status != "running":
+            self.say(
+                f"[{clock(now - self.began)}] {view.status} {view.name} after {view.epoch} epochs  {accuracies(view)}"
+            )
+        elif now - self.last_line > PLAIN_INTERVAL:
+            self.last_line = now
+            running = ", ".join(f"{v.name} {v.epoch}/{v.epochs}" for v in self._with("running"))
+            self.say(f"[{clock(now - self.began)}] {self.counts()}, {self.time_left()}; {running}")
+
+    def counts(self) -> str:
+        """Trials by status, in words."""
+        counted = Counter(view.status for view in self.views.values())
+        counted["pending"] += self.total - len(self.views)
+        order = ("completed", "running", "paused", "pending", "stopped", "diverged", "failed")
+        return ", ".join(f"{counted[status]} {status}" for status in order if counted[status])
+
+    def time_left(self) -> str:
+        """Time until the last trial ends, from the epochs that this run has finished."""
+        # Counted from the first result: what comes before it is the start of the workers, paid once.
+        if self.first_result is None or self.epochs_since < 5:
+            return "time left unknown"
+        elapsed = time.monotonic() - self.first_result
+        left = sum(v.epochs - v.epoch for v in self.views.values() if v.status in ("pending", "running", "paused"))
+        undrawn = self.total - len(self.views)
+        if undrawn and self.views:
+            left += undrawn * sum(v.epochs for v in self.views.values()) // len(self.views)
+        return f"about {in_words(left * elapsed / self.epochs_since)} left"
+
+    def _with(self, status: str) -> list[TrialView]:
+        return [view for view in self.views.values() if view.status == status]
+
+    def render(self) -> RenderableType:
+        """The live view."""
+        total = sum(view.epochs for view in self.views.values())
+        done = sum(view.epoch for view in self.views.values())
+        head = Text(f"{self.counts()}  ·  {clock(time.monotonic() - self.began)} elapsed, {self.time_left()}")
+        bar = Table.grid()  # a bar of its own would not end its line
+        bar.add_row(ProgressBar(total=max(1, total), completed=done, width=60))
+        key = f"{self.split}_robust_accuracy"
+        ranked = sorted((v for v in self.views.values() if v.best), key=lambda v: -v.best[key])
+        best = [replace(v, epoch=int(v.best["epoch"]), metrics=v.best) for v in ranked[:5]]
+        parts: list[RenderableType] = [head, bar]
+        if running := self._with("running"):
+            parts.append(view_table("running", running[:8], self.split, len(running) - 8))
+        if best:
+            parts.append(view_table(f"best {self.split} robust accuracy so far", best, self.split, 0))
+        return Group(*parts)
+
+
+def view_table(title: str, views: list[TrialView], split: str, hidden: int) -> Table:
+    """A table of trials with their epoch and newest accuracies."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1))
+    table.add_column("trial", overflow="fold")
+    for name in ("epoch", "train nat.", "train rob.", f"{split} nat.", f"{split} rob."):
+        table.add_column(name, justify="right")
+    for view in views:
+        shown = [
+            f"{view.metrics[key]:.1%}" if (key := f"{part}_{kind}_accuracy") in view.metrics else "-"
+            for part in ("train", split)
+            for kind in ("natural", "robust")
+        ]
+        table.add_row(view.name, f"{view.epoch}/{view.epochs}", *shown)
+    if hidden > 0:
+        table.add_row(f"and {hidden} more")
+    return table
+
+
+def accuracies(view: TrialView) -> str:
+    """The newest accuracies in one line."""
+    parts = []
+    for split in ("train", "test"):
+        pair = [view.metrics.get(f"{split}_{kind}_accuracy") for kind in ("natural", "robust")]
+        if pair[0] is not None and pair[1] is not None:
+            parts.append(f"{split} {pair[0]:.1%} natural {pair[1]:.1%} robust")
+    return ", ".join(parts)
+
+
+def clock(seconds: float) -> str:
+    """Elapsed time as h:mm:ss or mm:ss."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes:02d}:{rest:02d}"

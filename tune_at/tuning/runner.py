@@ -1,0 +1,262 @@
+"""Running a sweep's trials with Ray Tune.
+
+Ray schedules and restarts; what is finished, and where a trial continues, is read from the sweep's own folder. So a
+sweep is resumed by running the trials that are left as a new Tune experiment, and nothing of Ray's is restored.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from tune_at.config.data import Vision
+from tune_at.config.search import SEARCHERS
+from tune_at.data.arrays import Source, plain
+from tune_at.data.sources import load_source
+from tune_at.store.files import remove_temporaries
+from tune_at.store.lock import sweep_lock
+from tune_at.store.patience import StorageFailed
+from tune_at.study.cost import epoch_passes, in_words, sweep_seconds
+from tune_at.study.study import Study
+from tune_at.study.sweep import Sweep
+from tune_at.study.trials import Trial
+from tune_at.tuning.cluster.session import (
+    OBJECT_STORE_BYTES,
+    Need,
+    ray_session,
+    require_placeable,
+    slots,
+)  # first: it sets what Ray reads when imported
+
+# isort: split
+from ray import tune
+
+from tune_at.recording.tensorboard import write_experiment
+from tune_at.scheduling.driver import WORKER_RETRIES, SweepRun
+from tune_at.scheduling.ledger import Ledger
+from tune_at.scheduling.policies import build_policy
+from tune_at.tuning.callbacks import ProgressCallback
+from tune_at.tuning.cluster.nodes import require_nodes
+from tune_at.tuning.launch import Launch
+from tune_at.tuning.live_view import SweepProgress
+from tune_at.tuning.packing import Packing, pack, whole_needs
+from tune_at.tuning.preflight import family, preflight
+from tune_at.tuning.trainable import ATTrainable
+from tune_at.tuning.tune_hooks import StudyScheduler, StudySearcher
+from tune_at.wording import counted
+
+if TYPE_CHECKING:
+    from tune_at.scheduling.proposals import Proposer
+
+PARTING = 15.0
+"""Seconds after SIGTERM at which the driver ends even if Ray does not answer."""
+
+
+def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> str:
+    """Run the trials that are left, creating the sweep's folder if this is the first time.
+
+    Returns when all have ended or the user has interrupted; if a failure has stopped it, the reason. Raises
+    `UserError` before anything is written if a trial cannot work or cannot be placed, and `StorageFailed` once its
+    storage does.
+    """
+    with contextlib.ExitStack() as held:
+        new = not sweep.folder.exists()
+        damaged = {}
+        if not new:
+            held.enter_context(sweep_lock(sweep.folder))
+            damaged = sweep.damaged()
+        left = [] if new and sweep.study.dynamic else sweep.study.trials() if new else sweep.unfinished(damaged)
+        # A search that depends on its results is tried by its corners.
+        tried = [*left, *sweep.study.samples()] if sweep.study.dynamic else left
+        where = "this machine's cluster" if launch.address == "auto" else launch.address
+        start = f"joining {where}" if launch.address else "starting Ray"
+        console.print(f"{start}, and trying one batch of each kind of trial ...", highlight=False, markup=False)
+        session = ray_session(launch.address, None if launch.ship_data else OBJECT_STORE_BYTES)
+        for warning in held.enter_context(session):
+            console.print(warning, highlight=False, markup=False, soft_wrap=True)
+        last_words = f"terminated; continue with: python run.py resume {sweep.folder}"
+        scratch = held.enter_context(scratch_folder())
+        held.enter_context(terminable(last_words, scratch))  # after Ray, which sets a handler of its own
+        require_placeable(whole_needs(tried), joined=bool(launch.address))
+        require_nodes(sweep.folder.parent)
+        measured = preflight(tried)
+        packing = pack(tried)
+        total = sweep.study.size if new else sweep.left(damaged)
+        at_once = _at_once(launch.concurrency, [packing.need(trial.config) for trial in tried], total)
+        # Nothing has been written so far; from here on nothing is refused.
+        if new:
+            sweep.create()
+            held.enter_context(sweep_lock(sweep.folder))
+        sweep.save()
+        for damage in damaged.values():
+            console.print(damage, highlight=False, markup=False, soft_wrap=True)
+        sweep.discard(damaged)
+        remove_temporaries(sweep.folder)
+        console.print(_announcement(tried, total, measured, at_once), highlight=False, markup=False)
+        write_experiment(sweep.folder, (trial.config.as_tree() for trial in (sweep.study.trials() or tried)))
+        trainable = _with_data(tried) if launch.ship_data else ATTrainable
+        for stage in dict.fromkeys(trial.stage for trial in (left or tried)):
+            ready = _with_teachers(sweep, [trial for trial in left if trial.stage == stage], console)
+            if not ready and not sweep.study.dynamic:
+                continue
+            complete, aborted = _run_trials(sweep, ready, packing, at_once, launch, console, trainable, scratch)
+            if not complete:
+                return aborted  # interrupted
+        remove_temporaries(sweep.folder)  # of workers that were killed on the way
+    return ""
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[str]:
+    """A folder for what Ray writes of its own; those that drivers have left that were killed are removed."""
+    for left in Path(tempfile.gettempdir()).glob("tune-at-ray-*-*"):
+        with contextlib.suppress(OSError, ValueError):
+            if not Path(f"/proc/{int(left.name.split('-')[3])}").exists() and Path("/proc/self").exists():
+                shutil.rmtree(left, ignore_errors=True)
+    prefix = f"tune-at-ray-{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder:
+        yield folder
+
+
+@contextlib.contextmanager
+def terminable(last_words: str, scratch: str) -> Iterator[None]:
+    """SIGTERM, as a batch system sends it, ends the sweep as Ctrl-C does: saved, and ready for `resume`.
+
+    A batch system may kill Ray's processes with the same signal. Then Tune waits for them in vain: `PARTING` seconds
+    later the driver says its `last_words` and ends. Nothing is lost by that: all that is finished is in the folder.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def part() -> None:
+        print(last_words, flush=True)
+        shutil.rmtree(scratch, ignore_errors=True)
+        os._exit(130)
+
+    timer = threading.Timer(PARTING, part)
+    timer.daemon = True
+
+    def terminate(number: int, frame: object) -> None:
+        if not timer.is_alive():
+            timer.start()
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        timer.cancel()
+
+
+def _with_teachers(sweep: Sweep, trials: Sequence[Trial], console: Console) -> list[Trial]:
+    """The trials whose teachers, if they have any, are completed; the others are named and stay pending."""
+    statuses = sweep.statuses()
+    ready = []
+    for trial in trials:
+        missing = [name for name in trial.teachers.values() if statuses.get(name) != "completed"]
+        if missing:
+            state = statuses.get(missing[0], "pending")
+            console.print(f"{trial.name} waits: its teacher {missing[0]} is {state}", highlight=False, markup=False)
+        else:
+            ready.append(trial)
+    return ready
+
+
+def _with_data(trials: Sequence[Trial]) -> type[ATTrainable]:
+    """The trainable with the trials' data sets in Ray's object store, one copy a node."""
+    found = {t.config.data.name: load_source(t.config.data) for t in trials if isinstance(t.config.data, Vision)}
+    # Plain arrays: a memory map would be opened by its path, which other nodes do not have.
+    shipped = {name: Source(plain(source.train), plain(source.test)) for name, source in found.items()}
+    trainable: type[ATTrainable] = tune.with_parameters(ATTrainable, shipped=shipped)
+    return trainable
+
+
+def _run_trials(
+    sweep: Sweep,
+    trials: Sequence[Trial],
+    packing: Packing,
+    at_once: int,
+    launch: Launch,
+    console: Console,
+    trainable: type[ATTrainable],
+    scratch: str,
+) -> tuple[bool, str]:
+    """Run the trials that are left of a stage; whether all of it have ended, in whatever way, and why not, if known."""
+    study = sweep.study
+    policy = build_policy(study)
+    ledger = Ledger(sweep, policy, lambda config: packing.need(config).gpu)
+    # A stage is scheduled by itself; stages and early stopping do not go together.
+    known = trials if study.stages else sweep.trials()
+    total = len(known) if study.stages else study.size
+    board = ledger.load(known, total, {trial.name for trial in trials})
+    run = SweepRun(board, policy, ledger, _proposer(study), at_once)
+    everything = sweep.trials()
+    statuses = sweep.statuses()
+    left = {entry.name for entry in board.entries if not entry.ended}
+    finished = {name: status for name, status in statuses.items() if name not in left}
+    selection = study.samples()[0].config.train.selection
+    epochs = {trial.name: trial.config.train.epochs for trial in everything}
+    progress = SweepProgress(epochs, finished, selection, console, study.size)
+    progress.recall(board.entries)
+    # As many workers start at a time as there are places; Tune's default for a searcher is one after the other.
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once)
+    # What Ray writes of its own is of no use once it has ended: every result is in the sweep's folder by then.
+    with progress:
+        if not run.board.complete and run.failure is None:
+            tune.Tuner(
+                trainable,
+                tune_config=tune.TuneConfig(
+                    num_samples=-1,
+                    search_alg=StudySearcher(run),
+                    scheduler=StudyScheduler(run),
+                    reuse_actors=True,
+                    trial_name_creator=_trial_name,
+                    trial_dirname_creator=_trial_name,
+                ),
+                run_config=tune.RunConfig(
+                    name=sweep.name,
+                    storage_path=scratch,
+                    verbose=0,
+                    failure_config=tune.FailureConfig(max_failures=WORKER_RETRIES),
+                    callbacks=[ProgressCallback(progress, run, launch.fail_fast)],
+                ),
+            ).fit()
+    if run.failure is not None:
+        where, problem, remedy = run.failure.parts
+        again = f" with: python run.py resume {sweep.folder}" if remedy.endswith("again") else ""
+        raise StorageFailed(where, problem, remedy + again)
+    return run.board.complete, run.aborted
+
+
+def _trial_name(trial: "tune.experiment.Trial") -> str:
+    return str(trial.config["spec"]["trial"])
+
+
+def _proposer(study: Study) -> "Proposer | None":
+    """What draws the points of a search that depends on its results; its library is imported only then."""
+    return SEARCHERS[study.search.algorithm].load()(study) if study.dynamic else None
+
+
+def _at_once(concurrency: int, needs: Iterable[Need], trials: int) -> int:
+    fitting = max(1, min(slots(need) for need in dict.fromkeys(needs)))
+    return max(1, min(trials, fitting, concurrency or fitting))
+
+
+def _announcement(trials: Sequence[Trial], total: int, measured: dict[str, float], at_once: int) -> str:
+    """How many trials, how many at a time, and on CPUs how long, from the batches just measured."""
+    line = f"{counted(total, 'trial')}, {at_once} at a time"
+    if any(trial.config.resources.gpu for trial in trials):
+        return line
+    seconds = [t.config.train.epochs * epoch_passes(t.config) * measured[family(t.config)] for t in trials]
+    if len(seconds) != total:  # a search: its corners stand for what will be drawn
+        seconds = [sum(seconds) / len(seconds)] * total
+    return f"{line}, at most about {in_words(sweep_seconds(seconds, at_once))}"
