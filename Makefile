@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: demo test chaos bench lint format clean
+.PHONY: demo test chaos bench lint format hooks clean
 demo: .venv/.ready
 	$(BIN)/python run.py demo
 
@@ -26,6 +26,10 @@ lint: .venv/.ready
 format: .venv/.ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# What `make lint` looks at, before each commit.
+hooks: .venv/.ready
+	$(BIN)/pre-commit install
 
 .venv/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

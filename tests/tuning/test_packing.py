@@ -9,6 +9,7 @@ from tune_at.config.trial import ResourcesSection, TrialConfig
 from tune_at.errors import UserError
 from tune_at.study.cost import trial_seconds
 from tune_at.study.study import Trial
+from tune_at.tuning.cluster import session
 from tune_at.tuning.cluster.session import Need, ray_session, require_placeable, slots
 
 # isort: split

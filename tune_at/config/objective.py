@@ -59,7 +59,7 @@ class MixedPGDAT(ObjectiveSection):
     """Epoch in which g reaches 1, on a line from 0 in the first; 1 is the last epoch of the run."""
 
     def gamma_at(self, epoch: int, epochs: int) -> float:
-        """G of an epoch (from 1)."""
+        """g of an epoch (from 1)."""
         last = epochs if self.ramp_end == 1 else epoch_of(self.ramp_end, epochs)
         return min(1.0, (epoch - 1) / (last - 1)) if last > 1 else 1.0
 

@@ -34,7 +34,7 @@ class Ensembled(Objective[Config]):
         return (p / p.sum(1, keepdim=True)).to(step.x.dtype)
 
     def attacked(self, step: Step, loss: SampleLoss, name: LossName) -> Tensor:
-        """X' that maximises `loss`, with the start that goes with the named loss."""
+        """x' that maximises `loss`, with the start that goes with the named loss."""
         return maximise(step.attacked, step.x, loss, PGD.of(self.attack, name), step.generator)
 
     def state_dict(self) -> dict[str, Any]:

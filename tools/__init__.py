@@ -1,0 +1,1 @@
+"""What keeps the project in order: `python -m tools.architecture` draws its rooms."""
