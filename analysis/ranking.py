@@ -8,6 +8,7 @@ from tune_at.config.scheduler import FIFO, find_measure, is_loss
 from tune_at.config.search import Optuna
 from tune_at.config.section import SELECTION_SPLITS
 from tune_at.study.study import Study
+from tune_at.wording import assignments
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,11 +42,6 @@ def values_at(decisions: "pd.DataFrame", trial: str, epoch: int) -> dict[str, An
     return {path: value for changes in exploits(decisions, trial, epoch).values() for path, value in changes.items()}
 
 
-def in_words(values: dict[str, Any]) -> str:
-    """Values by dotted path in one line."""
-    return ", ".join(f"{path}={v:.6g}" if isinstance(v, float) else f"{path}={v}" for path, v in values.items())
-
-
 def summary(
     study: Study, trials: "pd.DataFrame", epochs: "pd.DataFrame", decisions: "pd.DataFrame", picture: str
 ) -> list[str]:
@@ -65,7 +61,7 @@ def summary(
     where = f"highest robust accuracy on {best['selection']} data, {best['score']:.1%}"
     lines = [f"best        {trial} at epoch {epoch}: {where}"]
     if changed := exploits(decisions, trial, epoch):
-        values = in_words(values_at(decisions, trial, epoch))
+        values = assignments(values_at(decisions, trial, epoch))
         lines.append(f"            trained there with {values}, from the exploit after epoch {max(changed)}")
     notes = []
     if isinstance(study.search, Optuna) and _measure(study, study.search.objectives[0]) != "robust_accuracy":

@@ -1,6 +1,32 @@
 """Words in what is printed."""
 
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
 
 def counted(number: int, noun: str) -> str:
     """`1 trial`, `2 trials`."""
     return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def duration(seconds: float) -> str:
+    """A duration to about two digits: `40 s`, `12 min`, `3.5 h`, `2.1 days`."""
+    for limit, unit, name in ((90, 1, "s"), (5400, 60, "min")):
+        if seconds < limit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds / 3600:.1f} h" if seconds < 172800 else f"{seconds / 86400:.1f} days"
+
+
+def assignments(values: Mapping[str, Any]) -> str:
+    """Values by dotted path in one line: `optim.lr=0.05, objective.beta=6`."""
+    return ", ".join(f"{path}={v:.6g}" if isinstance(v, float) else f"{path}={v}" for path, v in values.items())
+
+
+def shell(*words: object) -> str:
+    """A command line that can be pasted into a POSIX shell, whatever is in its words: spaces, quotes, `?`, `$`.
+
+    Every command and every path that a user is told to type goes through here. A word that would begin with `-` and
+    is no option has to be preceded by `--` or written as a path (`./-name`) by the caller.
+    """
+    return shlex.join(str(word) for word in words)

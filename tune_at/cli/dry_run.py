@@ -6,11 +6,11 @@ import yaml
 
 from tune_at.config.scheduler import FIFO, PBT
 from tune_at.config.search import Sampled
-from tune_at.study.cost import in_words, sweep_seconds, trial_seconds
+from tune_at.study.cost import sweep_seconds, trial_seconds
 from tune_at.study.study import Study
 from tune_at.study.sweep import Sweep
 from tune_at.study.trials import Trial
-from tune_at.wording import counted
+from tune_at.wording import counted, duration
 
 
 def dry_run(planned: Sweep, concurrency: int) -> None:
@@ -31,7 +31,7 @@ def dry_run(planned: Sweep, concurrency: int) -> None:
     each = [trial_seconds(t.config) for t in trials]
     seconds = sweep_seconds(each if len(each) == study.size else [sum(each) / len(each)] * study.size, at_once)
     shown_at_once = f"{counted(at_once, 'trial')} at a time"
-    print(f"\nroughly {in_words(seconds)} with {shown_at_once}, from a count of operations; within a factor of")
+    print(f"\nroughly {duration(seconds)} with {shown_at_once}, from a count of operations; within a factor of")
     print("five. A real start measures one batch first and says more exactly.")
     if not isinstance(study.scheduler, FIFO | PBT):
         name = study.scheduler.name

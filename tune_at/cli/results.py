@@ -9,7 +9,8 @@ import pyarrow.csv
 from rich.console import Console, Group
 from rich.table import Table
 
-from analysis.ranking import best_trials, exploits, in_words, values_at
+from analysis.ranking import best_trials, exploits, values_at
+from tune_at.wording import assignments
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +45,7 @@ def exploits_table(trials: "pd.DataFrame", decisions: "pd.DataFrame") -> Table:
         table.add_column(name, overflow="fold")
     for trial, epochs in zip(trials["trial"], trials["epochs"], strict=True):
         if changed := exploits(decisions, trial, epochs):
-            table.add_row(trial, ", ".join(map(str, changed)), in_words(values_at(decisions, trial, epochs)))
+            table.add_row(trial, ", ".join(map(str, changed)), assignments(values_at(decisions, trial, epochs)))
     return table
 
 

@@ -39,11 +39,3 @@ def sweep_seconds(seconds: Iterable[float], concurrency: int) -> float:
         first = ends.index(min(ends))
         ends[first] += duration
     return max(ends)
-
-
-def in_words(seconds: float) -> str:
-    """A duration to about two digits: `40 s`, `12 min`, `3.5 h`, `2.1 days`."""
-    for limit, unit, name in ((90, 1, "s"), (5400, 60, "min")):
-        if seconds < limit:
-            return f"{seconds / unit:.0f} {name}"
-    return f"{seconds / 3600:.1f} h" if seconds < 172800 else f"{seconds / 86400:.1f} days"

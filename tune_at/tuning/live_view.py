@@ -15,7 +15,7 @@ from rich.text import Text
 
 from tune_at.config.section import SELECTION_SPLITS
 from tune_at.scheduling.board import Entry
-from tune_at.study.cost import in_words
+from tune_at.wording import duration
 
 PLAIN_INTERVAL = 15.0
 """Seconds between two plain lines."""
@@ -158,7 +158,7 @@ class SweepProgress:
         undrawn = self.total - len(self.views)
         if undrawn and self.views:
             left += undrawn * sum(v.epochs for v in self.views.values()) // len(self.views)
-        return f"about {in_words(left * elapsed / self.epochs_since)} left"
+        return f"about {duration(left * elapsed / self.epochs_since)} left"
 
     def _with(self, status: str) -> list[TrialView]:
         return [view for view in self.views.values() if view.status == status]

@@ -23,7 +23,7 @@ from tune_at.data.sources import load_source
 from tune_at.store.files import remove_temporaries
 from tune_at.store.lock import sweep_lock
 from tune_at.store.patience import StorageFailed
-from tune_at.study.cost import epoch_passes, in_words, sweep_seconds
+from tune_at.study.cost import epoch_passes, sweep_seconds
 from tune_at.study.study import Study
 from tune_at.study.sweep import Sweep
 from tune_at.study.trials import Trial
@@ -50,7 +50,7 @@ from tune_at.tuning.packing import Packing, pack, whole_needs
 from tune_at.tuning.preflight import family, preflight
 from tune_at.tuning.trainable import ATTrainable
 from tune_at.tuning.tune_hooks import StudyScheduler, StudySearcher
-from tune_at.wording import counted
+from tune_at.wording import counted, duration
 
 if TYPE_CHECKING:
     from tune_at.scheduling.proposals import Proposer
@@ -259,4 +259,4 @@ def _announcement(trials: Sequence[Trial], total: int, measured: dict[str, float
     seconds = [t.config.train.epochs * epoch_passes(t.config) * measured[family(t.config)] for t in trials]
     if len(seconds) != total:  # a search: its corners stand for what will be drawn
         seconds = [sum(seconds) / len(seconds)] * total
-    return f"{line}, at most about {in_words(sweep_seconds(seconds, at_once))}"
+    return f"{line}, at most about {duration(sweep_seconds(seconds, at_once))}"
