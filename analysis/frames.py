@@ -11,6 +11,7 @@ from tune_at.config.scheduler import FIFO, SchedulerSection
 from tune_at.config.tree import leaves
 from tune_at.errors import UserError
 from tune_at.store import read_table
+from tune_at.store.layout import SweepFolder
 from tune_at.store.place import Where
 from tune_at.store.reader import sweep_folder
 from tune_at.store.schema import TRIALS
@@ -48,12 +49,12 @@ class Figure:
         return frame, self.draw(frame)
 
 
-def load_frames(sweep: Where) -> Frames:
+def load_frames(sweep: Where | SweepFolder) -> Frames:
     """Read a sweep. Raises `UserError` if no epoch has finished."""
     rows, epochs = read_table(sweep, "trials"), read_table(sweep, "epochs")
     if epochs.empty:
         raise UserError(str(sweep), "has no finished epoch yet", "wait for the first, or `python run.py resume` it")
-    path = sweep_folder(sweep) / "study.yaml"
+    path = sweep_folder(sweep).study
     scheduler = Study.from_yaml(path.read_text(encoding="utf-8"), str(path)).scheduler
     swept = tuple(column for column in rows.columns if column not in TRIALS.names)
     return Frames(*join(rows, epochs), read_table(sweep, "decisions"), scheduler, swept)

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from analysis.figures import FIGURES
 from analysis.frames import load_frames
 from tune_at.errors import UserError
-from tune_at.store.place import Place, Where, to_place
+from tune_at.store.layout import SweepFolder
+from tune_at.store.place import Place, Where
 
 
-def write_report(sweep: Where, figures: Sequence[str]) -> list[Place]:
+def write_report(sweep: Where | SweepFolder, figures: Sequence[str]) -> list[Place]:
     """Draw the named figures of a sweep; returns the paths written, a PNG and the CSV behind it for each.
 
     Raises `UserError` for an unknown figure, a study without figures, or a sweep that cannot answer one.
@@ -22,7 +23,7 @@ def write_report(sweep: Where, figures: Sequence[str]) -> list[Place]:
 
     written: list[Place] = []
     for name, frame, picture in drawn:
-        folder = to_place(sweep) / "report"
+        folder = SweepFolder.of(sweep).report
         csv, png = folder / f"{name}.csv", folder / f"{name}.png"
         csv.write_whole(frame.to_csv(index=False).encode())
         png.write_whole(render_png(picture))

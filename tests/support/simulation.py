@@ -14,7 +14,7 @@ from tune_at.store.reader import read_part
 from tune_at.store.writer import part_path, write_rows
 from tune_at.study.study import Study
 from tune_at.study.sweep import Sweep
-from tune_at.training.checkpoint import checkpoint_path, save_state
+from tune_at.training.checkpoint import save_state
 
 BASE = """\
 title: Simulated
@@ -103,7 +103,7 @@ class Simulation:
         rows = [*self._rows(entry.name), {"trial": entry.name, **row}]
         folder = self.sweep.folder
         if self.run.policy.copies:
-            save_state(checkpoint_path(folder / "checkpoints" / entry.name, epoch), {"epoch": epoch})
+            save_state(folder.checkpoint(entry.name, epoch), {"epoch": epoch})
         write_rows(folder, "epochs", entry.name, rows)
         status = "diverged" if math.isnan(value) else "completed" if epoch == entry.epochs else "running"
         if status != "running" or epoch == 1:

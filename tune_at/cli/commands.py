@@ -144,29 +144,30 @@ def _finish(ended: "Sweep", stopped: str = "", shown: bool = False) -> int:
     trials, epochs, decisions = (read_table(ended.folder, table) for table in ("trials", "epochs", "decisions"))
     trials = at_rest(trials)
     console().print(results_tables(trials, epochs, decisions))
-    picture = _shown(ended.folder / "report" / "pareto_front.png")
+    picture = _shown(ended.folder.report / "pareto_front.png")
     for line in summary(ended.study, trials, epochs, decisions, picture):
         print(line)
-    print(f"store       {_shown(ended.folder / 'store')}")
-    print(f"tensorboard --logdir {_shown(ended.folder / 'tensorboard', query=False)}")
+    print(f"store       {_shown(ended.folder.store)}")
+    print(f"tensorboard --logdir {_shown(ended.folder.events(), query=False)}")
     left = ended.unfinished()
     count, total = ended.left(), ended.study.size
     failed = trials[trials["status"] == "failed"]
     for row in [] if shown else failed.to_dict("records"):
-        log = _shown(ended.folder / "logs" / f"{row['trial']}.txt")
+        log = _shown(ended.folder.log(row["trial"]))
         print(f"failed: {row['trial']}: {row['error']}\n  full log: {log}")
     given_up = {name for name, status in ended.statuses().items() if status in ("failed", "diverged")}
     waiting = [trial for trial in left if given_up & set(trial.teachers.values())]
     if len(failed):
-        retry = f"python run.py resume {_shown(ended.folder)}"
+        retry = f"python run.py resume {_shown(ended.folder.place)}"
         print(f"{len(failed)} of {counted(total, 'trial')} failed; try them again with: {retry}")
     if stopped:
         print(f"stopped early: {stopped}")
     if count > len(failed) + len(waiting):
-        print(f"{count} of {counted(total, 'trial')} left; continue with: python run.py resume {_shown(ended.folder)}")
+        again = f"python run.py resume {_shown(ended.folder.place)}"
+        print(f"{count} of {counted(total, 'trial')} left; continue with: {again}")
         return 1 if stopped else 130
     if ended.study.figures:
-        print(f"figures     python run.py report {_shown(ended.folder)}")
+        print(f"figures     python run.py report {_shown(ended.folder.place)}")
     return 1 if len(failed) or stopped else 0
 
 
@@ -213,7 +214,7 @@ def status(arguments: Namespace) -> int:
     if running:
         print("running now")
     elif existing.left():
-        print(f"not running; continue with: python run.py resume {_shown(existing.folder)}")
+        print(f"not running; continue with: python run.py resume {_shown(existing.folder.place)}")
     return 0
 
 
@@ -266,7 +267,7 @@ def _demo_sweep(study: Study, storage: str) -> "Sweep":
         except UserError:
             continue  # something else of that name
         if existing.study == study and existing.left() and not is_locked(folder):
-            print(f"continuing {_shown(existing.folder)}")
+            print(f"continuing {_shown(existing.folder.place)}")
             return existing
     return Sweep.plan(study, storage, name)
 

@@ -15,9 +15,11 @@ import torch
 
 from tune_at.config.trial import TrialConfig
 from tune_at.recording.spec import TrialSpec
+from tune_at.store.failures import DamagedPart
 from tune_at.store.files import write_whole
-from tune_at.store.place import Place, to_place
-from tune_at.store.reader import DamagedPart, read_part
+from tune_at.store.layout import SweepFolder
+from tune_at.store.place import Place
+from tune_at.store.reader import read_part
 from tune_at.store.schema import build_table
 from tune_at.store.writer import part_path, write_rows
 from tune_at.version import __version__
@@ -49,14 +51,14 @@ def write_trial(spec: TrialSpec, status: str, **columns: Any) -> None:
 
 def write_stopped(spec: TrialSpec) -> None:
     """Record that the scheduler has stopped a trial."""
-    folder = to_place(spec.folder)
+    folder = spec.place
     write_trial(spec, "stopped", **_known(folder, spec.trial), epochs=stored_epochs(folder, spec.trial))
 
 
 def write_failure(spec: TrialSpec, error: BaseException) -> Place:
     """Record a trial that raised: its status, the cause in one line, and the whole traceback in `logs/`."""
-    folder = to_place(spec.folder)
-    path = folder / "logs" / f"{spec.trial}.txt"
+    folder = spec.place
+    path = folder.log(spec.trial)
     write_whole(path, "".join(traceback.format_exception(error)).encode())
     write_trial(
         spec,
@@ -68,7 +70,7 @@ def write_failure(spec: TrialSpec, error: BaseException) -> Place:
     return path
 
 
-def _known(folder: Place, trial: str) -> dict[str, Any]:
+def _known(folder: SweepFolder, trial: str) -> dict[str, Any]:
     """What only the trial's worker could tell."""
     row = stored_row(folder, trial)
     return {column: row.get(column) for column in ("started", "best_epoch", "device", "peak_memory_mb", "node")}
@@ -79,18 +81,18 @@ def cause_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def stored_row(folder: Place, trial: str) -> dict[str, Any]:
+def stored_row(folder: SweepFolder, trial: str) -> dict[str, Any]:
     """The trial's row of the `trials` table; empty if there is none, or no whole one."""
     rows = _stored(folder, "trials", trial).to_pylist()
     return dict(rows[0]) if rows else {}
 
 
-def stored_epochs(folder: Place, trial: str) -> int:
+def stored_epochs(folder: SweepFolder, trial: str) -> int:
     """The number of the trial's rows in the `epochs` table; 0 if its file is damaged."""
     return int(_stored(folder, "epochs", trial).num_rows)
 
 
-def _stored(folder: Place, table: str, trial: str) -> pa.Table:
+def _stored(folder: SweepFolder, table: str, trial: str) -> pa.Table:
     path = part_path(folder, table, trial)
     try:
         return read_part(path) if path.exists() else build_table(table, [])

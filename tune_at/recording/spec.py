@@ -4,7 +4,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tune_at.config.trial import TrialConfig
-from tune_at.store.place import Place, to_place
+from tune_at.store.layout import SweepFolder
+from tune_at.store.place import Place
 from tune_at.study.sampling import with_values
 from tune_at.training.checkpoint import checkpoints
 
@@ -29,6 +30,11 @@ class TrialSpec:
     gpu: float = 0.0
     """GPUs that Ray reserves. Where the config says `auto` it is measured, so it stands beside the config."""
 
+    @property
+    def place(self) -> SweepFolder:
+        """The sweep's folder, parsed."""
+        return SweepFolder.of(self.folder)
+
     def config_after(self, epoch: int) -> TrialConfig:
         """The config under which the epoch after `epoch` is trained."""
         tree = self.config
@@ -39,15 +45,15 @@ class TrialSpec:
 
     def exploit_path(self, epoch: int) -> Place:
         """The copy of another trial's checkpoint that this one goes on from after `epoch`."""
-        return to_place(self.folder) / "checkpoints" / self.trial / f"exploit-{epoch:06d}.pt"
+        return self.place.exploit(self.trial, epoch)
 
     def teacher_paths(self) -> dict[str, Place]:
         """The standard teacher's last checkpoint, and the robust teacher's best (Tab. 2)."""
-        folder = to_place(self.folder) / "checkpoints"
+        folder = self.place
         paths: dict[str, Place] = {}
         for role, trial in self.teachers.items():
-            last = checkpoints(folder / trial)
-            paths[role] = last[0] if role == "standard" and last else folder / trial / "best.pt"
+            last = checkpoints(folder.checkpoints(trial))
+            paths[role] = last[0] if role == "standard" and last else folder.best(trial)
         return paths
 
     def as_dict(self) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
 from tune_at.config.tree import Tree, leaves
 from tune_at.recording.events import EventFile
-from tune_at.store.patience import StorageFailed, storage_patience
-from tune_at.store.place import Place
+from tune_at.store.failures import StorageFailed
+from tune_at.store.layout import SweepFolder
+from tune_at.store.patience import storage_patience
 from tune_at.training.record import SPLITS, EpochRecord, best_record
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ class TrialBoard:
     A trial that comes back after a kill writes its events anew from its history: each tag has one point an epoch.
     """
 
-    def __init__(self, sweep: Place, trial: str, trainer: "Trainer") -> None:
-        folder = sweep / "tensorboard" / trial
+    def __init__(self, sweep: SweepFolder, trial: str, trainer: "Trainer") -> None:
+        folder = sweep.events(trial)
         folder.remove_tree()
         self.selection = trainer.config.train.selection
         self.history: list[EpochRecord] = []
@@ -103,7 +104,7 @@ def hparams(config: Tree) -> dict[str, Any]:
     return {path: value if isinstance(value, bool | int | float) else str(value) for path, value in leaves(config)}
 
 
-def write_experiment(sweep: Place, configs: Iterable[Tree]) -> None:
+def write_experiment(sweep: SweepFolder, configs: Iterable[Tree]) -> None:
     """Declare the HParams page of a sweep: all keys, which of them vary, and the metrics."""
     values: dict[str, set[Any]] = {}
     for config in configs:
@@ -114,7 +115,7 @@ def write_experiment(sweep: Place, configs: Iterable[Tree]) -> None:
         for path, found in values.items()
     ]
     metrics = [api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag)) for tag in METRICS]
-    folder = sweep / "tensorboard"
+    folder = sweep.events()
     for old in folder.files("events.out.tfevents."):
         old.unlink(missing_ok=True)
     file = EventFile(folder)

@@ -11,7 +11,7 @@ from typing import Any
 from tune_at.recording.rows import device_name, peak_memory_mb, stored_epochs, stored_row, write_trial
 from tune_at.recording.spec import TrialSpec
 from tune_at.recording.tensorboard import TrialBoard
-from tune_at.store.place import Place, to_place
+from tune_at.store.place import Place
 from tune_at.store.writer import write_rows
 from tune_at.training.checkpoint import (
     DamagedCheckpoint,
@@ -30,8 +30,8 @@ class RecordedTrial:
 
     def __init__(self, spec: TrialSpec) -> None:
         self.spec = spec
-        self.folder = to_place(spec.folder)
-        self.checkpoints = self.folder / "checkpoints" / spec.trial
+        self.folder = spec.place
+        self.checkpoints = self.folder.checkpoints(spec.trial)
         self.started = stored_row(self.folder, spec.trial).get("started") or datetime.now(UTC)
         self.stored_epochs = stored_epochs(self.folder, spec.trial)
         self.notes: list[str] = []
@@ -125,7 +125,7 @@ class RecordedTrial:
             return load_state(self.spec.exploit_path(epoch), self.trainer.device)
         except (FileNotFoundError, DamagedCheckpoint):
             source = next(step["source"] for step in self.spec.lineage if step["epoch"] == epoch)
-            path = checkpoint_path(self.folder / "checkpoints" / source, epoch)
+            path = self.folder.checkpoint(source, epoch)
             if not path.exists():
                 raise
             return load_state(path, self.trainer.device)
@@ -135,7 +135,7 @@ class RecordedTrial:
         best = self.trainer.best
         if best is None:
             return
-        path = self.checkpoints / "best.pt"
+        path = self.folder.best(self.spec.trial)
         try:
             # A later epoch than the checkpoint's is run again, and gives the same weights.
             if load_state(path)["epoch"] >= best.epoch:
@@ -152,7 +152,7 @@ class RecordedTrial:
         best = self.trainer.best
         assert best is not None
         state = {"epoch": best.epoch, "config": self.trainer.config.as_json(), "model": weights}
-        save_state(self.checkpoints / "best.pt", state)
+        save_state(self.folder.best(self.spec.trial), state)
 
     def _write_rows(self) -> None:
         rows = [{"trial": self.spec.trial, **record.row()} for record in self.trainer.history]

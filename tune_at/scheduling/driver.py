@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tune_at.scheduling.board import Board, Entry
 from tune_at.scheduling.ledger import Ledger
 from tune_at.scheduling.policies.base import Policy, Verdict
-from tune_at.store.patience import StorageFailed
+from tune_at.store.failures import StorageFailed
 
 if TYPE_CHECKING:
     from tune_at.scheduling.proposals import Proposer

@@ -17,7 +17,7 @@ from tune_at.store.reader import read_table
 from tune_at.store.writer import write_rows
 from tune_at.study.sweep import Sweep, write_point
 from tune_at.study.trials import Trial
-from tune_at.training.checkpoint import DamagedCheckpoint, checkpoint_path, load_state
+from tune_at.training.checkpoint import DamagedCheckpoint, load_state
 
 
 class Ledger:
@@ -67,7 +67,7 @@ class Ledger:
         if entry.ended or epoch is None or not self.policy.copies:
             return
         try:
-            load_state(checkpoint_path(self.sweep.folder / "checkpoints" / entry.name, epoch))
+            load_state(self.sweep.folder.checkpoint(entry.name, epoch))
         except (OSError, DamagedCheckpoint):
             entry.forget(epoch)
 
@@ -88,7 +88,7 @@ class Ledger:
     def _copy(self, entry: Entry, decision: Decision) -> None:
         """Keep the checkpoint that a trial goes on from: once its source runs on, that will prune it."""
         copy = self.spec(entry).exploit_path(decision.epoch)
-        source = checkpoint_path(self.sweep.folder / "checkpoints" / str(decision.source), decision.epoch)
+        source = self.sweep.folder.checkpoint(str(decision.source), decision.epoch)
         with contextlib.suppress(FileNotFoundError, DamagedCheckpoint):
             load_state(source)
             write_whole(copy, source.read_bytes())

@@ -5,8 +5,10 @@ import shutil
 import uuid
 
 from tune_at.errors import UserError
+from tune_at.store.failures import StorageFailed
+from tune_at.store.layout import SweepFolder
 from tune_at.store.lock import sweep_lock
-from tune_at.store.patience import StorageFailed, patiently
+from tune_at.store.patience import patiently
 from tune_at.store.place import Data, LocalPlace, Where, temporary_beside, to_place
 from tune_at.store.remote import RemotePlace
 
@@ -16,12 +18,12 @@ def write_whole(path: Where, data: Data) -> None:
     to_place(path).write_whole(data)
 
 
-def create_folder(folder: Where, files: dict[str, bytes]) -> None:
+def create_folder(folder: Where | SweepFolder, files: dict[str, bytes]) -> None:
     """Make a folder with its first files, whole or not at all.
 
     Raises `FileExistsError` if it is there already, or `StorageFailed`.
     """
-    place = to_place(folder)
+    place = SweepFolder.of(folder).place
     if isinstance(place, RemotePlace):
         # An object store has no folder that could be renamed: who holds the lock makes it.
         with sweep_lock(place):
@@ -49,9 +51,9 @@ def _create_local(folder: LocalPlace, files: dict[str, bytes]) -> None:
         raise
 
 
-def remove_temporaries(folder: Where) -> None:
+def remove_temporaries(folder: Where | SweepFolder) -> None:
     """Remove what writers that were killed left under temporary names. Call only while nobody writes."""
-    place = to_place(folder)
+    place = SweepFolder.of(folder).place
     if isinstance(place, RemotePlace):
         return  # objects need no temporary names
     for temporary in place.rglob(".*.tmp"):

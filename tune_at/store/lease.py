@@ -20,8 +20,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-from tune_at.store.lock import Locked
-from tune_at.store.patience import StorageFailed
+from tune_at.store.failures import Locked, StorageFailed
+from tune_at.store.layout import SweepFolder
+from tune_at.store.place import Where
 from tune_at.store.remote import RemotePlace
 
 STALE_SECONDS = 60.0
@@ -77,8 +78,9 @@ def machine() -> str:
 class Lease:
     """Holds the lease of a sweep while it is entered. Raises `Locked` if another process holds it."""
 
-    def __init__(self, folder: RemotePlace) -> None:
-        self.folder, self.place, self.holder = folder, folder / ".lock", Holder.here()
+    def __init__(self, folder: Where | SweepFolder) -> None:
+        self.folder, self.holder = SweepFolder.of(folder), Holder.here()
+        self.place = _object(self.folder)
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self._renew, name="tune-at-lease", daemon=True)
 
@@ -106,13 +108,13 @@ class Lease:
         # Where the storage has failed, the lease runs out by itself.
         with contextlib.suppress(StorageFailed):
             if error is None or not isinstance(error, StorageFailed):
-                found = read_holder(self.place)
-                if found is not None and found.nonce == self.holder.nonce:
+                now = read_holder(self.place)
+                if now is not None and now.nonce == self.holder.nonce:
                     self.place.unlink(missing_ok=True)
 
     def _age(self) -> float:
         """Seconds since the lease was written, by the store's clock."""
-        probe = self.folder / f".lock-{self.holder.nonce}.tmp"
+        probe = self.place.parent / f".lock-{self.holder.nonce}.tmp"
         probe.write_whole(b"")
         try:
             now, then = probe.info().mtime, self.place.info().mtime
@@ -126,9 +128,9 @@ class Lease:
     def _renew(self) -> None:
         while not self.ended.wait(RENEW_SECONDS):
             try:
-                found = read_holder(self.place)
-                if found is not None and found.nonce != self.holder.nonce:
-                    LOGGER.warning("%s: process %s has taken over; this one stops", self.folder, found)
+                now = read_holder(self.place)
+                if now is not None and now.nonce != self.holder.nonce:
+                    LOGGER.warning("%s: process %s has taken over; this one stops", self.folder, now)
                     os.kill(os.getpid(), signal.SIGINT)
                     return
                 if not self.ended.is_set():
@@ -147,9 +149,17 @@ def read_holder(place: RemotePlace) -> Holder | None:
         return Holder("an unknown machine", "", 0, "", "")
 
 
-def is_leased(folder: RemotePlace) -> bool:
+def is_leased(folder: Where | SweepFolder) -> bool:
     """Whether a process seems to hold the lease of a sweep, by this machine's clock. Writes nothing."""
-    holder, written = read_holder(folder / ".lock"), (folder / ".lock").info().mtime
+    place = _object(SweepFolder.of(folder))
+    holder, written = read_holder(place), place.info().mtime
     if holder is None or written is None or holder.is_dead():
         return False
     return bool((datetime.now(UTC) - written).total_seconds() < STALE_SECONDS)
+
+
+def _object(folder: SweepFolder) -> RemotePlace:
+    """The object of a sweep's lease."""
+    place = folder.lock
+    assert isinstance(place, RemotePlace)
+    return place

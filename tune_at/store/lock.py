@@ -8,37 +8,31 @@ import fcntl
 import os
 from collections.abc import Iterator
 
-from tune_at.errors import UserError
-from tune_at.store.patience import StorageFailed, in_words, remedy
-from tune_at.store.place import LocalPlace, Where, to_place
-
-
-class Locked(UserError):
-    """The sweep is being run by another process."""
-
-    def __init__(self, folder: object, holder: str) -> None:
-        remedy = "wait for it, or stop it; `python run.py status` shows how far it is"
-        super().__init__(str(folder), f"is being run by process {holder}", remedy)
+from tune_at.store.failures import Locked, StorageFailed
+from tune_at.store.layout import SweepFolder
+from tune_at.store.patience import remedy, storage_problem
+from tune_at.store.place import LocalPlace, Where
 
 
 @contextlib.contextmanager
-def sweep_lock(folder: Where) -> Iterator[None]:
+def sweep_lock(folder: Where | SweepFolder) -> Iterator[None]:
     """Hold the sweep's lock for the block. Raises `Locked` if another process holds it, or `StorageFailed`.
 
     Workers do not inherit it, so a driver that was killed leaves it free: at once on this machine and for drivers of
     this machine; for another machine's, a minute after it last renewed its lease.
     """
-    place = to_place(folder)
-    if not isinstance(place, LocalPlace):
+    folder = SweepFolder.of(folder)
+    place, lock = folder.place, folder.lock
+    if not (isinstance(place, LocalPlace) and isinstance(lock, LocalPlace)):
         from tune_at.store.lease import Lease
 
-        with Lease(place):
+        with Lease(folder):
             yield
         return
     try:
-        file = (place / ".lock").open("a+")
+        file = lock.open("a+")
     except OSError as error:
-        raise StorageFailed(str(place), in_words(error), remedy(error)) from None
+        raise StorageFailed(str(place), storage_problem(error), remedy(error)) from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -52,15 +46,16 @@ def sweep_lock(folder: Where) -> Iterator[None]:
         yield
 
 
-def is_locked(folder: Where) -> bool:
+def is_locked(folder: Where | SweepFolder) -> bool:
     """Whether another process is running the sweep. Writes nothing."""
-    place = to_place(folder)
-    if not isinstance(place, LocalPlace):
+    folder = SweepFolder.of(folder)
+    place, lock = folder.place, folder.lock
+    if not (isinstance(place, LocalPlace) and isinstance(lock, LocalPlace)):
         from tune_at.store.lease import is_leased
 
-        return is_leased(place)
+        return is_leased(folder)
     try:
-        with (place / ".lock").open() as file:
+        with lock.open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False

@@ -11,6 +11,7 @@ from typing import TypeVar
 import pyarrow as pa
 
 from tune_at.errors import UserError
+from tune_at.store.failures import StorageFailed
 
 PATIENCE_VARIABLE = "TUNE_AT_STORAGE_PATIENCE"
 """Environment variable: seconds for which a failing read or write is tried again."""
@@ -42,15 +43,6 @@ REFUSED = re.compile(
 LOGGER = logging.getLogger("tune_at.store")
 
 T = TypeVar("T")
-
-
-class StorageFailed(UserError):
-    """A place that cannot be read or written, though it was given time. What has been written stays whole."""
-
-    @property
-    def parts(self) -> list[str]:
-        """`StorageFailed(*parts)` is this error again; exceptions themselves do not travel between processes."""
-        return [self.where, self.problem, self.remedy]
 
 
 def storage_patience() -> float:
@@ -93,10 +85,10 @@ def patiently(
             raise
         except (OSError, pa.ArrowException) as error:
             if not may_pass(error) or time.monotonic() >= deadline:
-                raise StorageFailed(str(where), in_words(error), remedy(error)) from error
+                raise StorageFailed(str(where), storage_problem(error), remedy(error)) from error
             if not told and pause > 0.3:  # a hiccup is not worth a line
                 told = True
-                LOGGER.warning("storage: %s: %s; trying again for %.0f s", where, in_words(error), left)
+                LOGGER.warning("storage: %s: %s; trying again for %.0f s", where, storage_problem(error), left)
         time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
         pause = min(1.7 * pause, LONGEST_PAUSE)
 
@@ -108,8 +100,8 @@ def may_pass(error: Exception) -> bool:
     return isinstance(error, OSError) and not REFUSED.search(str(error))
 
 
-def in_words(error: Exception) -> str:
-    """What an error says, without the parts that help nobody."""
+def storage_problem(error: Exception) -> str:
+    """An error of the storage in one line, without request ids and details."""
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     lines = str(error).splitlines() or [type(error).__name__]
@@ -117,8 +109,8 @@ def in_words(error: Exception) -> str:
     if text.startswith("google::"):
         text = text.partition("with a last message of ")[2].partition(". ")[0] or text
     text = text[:300]
-    found = re.search(r"AWS Error (\w+)(.*?) during (\w+) operation: ?(.*)", text)
-    return f"{found[1]}{found[2]} in {found[3]}: {found[4]}".rstrip(": .") if found else text
+    aws = re.search(r"AWS Error (\w+)(.*?) during (\w+) operation: ?(.*)", text)
+    return f"{aws[1]}{aws[2]} in {aws[3]}: {aws[4]}".rstrip(": .") if aws else text
 
 
 def remedy(error: Exception) -> str:

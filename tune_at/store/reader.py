@@ -7,7 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tune_at.errors import UserError, suggestion
-from tune_at.store.patience import StorageFailed, in_words
+from tune_at.store.failures import DamagedPart, StorageFailed
+from tune_at.store.layout import SweepFolder
+from tune_at.store.patience import storage_problem
 from tune_at.store.place import Place, Where, each, to_place
 from tune_at.store.schema import CHECKSUM_KEY, TABLES, build_table, check_version, checksum
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def read_arrow(sweep: Where, table: str, without: Container[str] = ()) -> pa.Table:
+def read_arrow(sweep: Where | SweepFolder, table: str, without: Container[str] = ()) -> pa.Table:
     """All rows of a table as Arrow, sorted by their key. An absent table is empty.
 
     Args:
@@ -30,7 +32,7 @@ def read_arrow(sweep: Where, table: str, without: Container[str] = ()) -> pa.Tab
     if table not in TABLES:
         raise UserError("table", f"{table!r} is unknown", suggestion(table, TABLES))
     _, key = TABLES[table]
-    paths: Sequence[Place] = (folder / "store" / table).files(suffix=".parquet")
+    paths: Sequence[Place] = folder.table(table).files(suffix=".parquet")
     parts = each([path for path in paths if path.stem not in without], read_part)
     if not parts:
         return build_table(table, [])
@@ -38,12 +40,12 @@ def read_arrow(sweep: Where, table: str, without: Container[str] = ()) -> pa.Tab
     return joined.sort_by([(column, "ascending") for column in key])
 
 
-def read_table(sweep: Where, table: str, without: Container[str] = ()) -> "pd.DataFrame":
+def read_table(sweep: Where | SweepFolder, table: str, without: Container[str] = ()) -> "pd.DataFrame":
     """All rows of a table as a pandas frame, sorted by their key; see `read_arrow`."""
     return read_arrow(sweep, table, without).to_pandas()
 
 
-def query(sweep: Where, sql: str) -> pa.Table:
+def query(sweep: Where | SweepFolder, sql: str) -> pa.Table:
     """The result of one SQL statement over the sweep's tables, by DuckDB.
 
     Every table of the store is a view of its name. Raises `UserError` with DuckDB's message for a statement that
@@ -70,24 +72,28 @@ def query(sweep: Where, sql: str) -> pa.Table:
     return result
 
 
-def sweep_folder(sweep: Where) -> Place:
+def sweep_folder(sweep: Where | SweepFolder) -> SweepFolder:
     """The folder of a sweep. Raises `UserError` if there is none."""
-    folder = to_place(sweep)
+    folder = SweepFolder.of(sweep)
     try:
-        known = (folder / "study.yaml").is_file()
+        known = folder.study.is_file()
     except OSError as error:
-        raise StorageFailed(str(sweep), in_words(error), "give the folder that `sweep` named, DIR/NAME") from None
+        raise StorageFailed(
+            str(sweep), storage_problem(error), "give the folder that `sweep` named, DIR/NAME"
+        ) from None
     if not known:
-        raise UserError(str(sweep), "is no sweep: it has no study.yaml", "give the folder that `sweep` named, DIR/NAME")
+        raise UserError(
+            str(sweep), f"is no sweep: it has no {folder.study.name}", "give the folder that `sweep` named, DIR/NAME"
+        )
     return folder
 
 
-def damaged_parts(sweep: Where) -> dict[str, str]:
+def damaged_parts(sweep: Where | SweepFolder) -> dict[str, str]:
     """The trials of which a table's file is damaged, with the reason; reads every file of the store."""
     folder = sweep_folder(sweep)
     damaged = {}
     for table in TABLES:
-        paths: Sequence[Place] = (folder / "store" / table).files(suffix=".parquet")
+        paths: Sequence[Place] = folder.table(table).files(suffix=".parquet")
         for path, damage in zip(paths, each(paths, _damage), strict=True):
             if damage:
                 damaged[path.stem] = damage
@@ -105,10 +111,6 @@ def _damage(path: Place) -> str:
     except DamagedPart as error:
         return str(error)
     return ""
-
-
-class DamagedPart(UserError):
-    """A file of the store that cannot be read back whole."""
 
 
 def read_part(path: Where) -> pa.Table:

@@ -14,7 +14,8 @@ import pyarrow as pa
 from tune_at.errors import UserError, suggestion
 from tune_at.store.connection import OPTIONS, open_filesystem
 from tune_at.store.credentials import credentials_remedy
-from tune_at.store.patience import StorageFailed, patiently
+from tune_at.store.failures import StorageFailed
+from tune_at.store.patience import patiently
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem

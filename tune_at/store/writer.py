@@ -8,11 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tune_at.store.files import write_whole
-from tune_at.store.place import Place, Where, to_place
+from tune_at.store.layout import SweepFolder
+from tune_at.store.place import Place, Where
 from tune_at.store.schema import TABLES, build_table
 
 
-def write_rows(sweep: Where, table: str, trial: str, rows: Iterable[Mapping[str, Any]]) -> None:
+def write_rows(sweep: Where | SweepFolder, table: str, trial: str, rows: Iterable[Mapping[str, Any]]) -> None:
     """Replace a trial's rows in a table, whole or not at all. Raises `StorageFailed`.
 
     Args:
@@ -27,11 +28,11 @@ def write_rows(sweep: Where, table: str, trial: str, rows: Iterable[Mapping[str,
     write_whole(part_path(sweep, table, trial), memoryview(sink.getvalue()))
 
 
-def part_path(sweep: Where, table: str, trial: str) -> Place:
+def part_path(sweep: Where | SweepFolder, table: str, trial: str) -> Place:
     """The file of a trial's rows."""
     if table not in TABLES:
         raise KeyError(table)
-    return to_place(sweep) / "store" / table / f"{trial}.parquet"
+    return SweepFolder.of(sweep).part(table, trial)
 
 
 def _plain(value: Any) -> Any:

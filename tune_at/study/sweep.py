@@ -12,6 +12,7 @@ from tune_at.config.tree import Tree, difference
 from tune_at.config.trial import TrialConfig
 from tune_at.errors import UserError
 from tune_at.store.files import create_folder, require_writable, write_whole
+from tune_at.store.layout import SweepFolder
 from tune_at.store.place import LocalPlace, Place, to_place
 from tune_at.store.reader import damaged_parts, is_damaged, read_table, sweep_folder
 from tune_at.store.schema import TABLES
@@ -27,8 +28,12 @@ FINAL = ("completed", "stopped", "diverged")
 class Sweep:
     """A study and the folder that its results go to."""
 
-    folder: Place
+    folder: SweepFolder
     study: Study
+
+    def __post_init__(self) -> None:
+        """A path or an address stands for its folder."""
+        object.__setattr__(self, "folder", SweepFolder.of(self.folder))
 
     @property
     def name(self) -> str:
@@ -46,16 +51,16 @@ class Sweep:
                 above = above.expanduser().resolve()
             else:
                 above.require_bucket()
-            folder = above / name
+            folder = SweepFolder(above / name)
             exists = folder.exists()
         except (OSError, RuntimeError) as error:
             raise UserError("--storage", f"{storage!r} cannot be used: {error}", "name another folder") from None
         if exists:
-            known = (folder / "study.yaml").is_file()
+            known = folder.study.is_file()
             shown = shlex.quote(str(to_place(storage) / name))
             remedy = f"continue it with `python run.py resume {shown}`, or choose another --name"
             raise UserError("--name", f"{folder} exists", remedy if known else "choose another --name")
-        require_writable(folder.parent, "--storage")
+        require_writable(above, "--storage")
         return cls(folder, study)
 
     @classmethod
@@ -64,13 +69,13 @@ class Sweep:
         path = to_place(folder)
         if not isinstance(path, LocalPlace):
             path.require_bucket()
-        path = sweep_folder(path).resolve()
-        return cls(path, Study.from_yaml((path / "study.yaml").read_text(encoding="utf-8"), str(path / "study.yaml")))
+        found = SweepFolder(sweep_folder(path).place.resolve())
+        return cls(found, Study.from_yaml(found.study.read_text(encoding="utf-8"), str(found.study)))
 
     def create(self) -> None:
         """Make the folder and record the study. Raises `UserError` if another sweep was faster."""
         try:
-            create_folder(self.folder, {"study.yaml": self.study.as_yaml().encode()})
+            create_folder(self.folder, {self.folder.study.name: self.study.as_yaml().encode()})
         except FileExistsError:
             raise UserError("--name", f"{self.folder} exists by now", "choose another --name") from None
 
@@ -121,7 +126,7 @@ class Sweep:
         columns, seeds = self.study.columns, self.study.seeds
         known = {row["trial"]: (_drawn(row, json.loads(row["config"]), columns), row["search"]) for row in rows}
         complete = Counter(map(_number, known))
-        for path in (self.folder / "search").files(suffix=".json"):
+        for path in self.folder.points.files(suffix=".json"):
             if complete[int(path.stem)] < len(seeds):
                 for spec in _read_point(path):
                     trial = _drawn({**spec, **spec["swept"]}, spec["config"], columns)
@@ -140,8 +145,8 @@ class Sweep:
     def save(self) -> None:
         """Record the study if it has been extended."""
         text = self.study.as_yaml().encode()
-        if (self.folder / "study.yaml").read_bytes() != text:
-            write_whole(self.folder / "study.yaml", text)
+        if self.folder.study.read_bytes() != text:
+            write_whole(self.folder.study, text)
 
     def require_unchanged(self) -> None:
         """Raise `UserError` with the difference if the study's file now means something else than when it began."""
@@ -164,10 +169,10 @@ class Sweep:
             raise UserError(recorded.source, f"has changed since the sweep began: {'; '.join(changes)}", remedy)
 
 
-def write_point(folder: Place, specs: Sequence[Mapping[str, Any]]) -> None:
+def write_point(folder: SweepFolder, specs: Sequence[Mapping[str, Any]]) -> None:
     """Write the trials of a point that a searcher has drawn, all seeds in one file: it is there whole or not at all."""
     number = str(specs[0]["trial"]).partition("-")[0]
-    write_whole(folder / "search" / f"{number}.json", json.dumps(list(specs)).encode())
+    write_whole(folder.point(number), json.dumps(list(specs)).encode())
 
 
 def _number(trial: str) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from tune_at.store.files import write_whole
+from tune_at.store.layout import CHECKPOINT, EXPLOIT, SUFFIX, checkpoint_name
 from tune_at.store.place import Place, Where, to_place
 
 KEEP = 2
@@ -49,17 +50,17 @@ def load_state(path: Where, device: torch.device | str = "cpu") -> dict[str, Any
 
 def checkpoint_path(folder: Where, epoch: int) -> Place:
     """The file of the checkpoint after `epoch`."""
-    return to_place(folder) / f"epoch-{epoch:06d}.pt"
+    return to_place(folder) / checkpoint_name(epoch)
 
 
 def epoch_of(path: Place) -> int:
     """The epoch after which a checkpoint was taken."""
-    return int(path.stem.removeprefix("epoch-"))
+    return int(path.stem.removeprefix(CHECKPOINT))
 
 
 def checkpoints(folder: Where) -> list[Place]:
     """A trial's checkpoints, newest first."""
-    found: Sequence[Place] = to_place(folder).files("epoch-", ".pt")
+    found: Sequence[Place] = to_place(folder).files(CHECKPOINT, SUFFIX)
     return list(reversed(found))
 
 
@@ -70,6 +71,6 @@ def prune(folder: Where, epoch: int) -> None:
         path.unlink(missing_ok=True)
     if len(older) >= KEEP:
         # Nor will the trial begin again from other trials' weights that it took before these.
-        for path in to_place(folder).files("exploit-", ".pt"):
-            if int(path.stem.removeprefix("exploit-")) < epoch_of(older[KEEP - 1]):
+        for path in to_place(folder).files(EXPLOIT, SUFFIX):
+            if int(path.stem.removeprefix(EXPLOIT)) < epoch_of(older[KEEP - 1]):
                 path.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from ray.tune.experiment import Trial
 
 from tune_at.recording.rows import write_failure
 from tune_at.scheduling.driver import WORKER_RETRIES, SweepRun
-from tune_at.store.patience import StorageFailed
+from tune_at.store.failures import StorageFailed
 from tune_at.tuning.cluster.session import node_is_alive
 from tune_at.tuning.live_view import SweepProgress
 

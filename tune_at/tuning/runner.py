@@ -20,9 +20,9 @@ from tune_at.config.data import Vision
 from tune_at.config.search import SEARCHERS
 from tune_at.data.arrays import Source, plain
 from tune_at.data.sources import load_source
+from tune_at.store.failures import StorageFailed
 from tune_at.store.files import remove_temporaries
 from tune_at.store.lock import sweep_lock
-from tune_at.store.patience import StorageFailed
 from tune_at.study.cost import epoch_passes, sweep_seconds
 from tune_at.study.study import Study
 from tune_at.study.sweep import Sweep
@@ -85,7 +85,7 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> str:
         scratch = held.enter_context(scratch_folder())
         held.enter_context(terminable(last_words, scratch))  # after Ray, which sets a handler of its own
         require_placeable(whole_needs(tried), joined=bool(launch.address))
-        require_nodes(sweep.folder.parent)
+        require_nodes(sweep.folder.place.parent)
         measured = preflight(tried)
         packing = pack(tried)
         total = sweep.study.size if new else sweep.left(damaged)

@@ -10,7 +10,7 @@ from tune_at.data.sources import provide
 from tune_at.recording.rows import cause_of, write_failure
 from tune_at.recording.spec import TrialSpec
 from tune_at.recording.trial import RecordedTrial
-from tune_at.store.patience import StorageFailed
+from tune_at.store.failures import StorageFailed
 
 
 class ATTrainable(tune.Trainable):
