@@ -1,6 +1,6 @@
 import pytest
 
-from tune_at.cli.commands import registries
+from tune_at.cli.commands.list import registries
 from tune_at.errors import UserError, nearest
 from tune_at.registry import Entry, Registry
 

@@ -1,0 +1,14 @@
+"""The commands: each a file `NAME.py` with its `COMMAND`, and a line in `NAMES`. Heavy imports stand in functions."""
+
+from importlib import import_module
+
+from tune_at.cli.command import Command
+
+NAMES = ("demo", "list", "show", "sweep", "resume", "data", "status", "report", "query")
+"""In the order of the help."""
+
+
+def commands() -> list[Command]:
+    """All commands."""
+    loaded: list[Command] = [import_module(f"{__name__}.{name}").COMMAND for name in NAMES]
+    return loaded

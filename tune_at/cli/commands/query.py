@@ -1,0 +1,25 @@
+"""`query DIR/NAME SQL`."""
+
+from argparse import ArgumentParser, Namespace
+
+from tune_at.cli.command import Command
+from tune_at.cli.options import add_sweep
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """DIR/NAME, SQL and `--format`."""
+    add_sweep(parser)
+    parser.add_argument("sql", metavar="SQL", help="one statement over the tables trials, epochs and decisions")
+    parser.add_argument("--format", choices=("table", "csv", "json"), default="table", help="default: table")
+
+
+def run(arguments: Namespace) -> int:
+    """`query DIR/NAME SQL`."""
+    from tune_at.cli.results import print_result
+    from tune_at.store import query as run_query
+
+    print_result(run_query(arguments.sweep, arguments.sql), arguments.format)
+    return 0
+
+
+COMMAND = Command("query", "run SQL over a sweep's tables (DuckDB)", add_options, run)

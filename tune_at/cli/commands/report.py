@@ -1,0 +1,26 @@
+"""`report DIR/NAME`: its figures."""
+
+from argparse import ArgumentParser, Namespace
+
+from tune_at.cli.command import Command
+from tune_at.cli.options import add_sweep
+from tune_at.cli.terminal import as_typed
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """DIR/NAME."""
+    add_sweep(parser)
+
+
+def run(arguments: Namespace) -> int:
+    """`report DIR/NAME`."""
+    from analysis.report import write_report
+    from tune_at.study.sweep import Sweep
+
+    existing = Sweep.open(arguments.sweep)
+    for path in write_report(existing.folder, existing.study.figures):
+        print(as_typed(path))
+    return 0
+
+
+COMMAND = Command("report", "draw a sweep's figures into DIR/NAME/report, each with its CSV", add_options, run)

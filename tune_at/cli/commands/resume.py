@@ -1,0 +1,40 @@
+"""`resume DIR/NAME`: run what is left."""
+
+from argparse import ArgumentParser, Namespace
+
+from tune_at.cli.command import Command
+from tune_at.cli.options import add_launch, add_sweep, at_least_one
+from tune_at.cli.outcome import finish, run_to_end
+from tune_at.cli.terminal import console
+from tune_at.tuning.launch import Launch
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """The sweep, and how it runs."""
+    add_sweep(parser)
+    add_launch(parser)
+    parser.add_argument(
+        "--as-recorded", action="store_true", help="run the study as recorded, though its file has changed since"
+    )
+    parser.add_argument(
+        "--trials", type=at_least_one, default=0, metavar="N", help="extend a search to N points, seeds not counted"
+    )
+
+
+def run(arguments: Namespace) -> int:
+    """`resume DIR/NAME`."""
+    from tune_at.study.sweep import Sweep
+
+    launch = Launch.of(arguments)
+    existing = Sweep.open(arguments.sweep)
+    if arguments.trials:
+        existing = existing.extended(arguments.trials)
+    if not arguments.as_recorded:
+        existing.require_unchanged()
+    if not existing.left(existing.damaged()):
+        console().print(f"{existing.folder} is complete: nothing is left to run")
+        return finish(existing)
+    return run_to_end(existing, launch)
+
+
+COMMAND = Command("resume", "continue a sweep that was interrupted or killed, or retry failed trials", add_options, run)

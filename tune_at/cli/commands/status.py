@@ -1,0 +1,41 @@
+"""`status DIR/NAME`: where a sweep stands, running or not."""
+
+from argparse import ArgumentParser, Namespace
+
+from tune_at.cli.command import Command
+from tune_at.cli.options import add_sweep
+from tune_at.cli.terminal import as_typed, console
+from tune_at.wording import counted
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """DIR/NAME."""
+    add_sweep(parser)
+
+
+def run(arguments: Namespace) -> int:
+    """`status DIR/NAME`."""
+    from tune_at.cli.results import at_rest, results_tables
+    from tune_at.store import read_table
+    from tune_at.store.lock import is_locked
+    from tune_at.study.sweep import Sweep
+
+    existing = Sweep.open(arguments.sweep)
+    trials, epochs, decisions = (read_table(existing.folder, table) for table in ("trials", "epochs", "decisions"))
+    total = existing.study.size
+    running = is_locked(existing.folder)
+    if not running:
+        trials = at_rest(trials)
+    numbers = trials["status"].value_counts().to_dict()
+    numbers["pending"] = numbers.get("pending", 0) + total - len(trials)
+    words = ", ".join(f"{count} {name}" for name, count in sorted(numbers.items()) if count)
+    console().print(f"{existing.study.title}: {counted(total, 'trial')}: {words}", markup=False)
+    console().print(results_tables(trials, epochs, decisions))
+    if running:
+        print("running now")
+    elif existing.left():
+        print(f"not running; continue with: python run.py resume {as_typed(existing.folder.place)}")
+    return 0
+
+
+COMMAND = Command("status", "trials by status, and where each stands", add_options, run)

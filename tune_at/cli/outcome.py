@@ -1,0 +1,55 @@
+"""Running a sweep to its end, and what is printed there."""
+
+from typing import TYPE_CHECKING
+
+from tune_at.cli.terminal import as_typed, console
+from tune_at.wording import counted
+
+if TYPE_CHECKING:
+    from tune_at.study.sweep import Sweep
+    from tune_at.tuning.launch import Launch
+
+
+def run_to_end(planned: "Sweep", launch: "Launch") -> int:
+    """Run the trials that are left and print the results; returns the exit code, see `finish`."""
+    from tune_at.tuning.runner import run_sweep
+
+    return finish(planned, run_sweep(planned, launch, console()), shown=True)
+
+
+def finish(ended: "Sweep", stopped: str = "", shown: bool = False) -> int:
+    """Print the results; exit code 130 if trials are left, 1 if one failed.
+
+    `stopped`: why the sweep stopped before its end, if not by the user. `shown`: whether failures were shown already.
+    """
+    from analysis.ranking import summary
+    from tune_at.cli.results import at_rest, results_tables
+    from tune_at.store import read_table
+
+    trials, epochs, decisions = (read_table(ended.folder, table) for table in ("trials", "epochs", "decisions"))
+    trials = at_rest(trials)
+    console().print(results_tables(trials, epochs, decisions))
+    picture = as_typed(ended.folder.report / "pareto_front.png")
+    for line in summary(ended.study, trials, epochs, decisions, picture):
+        print(line)
+    print(f"store       {as_typed(ended.folder.store)}")
+    print(f"tensorboard --logdir {as_typed(ended.folder.events(), query=False)}")
+    left = ended.unfinished()
+    count, total = ended.left(), ended.study.size
+    failed = trials[trials["status"] == "failed"]
+    for row in [] if shown else failed.to_dict("records"):
+        log = as_typed(ended.folder.log(row["trial"]))
+        print(f"failed: {row['trial']}: {row['error']}\n  full log: {log}")
+    resume = f"python run.py resume {as_typed(ended.folder.place)}"
+    given_up = {name for name, status in ended.statuses().items() if status in ("failed", "diverged")}
+    waiting = [trial for trial in left if given_up & set(trial.teachers.values())]
+    if len(failed):
+        print(f"{len(failed)} of {counted(total, 'trial')} failed; try them again with: {resume}")
+    if stopped:
+        print(f"stopped early: {stopped}")
+    if count > len(failed) + len(waiting):
+        print(f"{count} of {counted(total, 'trial')} left; continue with: {resume}")
+        return 1 if stopped else 130
+    if ended.study.figures:
+        print(f"figures     python run.py report {as_typed(ended.folder.place)}")
+    return 1 if len(failed) or stopped else 0
