@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tune_at.config.scheduler import FIFO, find_measure, is_loss
+from tune_at.config.scheduler import FIFO, find_metric, is_loss
 from tune_at.config.search import Optuna
 from tune_at.config.section import SELECTION_SPLITS
 from tune_at.study.study import Study
@@ -45,7 +45,7 @@ def values_at(decisions: "pd.DataFrame", trial: str, epoch: int) -> dict[str, An
 def summary(
     study: Study, trials: "pd.DataFrame", epochs: "pd.DataFrame", decisions: "pd.DataFrame", picture: str
 ) -> list[str]:
-    """A sweep's outcome in lines: the best trial by the paper's protocol; of a search for several measures, the front.
+    """A sweep's outcome in lines: the best trial by the paper's protocol; of a search for several metrics, the front.
 
     `picture`: where `report` puts the figure `pareto_front`.
     """
@@ -64,10 +64,10 @@ def summary(
         values = assignments(values_at(decisions, trial, epoch))
         lines.append(f"            trained there with {values}, from the exploit after epoch {max(changed)}")
     notes = []
-    if isinstance(study.search, Optuna) and _measure(study, study.search.objectives[0]) != "robust_accuracy":
-        notes.append(f"the search was for {_measure(study, study.search.objectives[0])}")
-    if not isinstance(study.scheduler, FIFO) and _measure(study, study.scheduler.metric) != "robust_accuracy":
-        notes.append(f"the scheduler judged {_measure(study, study.scheduler.metric)}")
+    if isinstance(study.search, Optuna) and _metric(study, study.search.objectives[0]) != "robust_accuracy":
+        notes.append(f"the search was for {_metric(study, study.search.objectives[0])}")
+    if not isinstance(study.scheduler, FIFO) and _metric(study, study.scheduler.metric) != "robust_accuracy":
+        notes.append(f"the scheduler judged {_metric(study, study.scheduler.metric)}")
     if best["status"] == "stopped":
         notes.append(f"this trial was stopped after epoch {best['epochs']}")
     return lines + [f"            {'; '.join(notes)}"] * bool(notes)
@@ -75,23 +75,23 @@ def summary(
 
 def _front(study: Study, search: Optuna, trials: "pd.DataFrame", epochs: "pd.DataFrame", picture: str) -> list[str]:
     """The size of the front over completed trials, at the epochs that count for the search."""
-    measures = [_measure(study, objective) for objective in search.objectives]
+    metrics = [_metric(study, objective) for objective in search.objectives]
     points = []
     for trial in trials[(trials["status"] == "completed") & trials["best_epoch"].notna()].to_dict("records"):
         split = SELECTION_SPLITS[trial["selection"]]
         rows = epochs[(epochs["trial"] == trial["trial"]) & epochs[f"{split}_robust_accuracy"].notna()]
         row = rows[rows["epoch"] == trial["best_epoch"]] if search.score == "best" else rows.tail(1)
-        points.append([float(row[f"{split}_{m}"].iloc[0]) * (-1 if is_loss(m) else 1) for m in measures])
+        points.append([float(row[f"{split}_{m}"].iloc[0]) * (-1 if is_loss(m) else 1) for m in metrics])
     if not points:
         return []
     head = f"front       {sum(undominated(points))} of {len(points)} completed trials are on the Pareto front of"
-    lines = [f"{head} {' and '.join(measures)} on {trials['selection'].iloc[0]} data"]
+    lines = [f"{head} {' and '.join(metrics)} on {trials['selection'].iloc[0]} data"]
     # The figure is of both accuracies at the best epochs, whatever was searched for.
-    same = {*measures} == {"natural_accuracy", "robust_accuracy"} and search.score == "best"
+    same = {*metrics} == {"natural_accuracy", "robust_accuracy"} and search.score == "best"
     if same and "pareto_front" in study.figures:
         lines.append(f"            `report` draws it: {picture}")
     return lines
 
 
-def _measure(study: Study, written: str) -> str:
-    return find_measure(written, study.samples()[0].config.train.selection, study.origin)
+def _metric(study: Study, written: str) -> str:
+    return find_metric(written, study.samples()[0].config.train.selection, study.origin)

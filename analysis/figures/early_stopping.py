@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.frames import Figure, Frames
 from analysis.style import DARK, LIGHT, legend_below, panels, styled
-from tune_at.config.scheduler import find_measure, is_loss
+from tune_at.config.scheduler import find_metric, is_loss
 from tune_at.config.section import SELECTION_SPLITS
 from tune_at.errors import UserError
 
@@ -32,7 +32,7 @@ def prepare_early_stopping(frames: Frames) -> pd.DataFrame:
     """
     smooth = frames.scheduler.smooth
     selections = frames.trials.set_index("trial")["train.selection"]
-    metric = find_measure(frames.scheduler.metric, selections.iloc[0], "scheduler.metric")
+    metric = find_metric(frames.scheduler.metric, selections.iloc[0], "scheduler.metric")
     parts = []
     for trial, part in frames.epochs.sort_values("epoch").groupby("trial"):
         split = SELECTION_SPLITS[selections[trial]]

@@ -4,7 +4,7 @@ import json
 import math
 import random
 
-from tune_at.config.scheduler import MEASURES
+from tune_at.config.scheduler import METRICS
 from tune_at.recording.rows import write_trial
 from tune_at.scheduling.driver import SweepRun
 from tune_at.scheduling.ledger import Ledger
@@ -99,7 +99,7 @@ class Simulation:
         value = self.curve(spec, epoch)
         every = entry.trial.config.evaluation.every
         measured = math.isfinite(value) and (epoch % every == 0 or epoch == entry.epochs)
-        row = {"epoch": epoch, "lr": lr} | ({f"val_{measure}": value for measure in MEASURES} if measured else {})
+        row = {"epoch": epoch, "lr": lr} | ({f"val_{metric}": value for metric in METRICS} if measured else {})
         rows = [*self._rows(entry.name), {"trial": entry.name, **row}]
         folder = self.sweep.folder
         if self.run.policy.copies:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from tune_at.config.section import Pixels, Rate, Section, When, epoch_of
+from tune_at.config.section import Pixels, Rate, Section, When, to_epoch
 from tune_at.registry import Entry, Registry
 
 
@@ -60,7 +60,7 @@ class MixedPGDAT(ObjectiveSection):
 
     def gamma_at(self, epoch: int, epochs: int) -> float:
         """g of an epoch (from 1)."""
-        last = epochs if self.ramp_end == 1 else epoch_of(self.ramp_end, epochs)
+        last = epochs if self.ramp_end == 1 else to_epoch(self.ramp_end, epochs)
         return min(1.0, (epoch - 1) / (last - 1)) if last > 1 else 1.0
 
 
@@ -78,11 +78,11 @@ class TemporalEnsembling(ObjectiveSection):
 
     def start_epoch(self, epochs: int) -> int:
         """`start` as an epoch."""
-        return epoch_of(self.start, epochs)
+        return to_epoch(self.start, epochs)
 
     def weight_at(self, epoch: int, epochs: int) -> float:
         """w(t) = w exp(-5 (1 - (t - start) / (full - start))²) from `start` to `full`, 0 before, w after."""
-        start, full = self.start_epoch(epochs), epoch_of(self.full, epochs)
+        start, full = self.start_epoch(epochs), to_epoch(self.full, epochs)
         if epoch < start:
             return 0.0
         if epoch >= full:
@@ -133,7 +133,7 @@ class SAT(ObjectiveSection):
 
     def start_epoch(self, epochs: int) -> int:
         """`start` as an epoch."""
-        return epoch_of(self.start, epochs)
+        return to_epoch(self.start, epochs)
 
 
 class CoTeaching(ObjectiveSection):
@@ -148,7 +148,7 @@ class CoTeaching(ObjectiveSection):
 
     def forget_at(self, epoch: int, epochs: int) -> float:
         """t(e) of an epoch (from 1)."""
-        warmup = epoch_of(self.warmup, epochs)
+        warmup = to_epoch(self.warmup, epochs)
         return self.forget_rate * min(1.0, (epoch - 1) / warmup) if warmup else self.forget_rate
 
 
@@ -197,7 +197,7 @@ class KDSWA(ObjectiveSection):
 
     def averages(self, epoch: int, epochs: int) -> bool:
         """Whether the weights at the end of this epoch are averaged."""
-        return epoch >= epoch_of(self.swa_start, epochs)
+        return epoch >= to_epoch(self.swa_start, epochs)
 
 
 def _entry(config: type[ObjectiveSection], factory: str, source: str, summary: str) -> Entry:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from tune_at.config.section import Rate, Section, When, epoch_of
+from tune_at.config.section import Rate, Section, When, to_epoch
 from tune_at.registry import Entry, Registry
 
 
@@ -30,7 +30,7 @@ class Piecewise(ScheduleSection):
 
     def milestone_epochs(self, epochs: int) -> list[int]:
         """The milestones as whole epochs of a run of `epochs`."""
-        return [epoch_of(moment, epochs) for moment in self.milestones]
+        return [to_epoch(moment, epochs) for moment in self.milestones]
 
     def factor_at(self, epoch: int, epochs: int) -> float:
         """`factor` to the number of milestones passed: with milestone 100, epoch 101 is the first lower one."""
@@ -60,7 +60,7 @@ class StepDecay(ScheduleSection):
 
     def factor_at(self, epoch: int, epochs: int) -> float:
         """`factor` to the number of whole periods before the epoch."""
-        return self.factor ** ((epoch - 1) // epoch_of(self.every, epochs))
+        return self.factor ** ((epoch - 1) // to_epoch(self.every, epochs))
 
 
 class Cyclic(ScheduleSection):

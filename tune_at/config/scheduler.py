@@ -9,7 +9,7 @@ from tune_at.config.section import SELECTION_SPLITS, Rate, Section
 from tune_at.errors import UserError, suggestion
 from tune_at.registry import Entry, Registry
 
-MEASURES = ("robust_accuracy", "natural_accuracy", "robust_loss", "natural_loss")
+METRICS = ("robust_accuracy", "natural_accuracy", "robust_loss", "natural_loss")
 """What schedulers and searchers judge by, always on the selection split."""
 
 
@@ -85,23 +85,23 @@ SCHEDULERS = Registry(
 )
 
 
-def find_measure(written: str, selection: str, where: str) -> str:
-    """`robust_accuracy` or `val_robust_accuracy` as a measure; the split must be the one that trials are judged on.
+def find_metric(written: str, selection: str, where: str) -> str:
+    """`robust_accuracy` or `val_robust_accuracy` as a metric; the split must be the one that trials are judged on.
 
     Raises:
         UserError: a metric that is never reported, or one of another split.
     """
     split = SELECTION_SPLITS[selection]
-    measure = written.removeprefix(f"{split}_")
-    if measure in MEASURES:
-        return measure
+    metric = written.removeprefix(f"{split}_")
+    if metric in METRICS:
+        return metric
     tail = written.partition("_")[2]
-    if tail in MEASURES and written.partition("_")[0] in ("train", "val", "test"):
+    if tail in METRICS and written.partition("_")[0] in ("train", "val", "test"):
         remedy = f"write {tail}" + ("; for the paper's protocol set train.selection=test" if split == "val" else "")
         raise UserError(where, f"{written!r} is not of the split that trials are judged on, {split}", remedy)
-    raise UserError(where, f"{written!r} is never reported", suggestion(written, MEASURES))
+    raise UserError(where, f"{written!r} is never reported", suggestion(written, METRICS))
 
 
-def is_loss(measure: str) -> bool:
+def is_loss(metric: str) -> bool:
     """Whether less is better."""
-    return measure.endswith("loss")
+    return metric.endswith("loss")

@@ -43,7 +43,7 @@ class Optuna(Sampled):
 
     algorithm: Literal["optuna"] = "optuna"
     objectives: Annotated[tuple[str, ...], Field(min_length=1)] = ("robust_accuracy",)
-    """Measures on the selection split; of several, the whole Pareto front is searched."""
+    """Metrics on the selection split; of several, the whole Pareto front is searched."""
     score: Literal["best", "last"] = "best"
     """The epoch whose metrics count: the trial's best by robust accuracy, or its last."""
     startup: Annotated[int, Field(ge=1)] = 10

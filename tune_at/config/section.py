@@ -28,10 +28,10 @@ Pixels = Annotated[float, BeforeValidator(parse_fraction), Field(ge=0, le=1)]
 """A length in pixel values on [0, 1]; '8/255' is read as the fraction."""
 
 When = Annotated[float, Field(ge=0)]
-"""A moment of a run: below 1 a share of its epochs, otherwise an epoch. `epoch_of` makes it an epoch."""
+"""A moment of a run: below 1 a share of its epochs, otherwise an epoch. `to_epoch` makes it an epoch."""
 
 
-def epoch_of(moment: float, epochs: int) -> int:
+def to_epoch(moment: float, epochs: int) -> int:
     """The whole epoch of a moment in a run of `epochs`; a share of the run is at least one epoch, and 0 is 0."""
     return max(1, round(moment * epochs)) if 0 < moment < 1 else round(moment)
 

@@ -12,7 +12,7 @@ from tune_at.config.data import DATASETS, DataConfig, Digits
 from tune_at.config.model import MODELS, ModelConfig, SmallCNN
 from tune_at.config.objective import OBJECTIVES, PGDAT, ObjectiveConfig
 from tune_at.config.optim import OPTIMIZERS, SCHEDULES, SGD, OptimConfig, Piecewise
-from tune_at.config.section import Section, epoch_of
+from tune_at.config.section import Section, to_epoch
 from tune_at.config.tree import Tree, fill_names
 from tune_at.config.validation import user_error
 from tune_at.errors import UserError
@@ -137,13 +137,13 @@ class TrialConfig(Section):
                     )
         for key in ("start", "full", "swa_start"):
             moment = getattr(self.objective, key, 0)
-            if epoch_of(moment, self.train.epochs) > self.train.epochs:
+            if to_epoch(moment, self.train.epochs) > self.train.epochs:
                 raise UserError(
                     f"{prefix}objective.{key}",
                     f"{moment:g} is after the last epoch, {self.train.epochs}",
                     "lower it, raise train.epochs, or write a share of the run such as 0.45",
                 )
-        start, full = (epoch_of(getattr(self.objective, key, 0), self.train.epochs) for key in ("start", "full"))
+        start, full = (to_epoch(getattr(self.objective, key, 0), self.train.epochs) for key in ("start", "full"))
         if hasattr(self.objective, "full") and start > full:
             raise UserError(f"{prefix}objective.start", f"epoch {start} is after objective.full, {full}", "lower it")
         if self.data.train_samples % self.train.batch_size == 1:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tune_at.training.trainer import Trainer
 
 KINDS = ("natural", "robust")
-METRICS = (
+METRIC_TAGS = (
     "best/epoch",
     *(f"best/{split}_{kind}_accuracy" for split in ("val", "test", "train") for kind in KINDS),
     *(f"{split}/{kind}_accuracy" for split in SPLITS for kind in KINDS),
@@ -114,7 +114,7 @@ def write_experiment(sweep: SweepFolder, configs: Iterable[Tree]) -> None:
         api_pb2.HParamInfo(name=path, type=_data_type(found), differs=len(found) > 1)  # those that differ come first
         for path, found in values.items()
     ]
-    metrics = [api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag)) for tag in METRICS]
+    metrics = [api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag)) for tag in METRIC_TAGS]
     folder = sweep.events()
     for old in folder.files("events.out.tfevents."):
         old.unlink(missing_ok=True)

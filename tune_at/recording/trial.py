@@ -15,9 +15,9 @@ from tune_at.store.place import Place
 from tune_at.store.writer import write_rows
 from tune_at.training.checkpoint import (
     DamagedCheckpoint,
+    checkpoint_epoch,
     checkpoint_path,
     checkpoints,
-    epoch_of,
     load_state,
     prune,
     save_state,
@@ -99,10 +99,10 @@ class RecordedTrial:
             except DamagedCheckpoint as error:
                 self.notes.append(f"{error}; the checkpoint before it is used")
                 continue
-            kept[epoch_of(path)] = path
+            kept[checkpoint_epoch(path)] = path
             if len(kept) == 1:
                 # A checkpoint is older than the exploit of its own epoch.
-                config = self.spec.config_after(epoch_of(path) - 1)
+                config = self.spec.config_after(checkpoint_epoch(path) - 1)
                 if config != self.trainer.config:
                     self.trainer = Trainer(config, self.spec.teacher_paths())
                 self.trainer.load_state_dict(state)

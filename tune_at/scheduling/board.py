@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from tune_at.config.scheduler import MEASURES
+from tune_at.config.scheduler import METRICS
 from tune_at.config.section import SELECTION_SPLITS
 from tune_at.study.trials import Trial
 
@@ -44,7 +44,7 @@ class Entry:
     epoch: int = 0
     """The newest epoch that is known."""
     measured: dict[int, dict[str, float]] = field(default_factory=dict)
-    """Finite measures on the selection split, by evaluated epoch."""
+    """Finite metrics on the selection split, by evaluated epoch."""
     last_measured: int = 0
     """The newest of these epochs."""
     decisions: dict[int, Decision] = field(default_factory=dict)
@@ -73,9 +73,9 @@ class Entry:
     def report(self, epoch: int, row: Mapping[Any, Any]) -> None:
         """Take the columns of an epoch. The same epoch may come again, after a retry."""
         split = SELECTION_SPLITS[self.trial.config.train.selection]
-        found = {measure: row.get(f"{split}_{measure}") for measure in MEASURES}
-        finite = {m: float(v) for m, v in found.items() if isinstance(v, float | int) and math.isfinite(v)}
-        if len(finite) == len(MEASURES):
+        values = {metric: row.get(f"{split}_{metric}") for metric in METRICS}
+        finite = {m: float(v) for m, v in values.items() if isinstance(v, float | int) and math.isfinite(v)}
+        if len(finite) == len(METRICS):
             self.measured[epoch] = finite
             self.last_measured = max(self.last_measured, epoch)
         self.epoch = max(self.epoch, epoch)

@@ -10,7 +10,7 @@ from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESample
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from tune_at.config.scheduler import find_measure, is_loss
+from tune_at.config.scheduler import find_metric, is_loss
 from tune_at.config.search import Optuna
 from tune_at.config.space import Choice
 from tune_at.errors import UserError
@@ -45,7 +45,7 @@ class Proposer:
         self.space = study.space
         self.distributions = {path: _distribution(found) for path, found in self.space.items()}
         selection = study.samples()[0].config.train.selection
-        self.metrics = [find_measure(written, selection, study.origin) for written in config.objectives]
+        self.metrics = [find_metric(written, selection, study.origin) for written in config.objectives]
         self.directions = [
             StudyDirection.MINIMIZE if is_loss(metric) else StudyDirection.MAXIMIZE for metric in self.metrics
         ]

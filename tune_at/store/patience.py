@@ -16,7 +16,7 @@ from tune_at.store.failures import StorageFailed
 PATIENCE_VARIABLE = "TUNE_AT_STORAGE_PATIENCE"
 """Environment variable: seconds for which a failing read or write is tried again."""
 
-PATIENCE = 60.0
+DEFAULT_PATIENCE = 60.0
 """Its default, in seconds."""
 
 LONGEST_PAUSE = 8.0
@@ -49,7 +49,7 @@ def storage_patience() -> float:
     """Seconds for which failing storage is tried again. Raises `UserError` if the variable is no such number."""
     text = os.environ.get(PATIENCE_VARIABLE, "")
     try:
-        seconds = float(text or PATIENCE)
+        seconds = float(text or DEFAULT_PATIENCE)
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < 1e6:

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from tune_at.brackets import bracket_rungs, most_halvings
-from tune_at.config.scheduler import FIFO, PBT, SCHEDULERS, HyperBand, SchedulerSection, find_measure
+from tune_at.config.scheduler import FIFO, PBT, SCHEDULERS, HyperBand, SchedulerSection, find_metric
 from tune_at.config.search import SEARCHERS, Grid, Optuna, Sampled, SearchSection
 from tune_at.config.space import Choice, Distribution, Range, parse_distribution
 from tune_at.config.tree import Tree, set_path
@@ -127,18 +127,18 @@ def check_search(
         raise UserError(f"{where}: axes.{axis}", "a search has no axes", f"move {axis} into search.space")
     selection = trials[0].config.train.selection
     if isinstance(search, Optuna):
-        measures = [find_measure(o, selection, f"{where}: search.objectives") for o in search.objectives]
-        if len(set(measures)) < len(measures):
+        metrics = [find_metric(o, selection, f"{where}: search.objectives") for o in search.objectives]
+        if len(set(metrics)) < len(metrics):
             raise UserError(f"{where}: search.objectives", f"{list(search.objectives)} name one twice", "drop it")
-        if len(measures) > 1 and early:
+        if len(metrics) > 1 and early:
             raise UserError(
                 f"{where}: scheduler.name",
-                f"{scheduler.name} judges by one metric, but the search has {len(measures)} objectives",
+                f"{scheduler.name} judges by one metric, but the search has {len(metrics)} objectives",
                 "set scheduler=fifo, or search for one objective",
             )
     if not early:
         return
-    find_measure(scheduler.metric, selection, f"{where}: scheduler.metric")
+    find_metric(scheduler.metric, selection, f"{where}: scheduler.metric")
     if any(trial.config.train.selection != selection for trial in trials):
         raise UserError(f"{where}: train.selection", "differs among trials that are judged together", "choose one")
     for key in ("grace", "every"):

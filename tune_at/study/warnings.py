@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from tune_at.brackets import bracket_spans
-from tune_at.config.scheduler import FIFO, HyperBand, find_measure
+from tune_at.config.scheduler import FIFO, HyperBand, find_metric
 from tune_at.config.search import Optuna, Sampled
 from tune_at.study.study import Study
 
@@ -19,22 +19,22 @@ def warnings_of(study: Study) -> list[str]:
 
 
 def _moving_targets(study: Study) -> list[str]:
-    """Trials that are compared with each other, each by a measure of its own."""
+    """Trials that are compared with each other, each by a metric of its own."""
     searched = isinstance(study.search, Sampled)
     if not searched and isinstance(study.scheduler, FIFO):
         return []  # a grid's trials stand side by side
     selection = study.samples()[0].config.train.selection
-    measures = list(study.search.objectives) if isinstance(study.search, Optuna) else []
+    written = list(study.search.objectives) if isinstance(study.search, Optuna) else []
     if not isinstance(study.scheduler, FIFO):
-        measures.append(study.scheduler.metric)
+        written.append(study.scheduler.metric)
     # What nothing else judges is ranked at the end, by robust accuracy.
-    found = [find_measure(m, selection, study.origin) for m in measures or ["robust_accuracy"]]
+    judged = [find_metric(m, selection, study.origin) for m in written or ["robust_accuracy"]]
     lines = []
-    for measure in dict.fromkeys(found):
-        if keys := [key for key in _varied(study) if _changes(key, measure, selection)]:
+    for metric in dict.fromkeys(judged):
+        if keys := [key for key in _varied(study) if _changes(key, metric, selection)]:
             verb = "differ" if len(keys) > 1 else "differs"
             lines.append(
-                f"{' and '.join(keys)} {verb} from trial to trial, so that {measure}"
+                f"{' and '.join(keys)} {verb} from trial to trial, so that {metric}"
                 " does not compare like with like and the easiest setting wins; fix it in base, or make it an axis"
                 " without early stopping"
             )
@@ -48,13 +48,13 @@ def _varied(study: Study) -> list[str]:
     return [c.removesuffix(".name") for c in columns if len({str(row.get(c)) for row in rows}) > 1]
 
 
-def _changes(key: str, measure: str, selection: str) -> bool:
-    """Whether a key changes what a measure on the selection split is measured on, or with."""
+def _changes(key: str, metric: str, selection: str) -> bool:
+    """Whether a key changes what a metric on the selection split is measured on, or with."""
     if key.partition(".")[0] == "data":
         return key not in IN_TRAINING_ONLY
     if key == "evaluation.test_samples":
         return selection == "test"
-    return key in ATTACKED and measure.startswith("robust")
+    return key in ATTACKED and metric.startswith("robust")
 
 
 def _confounded_brackets(study: Study) -> Collection[str]:

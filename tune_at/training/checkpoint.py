@@ -53,7 +53,7 @@ def checkpoint_path(folder: Where, epoch: int) -> Place:
     return to_place(folder) / checkpoint_name(epoch)
 
 
-def epoch_of(path: Place) -> int:
+def checkpoint_epoch(path: Place) -> int:
     """The epoch after which a checkpoint was taken."""
     return int(path.stem.removeprefix(CHECKPOINT))
 
@@ -66,11 +66,11 @@ def checkpoints(folder: Where) -> list[Place]:
 
 def prune(folder: Where, epoch: int) -> None:
     """Remove all but the `KEEP` newest of the checkpoints up to `epoch`."""
-    older = [path for path in checkpoints(folder) if epoch_of(path) <= epoch]
+    older = [path for path in checkpoints(folder) if checkpoint_epoch(path) <= epoch]
     for path in older[KEEP:]:
         path.unlink(missing_ok=True)
     if len(older) >= KEEP:
         # Nor will the trial begin again from other trials' weights that it took before these.
         for path in to_place(folder).files(EXPLOIT, SUFFIX):
-            if int(path.stem.removeprefix(EXPLOIT)) < epoch_of(older[KEEP - 1]):
+            if int(path.stem.removeprefix(EXPLOIT)) < checkpoint_epoch(older[KEEP - 1]):
                 path.unlink(missing_ok=True)

@@ -210,7 +210,7 @@ class Trainer:
             batches = images.in_order(self.config.evaluation.batch_size, self.measured[name])
             chance = generator(self.device, self.config.seed, "evaluation", name, epoch)
             outcomes = evaluate(self.evaluated, batches, spec, chance, attacked)
-            metrics |= {f"{name}_{measure}": value for measure, value in outcomes.means().items()}
+            metrics |= {f"{name}_{metric}": value for metric, value in outcomes.means().items()}
         return metrics
 
     def state_dict(self) -> dict[str, Any]:

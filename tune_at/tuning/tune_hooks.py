@@ -10,7 +10,7 @@ from ray.tune.search import Searcher
 from tune_at.scheduling.board import Entry
 from tune_at.scheduling.driver import SweepRun
 
-PATIENCE = 10.0
+HELD_SECONDS = 10.0
 """Seconds that a held trial keeps its worker while others could use the place; starting anew costs some itself."""
 
 STARTING = 3.0
@@ -161,7 +161,7 @@ class StudyScheduler(TrialScheduler):
         starting = {name for name, trial in self.trials.items() if trial.status == Trial.PENDING}
         if not starting and not run.place_wanted():
             return False
-        if waited > PATIENCE:
+        if waited > HELD_SECONDS:
             return True
         for other in run.policy.waits_for(run.board, entry):
             if other is None or not other.active or (waited > STARTING and other.name in starting):

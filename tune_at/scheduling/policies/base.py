@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
-from tune_at.config.scheduler import find_measure, is_loss
+from tune_at.config.scheduler import find_metric, is_loss
 from tune_at.scheduling.board import Board, Decision, Entry
 from tune_at.study.study import Study
 
@@ -28,7 +28,7 @@ class Policy(ABC):
         self.name, self.smooth = config.name, config.smooth
         samples = study.samples()
         self.longest = max(trial.config.train.epochs for trial in samples)
-        self.metric = find_measure(config.metric, samples[0].config.train.selection, study.origin)
+        self.metric = find_metric(config.metric, samples[0].config.train.selection, study.origin)
         self.sign = -1.0 if is_loss(self.metric) else 1.0
 
     @abstractmethod

@@ -25,7 +25,7 @@ from tune_at.errors import UserError
 from tune_at.tuning.cluster.address import parse_address
 from tune_at.tuning.cluster.tokens import REMEDY, known_token, readable_by_others
 
-PATIENCE = 3.0
+CONNECT_SECONDS = 3.0
 """Seconds for one answer; a name's look-up, a connection and up to three questions are asked in turn."""
 LIMIT = 10.0
 """Seconds for all of it, whatever the system's resolver does."""
@@ -99,7 +99,7 @@ def _bounded(ask: Callable[[], Answer], source: str) -> Answer:
 
 def _ask(host: str, port: int, source: str) -> Cluster:
     try:
-        socket.create_connection((host, port), timeout=PATIENCE).close()
+        socket.create_connection((host, port), timeout=CONNECT_SECONDS).close()
     except OSError as error:
         reason = error.strerror or ("no answer" if isinstance(error, TimeoutError) else str(error))
         remedy = "the cluster is gone: remove the file, or " if "ray_current_cluster" in source else ""
@@ -165,7 +165,7 @@ def _metadata(channel: "grpc.Channel", headers: Headers, source: str) -> dict[st
     request = gcs_service_pb2.InternalKVGetRequest(namespace=b"cluster", key=b"CLUSTER_METADATA")
     ask = gcs_service_pb2_grpc.InternalKVGcsServiceStub(channel).InternalKVGet
     try:
-        return dict(json.loads(ask(request, timeout=PATIENCE, metadata=headers).value or b"{}"))
+        return dict(json.loads(ask(request, timeout=CONNECT_SECONDS, metadata=headers).value or b"{}"))
     except grpc.RpcError as error:
         if error.code() == grpc.StatusCode.UNAUTHENTICATED:
             raise _Unauthenticated from None
@@ -195,7 +195,7 @@ def _nodes(channel: "grpc.Channel", headers: Headers, source: str) -> list[str]:
     ask = gcs_service_pb2_grpc.NodeInfoGcsServiceStub(channel).GetAllNodeInfo
     try:
         nodes = sorted(
-            ask(request, timeout=PATIENCE, metadata=headers).node_info_list, key=lambda n: not n.is_head_node
+            ask(request, timeout=CONNECT_SECONDS, metadata=headers).node_info_list, key=lambda n: not n.is_head_node
         )
     except grpc.RpcError as error:
         raise UserError(source, f"the cluster does not say what nodes it has: {error.code().name.lower()}") from None

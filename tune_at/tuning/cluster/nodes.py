@@ -14,7 +14,7 @@ from tune_at.store.place import Place, to_place
 from tune_at.store.remote import RemotePlace
 from tune_at.version import __version__
 
-PATIENCE = 60.0
+TASK_SECONDS = 60.0
 """Seconds for a node's answer; starting a worker and importing this package may take a slow disk long."""
 SETTLING = 5.0
 """Seconds within which a network file system shows a new file to other nodes."""
@@ -34,9 +34,9 @@ def require_nodes(storage: Place) -> None:
         for node, answer in zip(asked, answers, strict=True):
             where = f"node {node['NodeManagerAddress']} ({node['NodeManagerHostname']})"
             try:
-                seen, version = ray.get(answer, timeout=PATIENCE)
+                seen, version = ray.get(answer, timeout=TASK_SECONDS)
             except ray.exceptions.GetTimeoutError:
-                raise UserError(where, f"does not run a task within {PATIENCE:.0f} s", "see its logs") from None
+                raise UserError(where, f"does not run a task within {TASK_SECONDS:.0f} s", "see its logs") from None
             except ray.exceptions.RayError as error:
                 remedy = "install tune-at and its dependencies there, as here"
                 raise UserError(where, f"cannot run a task: {_last_line(error)}", remedy) from None
