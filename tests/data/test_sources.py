@@ -88,9 +88,9 @@ def test_mistakes_in_files_are_named(tmp_path):
     write_shard(train, random_images(3), [0, 1, 2])
     fails("has no test-*.parquet")
     write_shard(test, [*random_images(1), {"bytes": b"no image", "path": None}], [0, 1])
-    fails(f"{test}, row 1", "is no image")
+    fails(f"{test}, row 1", "is not an image")
     write_shard(test, [*random_images(1), {"bytes": encoded(random_images(1)[0], "PNG")[:-80], "path": None}], [0, 1])
-    fails(f"{test}, row 1", "is no image")
+    fails(f"{test}, row 1", "is not an image")
     write_shard(test, [*random_images(2), *random_images(1, size=16)], [0, 1, 2])
     fails(f"{test}, row 2", "(16, 16, 3)", "(32, 32, 3)")
     write_shard(test, random_images(2), [0, None])
@@ -237,7 +237,7 @@ def test_mistakes_in_a_folder_are_named(tmp_path):
     fails("has the class bird, train has not")
     (tmp_path / "test" / "bird").rmdir()
     (tmp_path / "test" / "cat" / "00.png").write_bytes(b"no image")
-    fails(r"cat/00.png: is no image")
+    fails(r"cat/00.png: is not an image")
 
 
 @pytest.mark.skipif(REAL is None, reason="set TUNE_AT_DATA to a folder with CIFAR-10")

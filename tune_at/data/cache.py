@@ -15,8 +15,9 @@ import numpy as np
 
 from tune_at.data.arrays import ImageSet, Source
 
-LAYOUT = 1
-"""Raised when the arrays or their order change; entries of another layout are not read."""
+LAYOUT = 2
+"""Raised when the arrays, their order or what `decode_image` makes of a file change; entries of another layout are not
+read."""
 
 
 def cache_folder() -> Path:

@@ -1,16 +1,15 @@
 """Image data sets in the Parquet layout of the public hub: shards named after their split, image bytes, a label."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
 
 from tune_at.config.data import DATASETS
 from tune_at.data.arrays import ImageSet, Source
+from tune_at.data.decode import decode_image
 from tune_at.errors import UserError
 
 IMAGE_COLUMNS = ("img", "image")
@@ -42,7 +41,7 @@ def find_shards(folder: Path, name: str) -> dict[str, list[Path]]:
 
 
 def decode_shards(shards: dict[str, list[Path]], label_column: str) -> Source:
-    """Decode all images, of whatever format, as RGB. Raises `UserError` with the file and the row."""
+    """Decode all images as `decode_image` does. Raises `UserError` with the file and the row."""
     return Source(*(_decode_split(shards[split], label_column) for split in SPLITS))
 
 
@@ -88,11 +87,7 @@ def _read(path: Path, label_column: str) -> pa.Table:
 
 def _decode(cell: object, path: Path, row: int) -> np.ndarray:
     data = cell.get("bytes") if isinstance(cell, dict) else cell
-    try:
-        if not isinstance(data, bytes):
-            raise ValueError("it holds no image bytes")
-        with Image.open(io.BytesIO(data)) as image:
-            return np.asarray(image.convert("RGB"))
-    except Exception as error:  # decoders raise whatever their libraries raise
-        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path}, row {row}", f"is no image: {cause}", "fetch the file again") from None
+    where, remedy = f"{path}, row {row}", "fetch the file again"
+    if not isinstance(data, bytes):
+        raise UserError(where, "is not an image: it holds no bytes", remedy)
+    return np.asarray(decode_image(data, where, remedy))

@@ -10,6 +10,7 @@ from PIL import Image
 from tune_at.config.data import DATASETS, ImageFolder, Vision
 from tune_at.data.arrays import ImageSet, Source, check_source
 from tune_at.data.cache import cache_folder, cached
+from tune_at.data.decode import decode_image
 from tune_at.data.parquet import decode_shards, find_shards
 from tune_at.errors import UserError
 
@@ -100,11 +101,7 @@ def load_image_folder(config: ImageFolder) -> Source:
 def _decode_folder(files: Iterable[tuple[Path, int]], config: ImageFolder) -> ImageSet:
     images, labels = [], []
     for path, label in files:
-        try:
-            with Image.open(path) as image:
-                images.append(np.asarray(_square(image.convert("RGB"), config.image_size)))
-        except Exception as error:
-            raise UserError(str(path), f"is no image: {error}", "remove or replace the file") from None
+        images.append(np.asarray(_square(decode_image(path, str(path)), config.image_size)))
         labels.append(label)
     return ImageSet(np.ascontiguousarray(np.stack(images).transpose(0, 3, 1, 2)), np.array(labels, dtype=np.int64))
 
