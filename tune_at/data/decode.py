@@ -81,7 +81,8 @@ def _orientation(image: Image.Image) -> int:
 def _scale_transparent_colour(image: Image.Image) -> None:
     """A PNG's transparent colour in 8 bits a channel, like the pixels: Pillow leaves it in the bits of the file."""
     colour = image.info.get("transparency")
-    packed = str(image.tile[0].args) if image.format == "PNG" and image.tile else ""
+    tiles = getattr(image, "tile", []) if image.format == "PNG" else []
+    packed = str(tiles[0].args) if tiles else ""
     if isinstance(colour, int) and packed in ("L;2", "L;4"):
         image.info["transparency"] = colour * (85 if packed == "L;2" else 17)
     elif isinstance(colour, tuple) and packed == "RGB;16B":
