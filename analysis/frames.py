@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from tune_at.config.objective import OBJECTIVES
 from tune_at.config.scheduler import FIFO, SchedulerSection
 from tune_at.config.tree import leaves
 from tune_at.errors import UserError
@@ -95,21 +96,9 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-OBJECTIVE_LABELS = {
-    "standard": "ST",
-    "pgd_at": "PGD-AT",
-    "trades": "TRADES",
-    "mixed_pgd_at": "refined PGD-AT",
-    "pgd_at_te": "PGD-AT+TE",
-    "trades_te": "TRADES+TE",
-    "pgd_at_ls": "PGD-AT+LS",
-    "sat": "SAT",
-    "kd_swa": "KD-SWA",
-    "co_teaching": "Co-teaching",
-    "fgsm_at": "FGSM AT",
-    "fast_at": "Fast AT",
-}
-"""The paper's names."""
+def objective_label(name: str) -> str:
+    """The paper's name of an objective; a name that no objective has is itself."""
+    return (OBJECTIVES[name].label or name) if name in OBJECTIVES else name
 
 
 def panel_title(letter: str, series: str, panels: int) -> str:
@@ -120,4 +109,4 @@ def panel_title(letter: str, series: str, panels: int) -> str:
 def series_label(series: str) -> str:
     """A series with the paper's name of its objective."""
     name, comma, rest = series.partition(",")
-    return OBJECTIVE_LABELS.get(name, name) + comma + rest
+    return objective_label(name) + comma + rest

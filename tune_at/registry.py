@@ -25,6 +25,8 @@ class Entry:
     summary: str
     pattern: str = ""
     """A regular expression of further names that the entry serves, such as any depth and width."""
+    label: str = ""
+    """What it is called in figures and tables: the paper's name, where that is another than `name`."""
 
     def load(self) -> Any:
         """The class or function behind the entry."""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.frames import OBJECTIVE_LABELS, Figure, Frames
+from analysis.frames import Figure, Frames, objective_label
 from analysis.ranking import undominated, values_at
 from analysis.style import DARK, LIGHT, panels, styled
 from tune_at.config.section import SELECTION_SPLITS
@@ -67,7 +67,7 @@ def draw_pareto_front(frame: pd.DataFrame) -> "MatplotlibFigure":
     axis.step(100 * front["natural"], 100 * front["robust"], where="pre", color=DARK, linewidth=1.2, label="front")
     for marker, (name, part) in zip(MARKERS, frame.groupby("objective"), strict=False):
         for on_front, points in part.groupby("front"):
-            label = OBJECTIVE_LABELS.get(str(name), str(name)) + (", on the front" if on_front else "")
+            label = objective_label(str(name)) + (", on the front" if on_front else "")
             color = DARK if on_front else LIGHT
             axis.plot(100 * points["natural"], 100 * points["robust"], marker, color=color, markersize=6, label=label)
     axis.set(xlabel="natural accuracy on the selection split (%)", ylabel="robust accuracy on the selection split (%)")

@@ -200,25 +200,47 @@ class KDSWA(ObjectiveSection):
         return epoch >= to_epoch(self.swa_start, epochs)
 
 
-def _entry(config: type[ObjectiveSection], factory: str, source: str, summary: str) -> Entry:
+def _entry(config: type[ObjectiveSection], factory: str, label: str, source: str, summary: str) -> Entry:
     name: str = config.model_fields["name"].default
-    return Entry(name, config, f"tune_at.objectives.{factory}", source, summary)
+    return Entry(name, config, f"tune_at.objectives.{factory}", source, summary, label=label)
 
 
 OBJECTIVES = Registry(
     "objective",
-    _entry(Standard, "standard:StandardObjective", "Sec. 3.1 (ST)", "CE on x"),
-    _entry(PGDAT, "pgd_at:PGDATObjective", "Eq. 1, 2", "CE on x' found by PGD"),
-    _entry(TRADES, "trades:TRADESObjective", "Eq. 3", "CE on x + beta · KL(f(x) ‖ f(x'))"),
-    _entry(MixedPGDAT, "mixed_pgd_at:MixedPGDATObjective", "Eq. 6", "(1-g) CE on x + g CE on x', g from 0 to 1"),
-    _entry(PGDATTE, "temporal_ensembling:PGDATTEObjective", "Eq. 7", "PGD-AT + w(t) ‖f(x') - p̂‖²"),
-    _entry(TRADESTE, "temporal_ensembling:TRADESTEObjective", "Sec. 4.2", "TRADES + w(t) ‖f - p̂‖²"),
-    _entry(PGDATLS, "pgd_at:PGDATLSObjective", "Tab. 2 (LS)", "PGD-AT with label smoothing in the outer loss"),
-    _entry(SAT, "sat:SATObjective", "Tab. 2 (SAT)", "self-adaptive soft targets, PGD-AT or TRADES form"),
-    _entry(KDSWA, "kd_swa:KDSWAObjective", "Tab. 2 (KD-SWA)", "two teachers of an earlier stage, averaged weights"),
-    _entry(CoTeaching, "co_teaching:CoTeachingObjective", "Sec. 4.2, footnote 2", "two networks that choose samples"),
-    _entry(FGSMAT, "pgd_at:FGSMATObjective", "App. A.2.1", "CE on x' found by one step of length eps from x"),
-    _entry(FastAT, "pgd_at:FastATObjective", "App. A.2.1", "CE on x' found by one step from a random start"),
+    _entry(Standard, "standard:StandardObjective", "ST", "Sec. 3.1 (ST)", "CE on x"),
+    _entry(PGDAT, "pgd_at:PGDATObjective", "PGD-AT", "Eq. 1, 2", "CE on x' found by PGD"),
+    _entry(TRADES, "trades:TRADESObjective", "TRADES", "Eq. 3", "CE on x + beta · KL(f(x) ‖ f(x'))"),
+    _entry(
+        MixedPGDAT,
+        "mixed_pgd_at:MixedPGDATObjective",
+        "refined PGD-AT",
+        "Eq. 6",
+        "(1-g) CE on x + g CE on x', g from 0 to 1",
+    ),
+    _entry(PGDATTE, "temporal_ensembling:PGDATTEObjective", "PGD-AT+TE", "Eq. 7", "PGD-AT + w(t) ‖f(x') - p̂‖²"),
+    _entry(TRADESTE, "temporal_ensembling:TRADESTEObjective", "TRADES+TE", "Sec. 4.2", "TRADES + w(t) ‖f - p̂‖²"),
+    _entry(
+        PGDATLS, "pgd_at:PGDATLSObjective", "PGD-AT+LS", "Tab. 2 (LS)", "PGD-AT with label smoothing in the outer loss"
+    ),
+    _entry(SAT, "sat:SATObjective", "SAT", "Tab. 2 (SAT)", "self-adaptive soft targets, PGD-AT or TRADES form"),
+    _entry(
+        KDSWA,
+        "kd_swa:KDSWAObjective",
+        "KD-SWA",
+        "Tab. 2 (KD-SWA)",
+        "two teachers of an earlier stage, averaged weights",
+    ),
+    _entry(
+        CoTeaching,
+        "co_teaching:CoTeachingObjective",
+        "Co-teaching",
+        "Sec. 4.2, footnote 2",
+        "two networks that choose samples",
+    ),
+    _entry(
+        FGSMAT, "pgd_at:FGSMATObjective", "FGSM AT", "App. A.2.1", "CE on x' found by one step of length eps from x"
+    ),
+    _entry(FastAT, "pgd_at:FastATObjective", "Fast AT", "App. A.2.1", "CE on x' found by one step from a random start"),
 )
 
 if TYPE_CHECKING:
