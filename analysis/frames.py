@@ -16,6 +16,7 @@ from tune_at.store.layout import SweepFolder
 from tune_at.store.place import Where
 from tune_at.store.reader import sweep_folder
 from tune_at.store.schema import TRIALS
+from tune_at.store.status import Status
 from tune_at.study.study import Study
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def join(rows: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame, pd.Dat
 
 def final_epochs(epochs: pd.DataFrame) -> pd.DataFrame:
     """The last evaluated epoch of each trial that ran to its end."""
-    ended = epochs[(epochs["status"] == "completed") & epochs["test_robust_accuracy"].notna()]
+    ended = epochs[(epochs["status"] == Status.COMPLETED) & epochs["test_robust_accuracy"].notna()]
     return ended.sort_values("epoch").groupby("trial", as_index=False).tail(1).sort_values("trial")
 
 

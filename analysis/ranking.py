@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tune_at.config.scheduler import FIFO, find_metric, is_loss
 from tune_at.config.search import Optuna
 from tune_at.config.section import SELECTION_SPLITS
+from tune_at.store.status import Status
 from tune_at.study.study import Study
 from tune_at.wording import assignments
 
@@ -19,7 +20,7 @@ def best_trials(trials: "pd.DataFrame", epochs: "pd.DataFrame") -> "pd.DataFrame
 
     Adds the column `score`. Diverged and failed trials win nothing.
     """
-    able = trials[trials["best_epoch"].notna() & ~trials["status"].isin(("diverged", "failed"))].copy()
+    able = trials[trials["best_epoch"].notna() & ~trials["status"].map(lambda status: Status(status).void)].copy()
     at = epochs.set_index(["trial", "epoch"])
     places = zip(able["trial"], able["best_epoch"].astype(int), able["selection"].map(SELECTION_SPLITS), strict=True)
     able["score"] = [at.loc[(trial, epoch), f"{split}_robust_accuracy"] for trial, epoch, split in places]
@@ -68,7 +69,7 @@ def summary(
         notes.append(f"the search was for {_metric(study, study.search.objectives[0])}")
     if not isinstance(study.scheduler, FIFO) and _metric(study, study.scheduler.metric) != "robust_accuracy":
         notes.append(f"the scheduler judged {_metric(study, study.scheduler.metric)}")
-    if best["status"] == "stopped":
+    if best["status"] == Status.STOPPED:
         notes.append(f"this trial was stopped after epoch {best['epochs']}")
     return lines + [f"            {'; '.join(notes)}"] * bool(notes)
 
@@ -77,7 +78,7 @@ def _front(study: Study, search: Optuna, trials: "pd.DataFrame", epochs: "pd.Dat
     """The size of the front over completed trials, at the epochs that count for the search."""
     metrics = [_metric(study, objective) for objective in search.objectives]
     points = []
-    for trial in trials[(trials["status"] == "completed") & trials["best_epoch"].notna()].to_dict("records"):
+    for trial in trials[(trials["status"] == Status.COMPLETED) & trials["best_epoch"].notna()].to_dict("records"):
         split = SELECTION_SPLITS[trial["selection"]]
         rows = epochs[(epochs["trial"] == trial["trial"]) & epochs[f"{split}_robust_accuracy"].notna()]
         row = rows[rows["epoch"] == trial["best_epoch"]] if search.score == "best" else rows.tail(1)

@@ -11,12 +11,18 @@ from analysis.style import DARK, LIGHT, legend_below, panels, styled
 from tune_at.config.scheduler import find_metric, is_loss
 from tune_at.config.section import SELECTION_SPLITS
 from tune_at.errors import UserError
+from tune_at.store.status import Status
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as MatplotlibFigure
 
-LABELS = {"completed": "ran to its end", "stopped": "stopped early", "diverged": "diverged", "failed": "failed"}
+LABELS = {
+    Status.COMPLETED: "ran to its end",
+    Status.STOPPED: "stopped early",
+    Status.DIVERGED: "diverged",
+    Status.FAILED: "failed",
+}
 """Legend entries by status; every other status is that of a trial under way."""
 
 MOST_RUNGS = 12
@@ -65,8 +71,8 @@ def draw_early_stopping(frame: pd.DataFrame) -> "MatplotlibFigure":
     for _, line in frame.groupby("trial"):
         status = line["status"].iloc[0]
         label = LABELS.get(status, "not ended yet")
-        ended_early = status in ("stopped", "diverged", "failed")
-        marker = "" if not ended_early else "o" if status == "stopped" else "x"
+        ended_early = Status(status).ended and status != Status.COMPLETED
+        marker = "" if not ended_early else "o" if status == Status.STOPPED else "x"
         axis.plot(
             line["epoch"], line["shown"], color=LIGHT if ended_early else DARK,
             linewidth=1.0 if ended_early else 1.8, zorder=2 if ended_early else 3,
@@ -81,7 +87,7 @@ def draw_early_stopping(frame: pd.DataFrame) -> "MatplotlibFigure":
             label="exploit: goes on from another's weights",
         )  # fmt: skip
     counts = [f"{frame['trial'].nunique()} trials"]
-    stops = (frame.groupby("trial")["status"].first() == "stopped").sum()
+    stops = (frame.groupby("trial")["status"].first() == Status.STOPPED).sum()
     if stops or not len(exploits):
         counts.append(f"{stops} stopped early")
     if len(exploits):

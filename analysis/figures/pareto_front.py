@@ -9,6 +9,7 @@ from analysis.ranking import undominated, values_at
 from analysis.style import DARK, LIGHT, panels, styled
 from tune_at.config.section import SELECTION_SPLITS
 from tune_at.errors import UserError
+from tune_at.store.status import Status
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
@@ -28,7 +29,7 @@ def prepare_pareto_front(frames: Frames) -> pd.DataFrame:
     rows = []
     epochs = frames.epochs.set_index(["trial", "epoch"])
     for trial in frames.trials.to_dict("records"):
-        if trial["status"] != "completed" or trial["best_epoch"] != trial["best_epoch"]:
+        if trial["status"] != Status.COMPLETED or trial["best_epoch"] != trial["best_epoch"]:
             continue
         best = epochs.loc[(trial["trial"], int(trial["best_epoch"]))]
         split = SELECTION_SPLITS[trial["train.selection"]]

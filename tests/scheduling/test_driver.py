@@ -16,7 +16,7 @@ class Progress:
     def say(self, line):
         self.said.append(line)
 
-    def follow(self, entries):
+    def follow(self, states):
         pass
 
     def failed(self, result, swept, epoch):
@@ -33,12 +33,12 @@ def test_a_trial_that_got_a_dead_worker_is_given_to_tune_again(tmp_path):
     run = Simulation(tmp_path / "sweep", make_study(tmp_path, "fifo", trials=2), 1, None).run
     progress = Progress()
     callback = ProgressCallback(progress, run, fail_fast=True)
-    first = run.next_entry()
+    first = run.next_trial()
     spec = run.ledger.spec(first).as_dict()
     for loss in range(1, WORKER_RETRIES + 1):
         callback.on_trial_error(0, [], lost(spec, 1))
         assert first.status == "pending" and len(progress.said) == loss
-        assert run.next_entry() is first
+        assert run.next_trial() is first
     callback.on_trial_error(0, [], lost(spec, 1))
     assert first.status == "failed"
     assert "lost 9 times" in progress.failures[0]["error"]
@@ -48,11 +48,11 @@ def test_a_trial_that_got_a_dead_worker_is_given_to_tune_again(tmp_path):
 def test_a_trial_that_tune_itself_has_started_often_enough_has_failed(tmp_path):
     run = Simulation(tmp_path / "sweep", make_study(tmp_path, "fifo", trials=2), 1, None).run
     progress = Progress()
-    entry = run.next_entry()
-    spec = run.ledger.spec(entry).as_dict()
+    state = run.next_trial()
+    spec = run.ledger.spec(state).as_dict()
     ProgressCallback(progress, run, fail_fast=False).on_trial_error(0, [], lost(spec, WORKER_RETRIES + 1))
-    assert entry.status == "failed"
-    assert run.next_entry() is not entry
+    assert state.status == "failed"
+    assert run.next_trial() is not state
 
 
 def test_a_sweep_ends_when_its_own_node_has_died(tmp_path, monkeypatch):

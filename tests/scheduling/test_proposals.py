@@ -6,7 +6,7 @@ import random
 
 import optuna
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import TrialState as OptunaState
 from processes import results
 from simulation import Simulation, curve, make_study
 
@@ -25,8 +25,8 @@ def told(simulation):
     """The trials as the next proposal's Optuna study knows them."""
     run = simulation.run
     proposer, per_point = run.proposer, len(simulation.sweep.study.seeds)
-    entries = run.board.entries
-    return [proposer._told(entries[at : at + per_point]) for at in range(0, len(entries), per_point)]
+    states = run.board.states
+    return [proposer._told(states[at : at + per_point]) for at in range(0, len(states), per_point)]
 
 
 @pytest.mark.parametrize("scheduler", ["{name: fifo}", "{name: asha}"])
@@ -51,8 +51,8 @@ def test_several_at_a_time_with_restarts_propose_no_point_twice(tmp_path):
     cut = Simulation(tmp_path / "cut", study, 4, order)
     drawn = {}
     while cut.step():
-        for entry in cut.run.board.entries:
-            assert drawn.setdefault(entry.name, entry.trial.config) == entry.trial.config
+        for state in cut.run.board.states:
+            assert drawn.setdefault(state.name, state.trial.config) == state.trial.config
         if order.random() < 0.1:
             cut.restart()
     assert len(drawn) == 20
@@ -78,12 +78,12 @@ def test_optuna_is_told_how_each_trial_ended(tmp_path):
 
     study = make_study(tmp_path, "{name: asha}", trials=30, epochs=9, search="optuna")
     done = finish(Simulation(tmp_path / "s", study, 1, random.Random(0), some_diverge))
-    states = {"completed": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "diverged": TrialState.FAIL}
+    expected = {"completed": OptunaState.COMPLETE, "stopped": OptunaState.PRUNED, "diverged": OptunaState.FAIL}
     rows = read_table(done.folder, "trials")
-    assert set(rows["status"]) == set(states)
+    assert set(rows["status"]) == set(expected)
     epochs = read_table(done.folder, "epochs")
     for row, trial in zip(rows.to_dict("records"), told(done), strict=True):
-        assert trial.state == states[row["status"]]
+        assert trial.state == expected[row["status"]]
         assert trial.params == {"optim.lr": row["optim.lr"]}
         values = epochs[epochs["trial"] == row["trial"]].set_index("epoch")["val_robust_accuracy"].dropna()
         if row["status"] == "completed":
@@ -100,7 +100,7 @@ def test_seeds_are_repeats_whose_mean_is_told(tmp_path):
     assert rows.groupby(rows["trial"].str[:4])["optim.lr"].nunique().tolist() == [1] * 6
     epochs = read_table(done.folder, "epochs")
     best = epochs.groupby("trial")["val_robust_accuracy"].max().groupby(lambda name: name[:4]).mean()
-    completed = [(n, trial) for n, trial in enumerate(told(done)) if trial.state == TrialState.COMPLETE]
+    completed = [(n, trial) for n, trial in enumerate(told(done)) if trial.state == OptunaState.COMPLETE]
     assert completed
     for number, trial in completed:
         assert trial.value == pytest.approx(best.iloc[number])
@@ -222,8 +222,8 @@ def test_a_damaged_point_is_read_from_its_rows_or_named(tmp_path, row):
     path.write_bytes(path.read_bytes()[:40])
     if row:
         done.restart()
-        assert len(done.run.board.entries) == 3
+        assert len(done.run.board.states) == 3
         return
-    part_path(done.folder, "trials", done.run.board.entries[1].name).unlink()
+    part_path(done.folder, "trials", done.run.board.states[1].name).unlink()
     with pytest.raises(UserError, match=r"0001\.json: is damaged"):
         done.restart()

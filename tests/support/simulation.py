@@ -11,6 +11,7 @@ from tune_at.scheduling.ledger import Ledger
 from tune_at.scheduling.policies import build_policy
 from tune_at.scheduling.proposals import Proposer
 from tune_at.store.reader import read_part
+from tune_at.store.status import Status
 from tune_at.store.writer import part_path, write_rows
 from tune_at.study.study import Study
 from tune_at.study.sweep import Sweep
@@ -70,20 +71,20 @@ class Simulation:
     def step(self):
         """One turn; False once nothing is left."""
         run = self.run
-        while run.active < run.at_once and (entry := next(iter(run.resumable()), None)):
-            run.paused.discard(entry.name)
-            entry.active = True
-        while run.next_entry() is not None:
+        while run.active < run.at_once and (state := next(iter(run.resumable()), None)):
+            run.paused.discard(state.name)
+            state.active = True
+        while run.next_trial() is not None:
             pass
-        active = [entry for entry in run.board.entries if entry.active]
-        ready = [entry for entry in active if not run.policy.held(entry)]
+        active = [state for state in run.board.states if state.active]
+        ready = [state for state in active if not run.policy.held(state)]
         if ready:
             self._epoch(self.order.choice(ready))
         elif active:
             assert run.place_wanted(), "all are held and none can start"
-            entry = self.order.choice(active)
-            entry.active = False
-            run.paused.add(entry.name)
+            state = self.order.choice(active)
+            state.active = False
+            run.paused.add(state.name)
         elif run.failure is not None:
             return False
         else:
@@ -91,27 +92,27 @@ class Simulation:
             return False
         return True
 
-    def _epoch(self, entry):
-        spec = self.run.ledger.spec(entry)
+    def _epoch(self, state):
+        spec = self.run.ledger.spec(state)
         # From what is in the store, like a worker that comes back from its checkpoint.
-        epoch = self.at.get(entry.name, entry.epoch) + 1
+        epoch = self.at.get(state.name, state.epoch) + 1
         lr = spec.config_after(epoch - 1).optim.lr
         value = self.curve(spec, epoch)
-        every = entry.trial.config.evaluation.every
-        measured = math.isfinite(value) and (epoch % every == 0 or epoch == entry.epochs)
-        row = {"epoch": epoch, "lr": lr} | ({f"val_{metric}": value for metric in METRICS} if measured else {})
-        rows = [*self._rows(entry.name), {"trial": entry.name, **row}]
+        every = state.trial.config.evaluation.every
+        evaluated = math.isfinite(value) and (epoch % every == 0 or epoch == state.epochs)
+        row = {"epoch": epoch, "lr": lr} | ({f"val_{metric}": value for metric in METRICS} if evaluated else {})
+        rows = [*self._rows(state.name), {"trial": state.name, **row}]
         folder = self.sweep.folder
         if self.run.policy.copies:
-            save_state(folder.checkpoint(entry.name, epoch), {"epoch": epoch})
-        write_rows(folder, "epochs", entry.name, rows)
-        status = "diverged" if math.isnan(value) else "completed" if epoch == entry.epochs else "running"
-        if status != "running" or epoch == 1:
+            save_state(folder.checkpoint(state.name, epoch), {"epoch": epoch})
+        write_rows(folder, "epochs", state.name, rows)
+        status = Status.DIVERGED if math.isnan(value) else Status.COMPLETED if epoch == state.epochs else Status.RUNNING
+        if status.ended or epoch == 1:
             write_trial(spec, status, epochs=epoch)
-        self.at[entry.name] = epoch
-        self.run.report(entry.name, {**row, "status": status})
+        self.at[state.name] = epoch
+        self.run.report(state.name, {**row, "status": status})
         self.run.decide()
-        for other in self.run.board.entries:
+        for other in self.run.board.states:
             if other.ended:
                 self.run.ended(other.name)
 

@@ -25,6 +25,7 @@ def finish(ended: "Sweep", stopped: str = "", shown: bool = False) -> int:
     from analysis.ranking import summary
     from tune_at.cli.results import at_rest, results_tables
     from tune_at.store import read_table
+    from tune_at.store.status import Status
 
     trials, epochs, decisions = (read_table(ended.folder, table) for table in ("trials", "epochs", "decisions"))
     trials = at_rest(trials)
@@ -36,12 +37,12 @@ def finish(ended: "Sweep", stopped: str = "", shown: bool = False) -> int:
     print(f"tensorboard --logdir {as_typed(ended.folder.events(), query=False)}")
     left = ended.unfinished()
     count, total = ended.left(), ended.study.size
-    failed = trials[trials["status"] == "failed"]
+    failed = trials[trials["status"] == Status.FAILED]
     for row in [] if shown else failed.to_dict("records"):
         log = as_typed(ended.folder.log(row["trial"]))
         print(f"failed: {row['trial']}: {row['error']}\n  full log: {log}")
     resume = f"python run.py resume {as_typed(ended.folder.place)}"
-    given_up = {name for name, status in ended.statuses().items() if status in ("failed", "diverged")}
+    given_up = {name for name, status in ended.statuses().items() if status.void}
     waiting = [trial for trial in left if given_up & set(trial.teachers.values())]
     if len(failed):
         print(f"{len(failed)} of {counted(total, 'trial')} failed; try them again with: {resume}")

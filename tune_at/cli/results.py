@@ -10,6 +10,7 @@ from rich.console import Console, Group
 from rich.table import Table
 
 from analysis.ranking import best_trials, exploits, values_at
+from tune_at.store.status import Status
 from tune_at.wording import assignments
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ SHOWN = 40
 
 def at_rest(trials: "pd.DataFrame") -> "pd.DataFrame":
     """The trials of a sweep that is not running: what its table calls `running` was interrupted."""
-    return trials.assign(status=trials["status"].replace("running", "interrupted"))
+    return trials.assign(status=trials["status"].replace(Status.RUNNING, Status.INTERRUPTED))
 
 
 def results_tables(trials: "pd.DataFrame", epochs: "pd.DataFrame", decisions: "pd.DataFrame") -> Group:

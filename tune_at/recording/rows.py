@@ -21,11 +21,12 @@ from tune_at.store.layout import SweepFolder
 from tune_at.store.place import Place
 from tune_at.store.reader import read_part
 from tune_at.store.schema import build_table
+from tune_at.store.status import Status
 from tune_at.store.writer import part_path, write_rows
 from tune_at.version import __version__
 
 
-def write_trial(spec: TrialSpec, status: str, **columns: Any) -> None:
+def write_trial(spec: TrialSpec, status: Status, **columns: Any) -> None:
     """Write a trial's row of the `trials` table; `columns` are those that only some writers know."""
     config = TrialConfig.parse(spec.config)
     row = {
@@ -39,10 +40,10 @@ def write_trial(spec: TrialSpec, status: str, **columns: Any) -> None:
         "selection": config.train.selection,
         "config": config.as_json(),
         "config_hash": config.hash,
-        "ended": None if status in ("pending", "running") else datetime.now(UTC),
+        "ended": datetime.now(UTC) if status.ended else None,
         "node": socket.gethostname(),
         "versions": versions(),
-        "search": spec.search,
+        "search": spec.proposal,
         **columns,
         **spec.swept,
     }
@@ -52,7 +53,7 @@ def write_trial(spec: TrialSpec, status: str, **columns: Any) -> None:
 def write_stopped(spec: TrialSpec) -> None:
     """Record that the scheduler has stopped a trial."""
     folder = spec.place
-    write_trial(spec, "stopped", **_known(folder, spec.trial), epochs=stored_epochs(folder, spec.trial))
+    write_trial(spec, Status.STOPPED, **_known(folder, spec.trial), epochs=stored_epochs(folder, spec.trial))
 
 
 def write_failure(spec: TrialSpec, error: BaseException) -> Place:
@@ -62,7 +63,7 @@ def write_failure(spec: TrialSpec, error: BaseException) -> Place:
     write_whole(path, "".join(traceback.format_exception(error)).encode())
     write_trial(
         spec,
-        "failed",
+        Status.FAILED,
         **_known(folder, spec.trial),
         epochs=stored_epochs(folder, spec.trial),
         error=cause_of(error),

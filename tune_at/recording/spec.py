@@ -25,8 +25,8 @@ class TrialSpec:
     """Trials of earlier stages, by the role they have for this one."""
     lineage: list[dict[str, Any]] = field(default_factory=list)
     """PBT's exploits, ascending: `epoch` after which they happen, `source`, and `changes` by dotted path."""
-    search: str | None = None
-    """JSON of the search's point, handed through to the `trials` table."""
+    proposal: str | None = None
+    """JSON of what the search proposed, handed through to the `trials` table."""
     gpu: float = 0.0
     """GPUs that Ray reserves. Where the config says `auto` it is measured, so it stands beside the config."""
 

@@ -14,6 +14,7 @@ from tune_at.recording.events import EventFile
 from tune_at.store.failures import StorageFailed
 from tune_at.store.layout import SweepFolder
 from tune_at.store.patience import storage_patience
+from tune_at.store.status import Status
 from tune_at.training.record import SPLITS, EpochRecord, best_record
 
 if TYPE_CHECKING:
@@ -62,9 +63,9 @@ class TrialBoard:
         ]
         self.file.add(Summary(value=values), record.epoch)
 
-    def close(self, status: str) -> None:
+    def close(self, status: Status) -> None:
         """Write how the trial ended, for the HParams page."""
-        ends = {"completed": api_pb2.STATUS_SUCCESS, "running": api_pb2.STATUS_UNKNOWN}
+        ends = {Status.COMPLETED: api_pb2.STATUS_SUCCESS, Status.RUNNING: api_pb2.STATUS_UNKNOWN}
         self.file.add(session_end_pb(ends.get(status, api_pb2.STATUS_FAILURE)))
         with contextlib.suppress(StorageFailed):  # the trial's own rows say how it ended
             self.file.flush(min(CLOSE_PATIENCE, storage_patience()))

@@ -50,7 +50,7 @@ class RecordedTrial:
         judged that one yet.
         """
         restored = not self.reported
-        if self.reported and self.trainer.status == "running":
+        if self.reported and not self.trainer.status.ended:
             self._exploit()
             trainer = self.trainer
             self.sound = False
@@ -59,7 +59,7 @@ class RecordedTrial:
             epoch = record.epoch
             if trainer.best is record:
                 self._save_best(trainer.evaluated.state_dict())
-            if trainer.status != "running" or epoch % trainer.config.train.checkpoint_every == 0:
+            if trainer.status.ended or epoch % trainer.config.train.checkpoint_every == 0:
                 trainer.save(checkpoint_path(self.checkpoints, epoch))
                 prune(self.checkpoints, epoch)
             self._write_rows()

@@ -13,10 +13,8 @@ from typing import Any
 
 from tune_at.config.scheduler import METRICS
 from tune_at.config.section import SELECTION_SPLITS
+from tune_at.store.status import Status
 from tune_at.study.trials import Trial
-
-ENDED = ("completed", "stopped", "diverged", "failed")
-"""Statuses of trials that will not run on in this session."""
 
 
 @dataclass(frozen=True)
@@ -35,25 +33,25 @@ class Decision:
 
 
 @dataclass
-class Entry:
+class TrialState:
     """One trial. `index` is its place in the sweep: the order in which trials start."""
 
     index: int
     trial: Trial
-    status: str = "pending"
+    status: Status = Status.PENDING
     epoch: int = 0
     """The newest epoch that is known."""
-    measured: dict[int, dict[str, float]] = field(default_factory=dict)
+    metrics: dict[int, dict[str, float]] = field(default_factory=dict)
     """Finite metrics on the selection split, by evaluated epoch."""
-    last_measured: int = 0
+    last_evaluated: int = 0
     """The newest of these epochs."""
     decisions: dict[int, Decision] = field(default_factory=dict)
     active: bool = False
     """Whether it has a worker, or waits for none but Ray to give it one."""
     settled: bool = False
     """Ended, with nothing left to decide: policies pass it over."""
-    search: str | None = None
-    """JSON of the search's point, for the `trials` table."""
+    proposal: str | None = None
+    """JSON of what the search proposed, for the `trials` table: later proposals depend on it."""
 
     @property
     def name(self) -> str:
@@ -68,7 +66,7 @@ class Entry:
     @property
     def ended(self) -> bool:
         """Whether it has ended, in whatever way."""
-        return self.status in ENDED
+        return self.status.ended
 
     def report(self, epoch: int, row: Mapping[Any, Any]) -> None:
         """Take the columns of an epoch. The same epoch may come again, after a retry."""
@@ -76,49 +74,49 @@ class Entry:
         values = {metric: row.get(f"{split}_{metric}") for metric in METRICS}
         finite = {m: float(v) for m, v in values.items() if isinstance(v, float | int) and math.isfinite(v)}
         if len(finite) == len(METRICS):
-            self.measured[epoch] = finite
-            self.last_measured = max(self.last_measured, epoch)
+            self.metrics[epoch] = finite
+            self.last_evaluated = max(self.last_evaluated, epoch)
         self.epoch = max(self.epoch, epoch)
 
     def decide(self, decision: Decision) -> None:
         """Enter a decision; one to stop ends a trial that has not ended by itself."""
         self.decisions[decision.epoch] = decision
         if decision.action == "stop" and not self.ended:
-            self.status = "stopped"
+            self.status = Status.STOPPED
 
     def forget(self, epoch: int) -> None:
         """Take back what was reported from `epoch` on: it is run again."""
-        self.measured = {known: found for known, found in self.measured.items() if known < epoch}
-        self.last_measured = max(self.measured, default=0)
+        self.metrics = {known: found for known, found in self.metrics.items() if known < epoch}
+        self.last_evaluated = max(self.metrics, default=0)
         self.epoch = epoch - 1
 
     def value(self, metric: str, epoch: int, smooth: int) -> float:
         """The mean of a metric over the last `smooth` evaluated epochs up to `epoch`."""
-        last = sorted(e for e in self.measured if e <= epoch)[-smooth:]
-        return sum(self.measured[e][metric] for e in last) / len(last)
+        last = sorted(e for e in self.metrics if e <= epoch)[-smooth:]
+        return sum(self.metrics[e][metric] for e in last) / len(last)
 
 
 class Board:
-    """The entries of a sweep in order. `total` counts those that a searcher has yet to draw, too."""
+    """The trials of a sweep in order. `total` counts those that a searcher has yet to draw, too."""
 
     def __init__(self, total: int) -> None:
         self.total = total
-        self.entries: list[Entry] = []
-        self.by_name: dict[str, Entry] = {}
+        self.states: list[TrialState] = []
+        self.by_name: dict[str, TrialState] = {}
 
-    def add(self, trials: Iterable[Trial]) -> list[Entry]:
+    def add(self, trials: Iterable[Trial]) -> list[TrialState]:
         """Append trials."""
         added = []
         for trial in trials:
             if trial.name in self.by_name:
                 raise ValueError(f"{trial.name} is on the board already")
-            entry = Entry(len(self.entries), trial)
-            self.entries.append(entry)
-            self.by_name[trial.name] = entry
-            added.append(entry)
+            state = TrialState(len(self.states), trial)
+            self.states.append(state)
+            self.by_name[trial.name] = state
+            added.append(state)
         return added
 
     @property
     def complete(self) -> bool:
         """Whether all trials are known and have ended."""
-        return len(self.entries) >= self.total and all(entry.ended for entry in self.entries)
+        return len(self.states) >= self.total and all(state.ended for state in self.states)

@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tune_at.scheduling.board import Board, Entry
+from tune_at.scheduling.board import Board, TrialState
 from tune_at.scheduling.ledger import Ledger
 from tune_at.scheduling.policies.base import Policy, Verdict
 from tune_at.store.failures import StorageFailed
+from tune_at.store.status import Status
 
 if TYPE_CHECKING:
     from tune_at.scheduling.proposals import Proposer
@@ -28,7 +29,7 @@ class SweepRun:
         """Of these, such as have given up their worker until they are judged."""
         self.lost: Counter[str] = Counter()
         """How often Tune has given up a trial whose worker was lost."""
-        self.drawn: list[Entry] = []
+        self.drawn: list[TrialState] = []
         """Trials drawn since the last look, for the live view."""
         self.aborted = ""
         """Why no further trial is started, if so."""
@@ -41,16 +42,16 @@ class SweepRun:
     @property
     def active(self) -> int:
         """Trials that have a worker or are about to."""
-        return sum(entry.active for entry in self.board.entries)
+        return sum(state.active for state in self.board.states)
 
     def report(self, name: str, result: Mapping[str, Any]) -> None:
         """Take a worker's result."""
-        entry, self.news = self.board.by_name[name], True
+        state, self.news = self.board.by_name[name], True
         for row in (*result.get("history", ()), result):
             if "epoch" in row:
-                entry.report(row["epoch"], row)
-        if result["status"] not in ("running", "storage"):
-            entry.status = result["status"]
+                state.report(row["epoch"], row)
+        if (status := Status(result["status"])).ended:
+            state.status = status
 
     def decide(self) -> list[Verdict]:
         """Make and record all decisions that can be made now."""
@@ -70,42 +71,42 @@ class SweepRun:
         """The storage does not work any more: stop everything, so that `resume` finds what is written now."""
         self.failure, self.aborted = self.failure or error, str(error)
 
-    def next_entry(self) -> Entry | None:
+    def next_trial(self) -> TrialState | None:
         """The next trial to give to Tune, if there is a place for it; it counts as active from then on."""
         if self.aborted or self.active >= self.at_once or self.resumable():
             return None
-        entry = self._waiting()
-        if entry is None and self.proposer is not None and len(self.board.entries) < self.board.total:
+        state = self._waiting()
+        if state is None and self.proposer is not None and len(self.board.states) < self.board.total:
             self.news = True
-            trials, search = self.proposer.propose(self.board)
-            entries = self.board.add(trials)
-            for new in entries:
-                new.search = search
+            trials, proposal = self.proposer.propose(self.board)
+            states = self.board.add(trials)
+            for new in states:
+                new.proposal = proposal
             try:
-                self.ledger.record_drawn(entries)
+                self.ledger.record_drawn(states)
             except StorageFailed as error:
                 self.fail(error)
                 return None
-            self.drawn += entries
-            entry = entries[0]
-        if entry is not None:
-            entry.active = True
-            self.launched.add(entry.name)
-        return entry
+            self.drawn += states
+            state = states[0]
+        if state is not None:
+            state.active = True
+            self.launched.add(state.name)
+        return state
 
-    def _waiting(self) -> Entry | None:
+    def _waiting(self) -> TrialState | None:
         """The first trial that may start and that Tune has not been given."""
-        entries = (e for e in self.board.entries if not e.ended and e.name not in self.launched)
-        return next((entry for entry in entries if not self.policy.held(entry)), None)
+        known = (state for state in self.board.states if not state.ended and state.name not in self.launched)
+        return next((state for state in known if not self.policy.held(state)), None)
 
-    def resumable(self) -> list[Entry]:
+    def resumable(self) -> list[TrialState]:
         """Paused trials that have been judged and may go on, in order."""
-        paused = sorted((self.board.by_name[name] for name in self.paused), key=lambda entry: entry.index)
-        return [entry for entry in paused if not entry.ended and not self.policy.held(entry)]
+        paused = sorted((self.board.by_name[name] for name in self.paused), key=lambda state: state.index)
+        return [state for state in paused if not state.ended and not self.policy.held(state)]
 
     def place_wanted(self) -> bool:
         """Whether something could start if it had a place."""
-        undrawn = self.proposer is not None and len(self.board.entries) < self.board.total
+        undrawn = self.proposer is not None and len(self.board.states) < self.board.total
         return not self.aborted and bool(undrawn or self._waiting() or self.resumable())
 
     def ended(self, name: str) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 from tune_at.config.trial import TrialConfig
 from tune_at.recording.rows import write_stopped, write_trial
 from tune_at.recording.spec import TrialSpec
-from tune_at.scheduling.board import Board, Decision, Entry
+from tune_at.scheduling.board import Board, Decision, TrialState
 from tune_at.scheduling.policies.base import Policy, Verdict
 from tune_at.store.files import write_whole
 from tune_at.store.reader import read_table
+from tune_at.store.status import Status
 from tune_at.store.writer import write_rows
 from tune_at.study.sweep import Sweep, write_point
 from tune_at.study.trials import Trial
@@ -33,12 +34,12 @@ class Ledger:
         board.add(trials)
         folder = self.sweep.folder
         statuses = self.sweep.statuses()
-        searches = {trial.name: search for trial, search in self.sweep.drawn()} if self.sweep.study.dynamic else {}
-        for entry in board.entries:
-            entry.status = statuses.get(entry.name, "pending")
-            entry.search = searches.get(entry.name)
-            if entry.name in unfinished:
-                entry.status = "pending"
+        proposals = {trial.name: proposal for trial, proposal in self.sweep.drawn()} if self.sweep.study.dynamic else {}
+        for state in board.states:
+            state.status = statuses.get(state.name, Status.PENDING)
+            state.proposal = proposals.get(state.name)
+            if state.name in unfinished:
+                state.status = Status.PENDING
         for row in read_table(folder, "decisions").to_dict("records"):
             if row["trial"] in board.by_name:
                 board.by_name[row["trial"]].decisions[row["epoch"]] = _decision(row)
@@ -46,59 +47,59 @@ class Ledger:
             if str(trial) in board.by_name:
                 for row in rows.to_dict("records"):
                     board.by_name[str(trial)].report(row["epoch"], row)
-        for entry in board.entries:
-            if not entry.ended:
-                self._settle_stop(entry)
-                self._forget_unsaved(entry)
+        for state in board.states:
+            if not state.ended:
+                self._settle_stop(state)
+                self._forget_unsaved(state)
         return board
 
-    def _settle_stop(self, entry: Entry) -> None:
+    def _settle_stop(self, state: TrialState) -> None:
         """Finish what was killed between the decision to stop a trial and its row."""
-        stops = [decision.epoch for decision in entry.decisions.values() if decision.action == "stop"]
-        if stops and entry.epoch >= stops[0]:
-            entry.status = "stopped"
-            write_stopped(self.spec(entry))
+        stops = [decision.epoch for decision in state.decisions.values() if decision.action == "stop"]
+        if stops and state.epoch >= stops[0]:
+            state.status = Status.STOPPED
+            write_stopped(self.spec(state))
         elif stops:  # its rows were damaged: it is run again up to there, and stopped again
-            del entry.decisions[stops[0]]
+            del state.decisions[stops[0]]
 
-    def _forget_unsaved(self, entry: Entry) -> None:
+    def _forget_unsaved(self, state: TrialState) -> None:
         """Others may go on from the checkpoint of a held trial: without a good one its epoch is run again first."""
-        epoch = self.policy.due(entry)
-        if entry.ended or epoch is None or not self.policy.copies:
+        epoch = self.policy.due(state)
+        if state.ended or epoch is None or not self.policy.copies:
             return
         try:
-            load_state(self.sweep.folder.checkpoint(entry.name, epoch))
+            load_state(self.sweep.folder.checkpoint(state.name, epoch))
         except (OSError, DamagedCheckpoint):
-            entry.forget(epoch)
+            state.forget(epoch)
 
     def record(self, verdicts: Iterable[Verdict]) -> None:
         """Write decisions, and what follows from them, before anybody acts on them. Writing them again is harmless."""
         verdicts = list(verdicts)
         folder = self.sweep.folder
-        for entry, decision in verdicts:
+        for state, decision in verdicts:
             if decision.source is not None:
-                self._copy(entry, decision)
-        for entry in {entry.index: entry for entry, _ in verdicts}.values():
-            rows = [self._row(entry, decision) for _, decision in sorted(entry.decisions.items())]
-            write_rows(folder, "decisions", entry.name, rows)
-        for entry, decision in verdicts:
-            if decision.action == "stop" and entry.status == "stopped":
-                write_stopped(self.spec(entry))
+                self._copy(state, decision)
+        for state in {state.index: state for state, _ in verdicts}.values():
+            rows = [self._row(state, decision) for _, decision in sorted(state.decisions.items())]
+            write_rows(folder, "decisions", state.name, rows)
+        for state, decision in verdicts:
+            if decision.action == "stop" and state.status == Status.STOPPED:
+                write_stopped(self.spec(state))
 
-    def _copy(self, entry: Entry, decision: Decision) -> None:
+    def _copy(self, state: TrialState, decision: Decision) -> None:
         """Keep the checkpoint that a trial goes on from: once its source runs on, that will prune it."""
-        copy = self.spec(entry).exploit_path(decision.epoch)
+        copy = self.spec(state).exploit_path(decision.epoch)
         source = self.sweep.folder.checkpoint(str(decision.source), decision.epoch)
         with contextlib.suppress(FileNotFoundError, DamagedCheckpoint):
             load_state(source)
             write_whole(copy, source.read_bytes())
         if not copy.exists():
             # A trial that failed, and is tried again when the others are long past this round, goes on as it is.
-            entry.decisions[decision.epoch] = replace(decision, action="continue", source=None, changes=None)
+            state.decisions[decision.epoch] = replace(decision, action="continue", source=None, changes=None)
 
-    def _row(self, entry: Entry, decision: Decision) -> dict[str, Any]:
+    def _row(self, state: TrialState, decision: Decision) -> dict[str, Any]:
         return {
-            "trial": entry.name,
+            "trial": state.name,
             "epoch": decision.epoch,
             "scheduler": self.policy.name,
             "rung": decision.rung,
@@ -112,16 +113,16 @@ class Ledger:
             "decided": decision.decided,
         }
 
-    def record_drawn(self, entries: Sequence[Entry]) -> None:
+    def record_drawn(self, states: Sequence[TrialState]) -> None:
         """Write the trials of a new point twice: what was drawn once is not drawn again, whatever file is damaged."""
-        write_point(self.sweep.folder, [self.spec(entry).as_dict() for entry in entries])
-        for entry in entries:
-            write_trial(self.spec(entry), "pending", node=None, versions=None)
+        write_point(self.sweep.folder, [self.spec(state).as_dict() for state in states])
+        for state in states:
+            write_trial(self.spec(state), Status.PENDING, node=None, versions=None)
 
-    def spec(self, entry: Entry) -> TrialSpec:
+    def spec(self, state: TrialState) -> TrialSpec:
         """What the trial's worker has to know."""
-        trial = entry.trial
-        exploits = [d for _, d in sorted(entry.decisions.items()) if d.source is not None]
+        trial = state.trial
+        exploits = [d for _, d in sorted(state.decisions.items()) if d.source is not None]
         return TrialSpec(
             folder=str(self.sweep.folder),
             sweep=self.sweep.name,
@@ -132,7 +133,7 @@ class Ledger:
             swept=dict(trial.swept),
             teachers=dict(trial.teachers),
             lineage=[{"epoch": d.epoch, "source": d.source, "changes": dict(d.changes or {})} for d in exploits],
-            search=entry.search,
+            proposal=state.proposal,
             gpu=self.gpus(trial.config),
         )
 

@@ -8,14 +8,16 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, create_trial
+from optuna.trial import TrialState as OptunaState
 
 from tune_at.config.scheduler import find_metric, is_loss
 from tune_at.config.search import Optuna
 from tune_at.config.space import Choice
 from tune_at.errors import UserError
-from tune_at.scheduling.board import Board, Entry
+from tune_at.scheduling.board import Board, TrialState
 from tune_at.seeding import derive_seed
+from tune_at.store.status import Status
 from tune_at.study.study import Study
 from tune_at.study.trials import Trial
 
@@ -53,26 +55,26 @@ class Proposer:
     def propose(self, board: Board) -> tuple[list[Trial], str]:
         """The next point's trials, one a seed, and the JSON that tells later proposals of it."""
         per_point = len(self.study.seeds)
-        number = len(board.entries) // per_point
+        number = len(board.states) // per_point
         asked = self._study(number)
         for earlier in range(number):
-            asked.add_trial(self._told(board.entries[earlier * per_point : (earlier + 1) * per_point]))
+            asked.add_trial(self._told(board.states[earlier * per_point : (earlier + 1) * per_point]))
         drawn = [trial.params for trial in asked.get_trials(deepcopy=False)]
         for attempt in range(ATTEMPTS):
             if attempt == ATTEMPTS // 2:
                 asked.sampler = RandomSampler(seed=derive_seed(self.config.seed, "another", number) % 2**32)
             trial = asked.ask(self.distributions)
             values = {path: self._value(path, trial.params[path]) for path in self.space}
-            search = {"number": number, "params": trial.params, "attributes": asked.trials[-1].system_attrs}
+            proposal = {"number": number, "params": trial.params, "attributes": asked.trials[-1].system_attrs}
             last = attempt == ATTEMPTS - 1
             try:
                 if last or trial.params not in drawn:
-                    return self.study.point(number, values), json.dumps(search)
+                    return self.study.point(number, values), json.dumps(proposal)
             except UserError:
                 # The space's corners were valid; this point within is not.
                 if last:
                     raise
-            asked.tell(trial, state=TrialState.FAIL)
+            asked.tell(trial, state=OptunaState.FAIL)
         raise AssertionError
 
     def _study(self, number: int) -> optuna.Study:
@@ -84,45 +86,45 @@ class Proposer:
             sampler = TPESampler(n_startup_trials=self.config.startup, multivariate=True, seed=seed)
         return optuna.create_study(sampler=sampler, directions=self.directions)
 
-    def _told(self, entries: Sequence[Entry]) -> FrozenTrial:
+    def _told(self, states: Sequence[TrialState]) -> FrozenTrial:
         """A point as Optuna should know it."""
-        found = json.loads(entries[0].search or "{}")
+        proposal = json.loads(states[0].proposal or "{}")
         known: dict[str, Any] = {
-            "params": found["params"],
+            "params": proposal["params"],
             "distributions": self.distributions,
-            "system_attrs": found["attributes"],
+            "system_attrs": proposal["attributes"],
         }
-        statuses = {entry.status for entry in entries}
-        if statuses & {"diverged", "failed"}:
-            return create_trial(state=TrialState.FAIL, **known)
-        if not all(entry.ended for entry in entries):
-            return create_trial(state=TrialState.RUNNING, **known)
-        if len(self.metrics) == 1 and "stopped" in statuses:
-            curve = self._curve(entries)
+        statuses = {state.status for state in states}
+        if any(status.void for status in statuses):
+            return create_trial(state=OptunaState.FAIL, **known)
+        if not all(state.ended for state in states):
+            return create_trial(state=OptunaState.RUNNING, **known)
+        if len(self.metrics) == 1 and Status.STOPPED in statuses:
+            curve = self._curve(states)
             return create_trial(
-                state=TrialState.PRUNED, value=curve[max(curve)] if curve else None, intermediate_values=curve, **known
+                state=OptunaState.PRUNED, value=curve[max(curve)] if curve else None, intermediate_values=curve, **known
             )
-        scores = [self.scores(entry) for entry in entries]
+        scores = [self.scores(state) for state in states]
         if None in scores:  # it ended without ever having been measured
-            return create_trial(state=TrialState.FAIL, **known)
+            return create_trial(state=OptunaState.FAIL, **known)
         means = [sum(s[i] for s in scores if s) / len(scores) for i in range(len(self.metrics))]
-        return create_trial(state=TrialState.COMPLETE, values=means, **known)
+        return create_trial(state=OptunaState.COMPLETE, values=means, **known)
 
-    def scores(self, entry: Entry) -> list[float] | None:
+    def scores(self, state: TrialState) -> list[float] | None:
         """A trial's objectives, at its best epoch or its last; None if nothing was measured."""
-        if not entry.measured:
+        if not state.metrics:
             return None
-        epoch = max(entry.measured)
+        epoch = max(state.metrics)
         if self.config.score == "best":
             # As best_record has it: robust accuracy, then natural, then the earlier epoch.
-            keys = {e: (m["robust_accuracy"], m["natural_accuracy"], -e) for e, m in entry.measured.items()}
+            keys = {e: (m["robust_accuracy"], m["natural_accuracy"], -e) for e, m in state.metrics.items()}
             epoch = max(keys, key=lambda e: keys[e])
-        return [entry.measured[epoch][metric] for metric in self.metrics]
+        return [state.metrics[epoch][metric] for metric in self.metrics]
 
-    def _curve(self, entries: Sequence[Entry]) -> dict[int, float]:
+    def _curve(self, states: Sequence[TrialState]) -> dict[int, float]:
         """The mean of the metric over the seeds, at the epochs that all of them have."""
-        common = set.intersection(*(set(entry.measured) for entry in entries))
-        return {e: sum(entry.measured[e][self.metrics[0]] for entry in entries) / len(entries) for e in sorted(common)}
+        common = set.intersection(*(set(state.metrics) for state in states))
+        return {e: sum(state.metrics[e][self.metrics[0]] for state in states) / len(states) for e in sorted(common)}
 
     def _value(self, path: str, param: Any) -> Any:
         found = self.space[path]

@@ -16,12 +16,10 @@ from tune_at.store.layout import SweepFolder
 from tune_at.store.place import LocalPlace, Place, to_place
 from tune_at.store.reader import damaged_parts, is_damaged, read_table, sweep_folder
 from tune_at.store.schema import TABLES
+from tune_at.store.status import Status
 from tune_at.store.writer import part_path
 from tune_at.study.study import Study
 from tune_at.study.trials import Trial
-
-FINAL = ("completed", "stopped", "diverged")
-"""Statuses that `resume` leaves alone; a failed trial is tried again."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +77,10 @@ class Sweep:
         except FileExistsError:
             raise UserError("--name", f"{self.folder} exists by now", "choose another --name") from None
 
-    def statuses(self) -> dict[str, str]:
+    def statuses(self) -> dict[str, Status]:
         """The status of each trial that has a row; the others are pending."""
         rows = read_table(self.folder, "trials")
-        return dict(zip(rows["trial"], rows["status"], strict=True))
+        return dict(zip(rows["trial"], map(Status, rows["status"]), strict=True))
 
     def damaged(self) -> dict[str, str]:
         """The trials of which a file in the store is damaged, with the reason."""
@@ -107,7 +105,7 @@ class Sweep:
         done = {
             row["trial"]
             for row in rows.to_dict("records")
-            if row["status"] in FINAL and counts.get(row["trial"], 0) == row["epochs"]
+            if Status(row["status"]).final and counts.get(row["trial"], 0) == row["epochs"]
         }
         return [trial for trial in self.trials(damaged) if trial.name not in done]
 
@@ -129,8 +127,9 @@ class Sweep:
         for path in self.folder.points.files(suffix=".json"):
             if complete[int(path.stem)] < len(seeds):
                 for spec in _read_point(path):
+                    key = "proposal" if "proposal" in spec else "search"  # as it was called first
                     trial = _drawn({**spec, **spec["swept"]}, spec["config"], columns)
-                    known.setdefault(trial.name, (trial, spec["search"]))
+                    known.setdefault(trial.name, (trial, spec[key]))
         # Not by name: seed 10 would come before seed 2.
         return sorted(known.values(), key=lambda item: (_number(item[0].name), seeds.index(item[0].config.seed)))
 

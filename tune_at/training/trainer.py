@@ -26,6 +26,7 @@ from tune_at.models import build_model
 from tune_at.objectives.base import Objective, Step
 from tune_at.seeding import derive_seed, generator
 from tune_at.store.place import Where
+from tune_at.store.status import Status
 from tune_at.training.checkpoint import DamagedCheckpoint, load_state, save_state
 from tune_at.training.optim import build_optimizer, set_lr
 from tune_at.training.record import SPLITS, EpochRecord, best_record
@@ -119,11 +120,11 @@ class Trainer:
         return network.eval().requires_grad_(False)
 
     @property
-    def status(self) -> str:
+    def status(self) -> Status:
         """`running`, `completed` or `diverged`."""
         if self.history and not self.history[-1].finite:
-            return "diverged"
-        return "completed" if len(self.history) >= self.config.train.epochs else "running"
+            return Status.DIVERGED
+        return Status.COMPLETED if len(self.history) >= self.config.train.epochs else Status.RUNNING
 
     @property
     def best(self) -> EpochRecord | None:
@@ -132,7 +133,7 @@ class Trainer:
 
     def epochs(self) -> Iterator[EpochRecord]:
         """Run the epochs that are left, one an iteration."""
-        while self.status == "running":
+        while not self.status.ended:
             yield self.run_epoch()
 
     def run_epoch(self) -> EpochRecord:

@@ -9,6 +9,7 @@ from ray.tune.experiment import Trial
 from tune_at.recording.rows import write_failure
 from tune_at.scheduling.driver import WORKER_RETRIES, SweepRun
 from tune_at.store.failures import StorageFailed
+from tune_at.store.status import Status
 from tune_at.tuning.cluster.session import node_is_alive
 from tune_at.tuning.live_view import SweepProgress
 
@@ -35,18 +36,18 @@ class ProgressCallback(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Tune has given a trial up; it reports its own retries as `on_trial_recover`."""
         assert self.run is not None and self.progress is not None
-        entry = self.run.board.by_name[trial.config["spec"]["trial"]]
-        if self.run.retry(entry.name, trial.num_failures):
-            self._started_again(entry.name)
+        state = self.run.board.by_name[trial.config["spec"]["trial"]]
+        if self.run.retry(state.name, trial.num_failures):
+            self._started_again(state.name)
             return
         error = WorkerLost(f"its worker was lost {WORKER_RETRIES + 1} times")
         try:
-            log = write_failure(self.run.ledger.spec(entry), error)
+            log = write_failure(self.run.ledger.spec(state), error)
         except StorageFailed as failed:
             self.run.fail(failed)
             return
-        entry.status = "failed"
-        self._failed({"trial": entry.name, "status": "failed", "error": str(error), "log": str(log)})
+        state.status = Status.FAILED
+        self._failed({"trial": state.name, "status": Status.FAILED, "error": str(error), "log": str(log)})
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A worker was lost, with its node or alone, and Tune starts the trial again."""
@@ -64,10 +65,10 @@ class ProgressCallback(tune.Callback):
     ) -> None:
         """An epoch ended."""
         assert self.run is not None and self.progress is not None
-        if result["status"] == "failed":
+        if result["status"] == Status.FAILED:
             self._failed(result)
             return
-        if result["status"] == "storage":
+        if result["status"] == Status.STORAGE:
             # No other trial could write there either.
             self.run.fail(StorageFailed(*result["storage"]))
             return
@@ -81,7 +82,7 @@ class ProgressCallback(tune.Callback):
                 self.run.aborted = self.run.aborted or "Ray's process on this machine has died"
         if self.progress is not None and self.run is not None:
             self._show_drawn()
-            self.progress.follow(self.run.board.entries)
+            self.progress.follow(self.run.board.states)
 
     def _started_again(self, name: str) -> None:
         assert self.progress is not None
@@ -89,13 +90,13 @@ class ProgressCallback(tune.Callback):
 
     def _failed(self, result: dict[str, Any]) -> None:
         assert self.run is not None and self.progress is not None
-        entry = self.run.board.by_name[result["trial"]]
-        self.progress.failed(result, entry.trial.swept, entry.epoch)
+        state = self.run.board.by_name[result["trial"]]
+        self.progress.failed(result, state.trial.swept, state.epoch)
         if self.fail_fast:
-            self.run.aborted = f"{entry.name} failed"
+            self.run.aborted = f"{state.name} failed"
 
     def _show_drawn(self) -> None:
         assert self.run is not None and self.progress is not None
-        for entry in self.run.drawn:
-            self.progress.add(entry.name, entry.epochs)
+        for state in self.run.drawn:
+            self.progress.add(state.name, state.epochs)
         self.run.drawn.clear()

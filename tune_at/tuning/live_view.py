@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tune_at.config.section import SELECTION_SPLITS
-from tune_at.scheduling.board import Entry
+from tune_at.scheduling.board import TrialState
+from tune_at.store.status import Status
 from tune_at.wording import duration
 
 PLAIN_INTERVAL = 15.0
@@ -28,7 +29,7 @@ class TrialView:
     name: str
     epochs: int
     epoch: int = 0
-    status: str = "pending"
+    status: Status = Status.PENDING
     metrics: dict[str, float] = field(default_factory=dict)
     best: dict[str, float] = field(default_factory=dict)
     """The metrics of the best epoch so far, and the epoch itself."""
@@ -38,7 +39,12 @@ class SweepProgress:
     """Keeps the state of all trials and shows it while it is entered as a context."""
 
     def __init__(
-        self, trials: Mapping[str, int], finished: Mapping[str, str], selection: str, console: Console, total: int = 0
+        self,
+        trials: Mapping[str, int],
+        finished: Mapping[str, Status],
+        selection: str,
+        console: Console,
+        total: int = 0,
     ) -> None:
         """`trials`: each trial's epochs; `finished`: the status of those that ended in an earlier run.
 
@@ -71,45 +77,45 @@ class SweepProgress:
         """A searcher has drawn a trial."""
         self.views.setdefault(name, TrialView(name, epochs))
 
-    def recall(self, entries: Iterable[Entry]) -> None:
+    def recall(self, states: Iterable[TrialState]) -> None:
         """What is known of the trials from earlier runs: how far they are, and their best epochs."""
-        for entry in entries:
-            view = self.views[entry.name]
-            view.epoch = view.epochs if entry.status == "completed" else entry.epoch
-            rows = [{f"{self.split}_{k}": v for k, v in m.items()} | {"epoch": e} for e, m in entry.measured.items()]
+        for state in states:
+            view = self.views[state.name]
+            view.epoch = view.epochs if state.status == Status.COMPLETED else state.epoch
+            rows = [{f"{self.split}_{k}": v for k, v in m.items()} | {"epoch": e} for e, m in state.metrics.items()]
             view.best = max(rows, key=lambda row: row[f"{self.split}_robust_accuracy"], default={})
 
-    def follow(self, entries: Iterable[Entry]) -> None:
+    def follow(self, states: Iterable[TrialState]) -> None:
         """Show trials that the scheduler has stopped, or that wait for its decision without a worker."""
-        for entry in entries:
-            view = self.views.get(entry.name)
+        for state in states:
+            view = self.views.get(state.name)
             if view is None:
                 continue
-            if entry.status == "stopped" and view.status in ("running", "paused", "pending"):
-                view.status = "stopped"
+            if state.status == Status.STOPPED and not view.status.ended:
+                view.status = Status.STOPPED
                 if not self.console.is_terminal:
                     self._plain_line(view)
-            elif view.status == "running" and not entry.active and not entry.ended:
-                view.status = "paused"
+            elif view.status == Status.RUNNING and not state.active and not state.ended:
+                view.status = Status.PAUSED
 
     def failed(self, result: Mapping[str, Any], swept: Mapping[str, Any], epoch: int) -> None:
         """A trial has failed: say so once, with all there is to know."""
         view = self.views[str(result["trial"])]
-        view.status, view.epoch = "failed", epoch
+        view.status, view.epoch = Status.FAILED, epoch
         config = ", ".join(f"{key}={value}" for key, value in swept.items() if value is not None)
         self.say(f"failed: {view.name} ({config or 'base'}) after epoch {epoch}: {result['error']}")
         self.say(f"  full log: {result['log']}")
 
     def started(self, trial: str) -> None:
         """A worker has taken the trial."""
-        self.views[trial].status = "running"
+        self.views[trial].status = Status.RUNNING
 
     def result(self, result: Mapping[str, Any]) -> None:
         """Take the result of one epoch."""
         view = self.views.get(str(result.get("trial")))
-        if view is None or result["status"] == "storage":  # such a trial is unfinished, and the sweep ends
+        if view is None or result["status"] == Status.STORAGE:  # such a trial is unfinished, and the sweep ends
             return
-        view.status = str(result["status"])
+        view.status = Status(result["status"])
         if "epoch" in result:
             # One a result, not the difference: a resumed trial comes back with many epochs at once.
             if self.first_result is None:
@@ -132,20 +138,23 @@ class SweepProgress:
 
     def _plain_line(self, view: TrialView) -> None:
         now = time.monotonic()
-        if view.status != "running":
+        if view.status != Status.RUNNING:
             self.say(
                 f"[{clock(now - self.began)}] {view.status} {view.name} after {view.epoch} epochs  {accuracies(view)}"
             )
         elif now - self.last_line > PLAIN_INTERVAL:
             self.last_line = now
-            running = ", ".join(f"{v.name} {v.epoch}/{v.epochs}" for v in self._with("running"))
+            running = ", ".join(f"{v.name} {v.epoch}/{v.epochs}" for v in self._with(Status.RUNNING))
             self.say(f"[{clock(now - self.began)}] {self.counts()}, {self.time_left()}; {running}")
 
     def counts(self) -> str:
         """Trials by status, in words."""
         counted = Counter(view.status for view in self.views.values())
-        counted["pending"] += self.total - len(self.views)
-        order = ("completed", "running", "paused", "pending", "stopped", "diverged", "failed")
+        counted[Status.PENDING] += self.total - len(self.views)
+        order = (
+            Status.COMPLETED, Status.RUNNING, Status.PAUSED, Status.PENDING, Status.STOPPED, Status.DIVERGED,
+            Status.FAILED,
+        )  # fmt: skip
         return ", ".join(f"{counted[status]} {status}" for status in order if counted[status])
 
     def time_left(self) -> str:
@@ -154,13 +163,13 @@ class SweepProgress:
         if self.first_result is None or self.epochs_since < 5:
             return "time left unknown"
         elapsed = time.monotonic() - self.first_result
-        left = sum(v.epochs - v.epoch for v in self.views.values() if v.status in ("pending", "running", "paused"))
+        left = sum(v.epochs - v.epoch for v in self.views.values() if not v.status.ended)
         undrawn = self.total - len(self.views)
         if undrawn and self.views:
             left += undrawn * sum(v.epochs for v in self.views.values()) // len(self.views)
         return f"about {duration(left * elapsed / self.epochs_since)} left"
 
-    def _with(self, status: str) -> list[TrialView]:
+    def _with(self, status: Status) -> list[TrialView]:
         return [view for view in self.views.values() if view.status == status]
 
     def render(self) -> RenderableType:
@@ -174,8 +183,8 @@ class SweepProgress:
         ranked = sorted((v for v in self.views.values() if v.best), key=lambda v: -v.best[key])
         best = [replace(v, epoch=int(v.best["epoch"]), metrics=v.best) for v in ranked[:5]]
         parts: list[RenderableType] = [head, bar]
-        if running := self._with("running"):
-            parts.append(view_table("running", running[:8], self.split, len(running) - 8))
+        if running := self._with(Status.RUNNING):
+            parts.append(view_table(Status.RUNNING, running[:8], self.split, len(running) - 8))
         if best:
             parts.append(view_table(f"best {self.split} robust accuracy so far", best, self.split, 0))
         return Group(*parts)

@@ -23,6 +23,7 @@ from tune_at.data.sources import load_source
 from tune_at.store.failures import StorageFailed
 from tune_at.store.files import remove_temporaries
 from tune_at.store.lock import sweep_lock
+from tune_at.store.status import Status
 from tune_at.study.cost import epoch_passes, sweep_seconds
 from tune_at.study.study import Study
 from tune_at.study.sweep import Sweep
@@ -162,9 +163,9 @@ def _with_teachers(sweep: Sweep, trials: Sequence[Trial], console: Console) -> l
     statuses = sweep.statuses()
     ready = []
     for trial in trials:
-        missing = [name for name in trial.teachers.values() if statuses.get(name) != "completed"]
+        missing = [name for name in trial.teachers.values() if statuses.get(name) != Status.COMPLETED]
         if missing:
-            state = statuses.get(missing[0], "pending")
+            state = statuses.get(missing[0], Status.PENDING)
             console.print(f"{trial.name} waits: its teacher {missing[0]} is {state}", highlight=False, markup=False)
         else:
             ready.append(trial)
@@ -201,12 +202,12 @@ def _run_trials(
     run = SweepRun(board, policy, ledger, _proposer(study), at_once)
     everything = sweep.trials()
     statuses = sweep.statuses()
-    left = {entry.name for entry in board.entries if not entry.ended}
+    left = {state.name for state in board.states if not state.ended}
     finished = {name: status for name, status in statuses.items() if name not in left}
     selection = study.samples()[0].config.train.selection
     epochs = {trial.name: trial.config.train.epochs for trial in everything}
     progress = SweepProgress(epochs, finished, selection, console, study.size)
-    progress.recall(board.entries)
+    progress.recall(board.states)
     # As many workers start at a time as there are places; Tune's default for a searcher is one after the other.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once)
     # What Ray writes of its own is of no use once it has ended: every result is in the sweep's folder by then.

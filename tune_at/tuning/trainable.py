@@ -11,6 +11,7 @@ from tune_at.recording.rows import cause_of, write_failure
 from tune_at.recording.spec import TrialSpec
 from tune_at.recording.trial import RecordedTrial
 from tune_at.store.failures import StorageFailed
+from tune_at.store.status import Status
 
 
 class ATTrainable(tune.Trainable):
@@ -53,7 +54,7 @@ class ATTrainable(tune.Trainable):
             result = self._storage_failed(error)
         except Exception as error:
             result = self._failed(error)
-        return {**result, "done": result["status"] != "running"}
+        return {**result, "done": result["status"] != Status.RUNNING}
 
     def _failed(self, error: Exception) -> dict[str, Any]:
         try:
@@ -62,11 +63,11 @@ class ATTrainable(tune.Trainable):
             return self._storage_failed(second)
         except Exception as second:
             log = f"none: {cause_of(second)}"
-        return {"trial": self.spec.trial, "status": "failed", "error": cause_of(error), "log": log}
+        return {"trial": self.spec.trial, "status": Status.FAILED, "error": cause_of(error), "log": log}
 
     def _storage_failed(self, error: StorageFailed) -> dict[str, Any]:
         self.trial_run = None  # there is nowhere to write how it ended
-        return {"trial": self.spec.trial, "status": "storage", "error": str(error), "storage": error.parts}
+        return {"trial": self.spec.trial, "status": Status.STORAGE, "error": str(error), "storage": error.parts}
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
         """A pointer: the state itself is in the sweep's folder, saved epoch by epoch."""

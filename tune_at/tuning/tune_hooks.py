@@ -7,8 +7,9 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
-from tune_at.scheduling.board import Entry
+from tune_at.scheduling.board import TrialState
 from tune_at.scheduling.driver import SweepRun
+from tune_at.store.status import Status
 
 HELD_SECONDS = 10.0
 """Seconds that a held trial keeps its worker while others could use the place; starting anew costs some itself."""
@@ -33,8 +34,8 @@ class StudySearcher(Searcher):
         assert run is not None
         if run.board.complete or run.aborted:
             return str(Searcher.FINISHED)
-        entry = run.next_entry()
-        return None if entry is None else {"spec": run.ledger.spec(entry).as_dict()}
+        state = run.next_trial()
+        return None if state is None else {"spec": run.ledger.spec(state).as_dict()}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """The scheduler hears of it too."""
@@ -80,16 +81,16 @@ class StudyScheduler(TrialScheduler):
             return str(TrialScheduler.NOOP)
         run.report(name, result)
         self._act(tune_controller, but=name)
-        entry = run.board.by_name[name]
+        state = run.board.by_name[name]
         if run.aborted:
             return str(TrialScheduler.NOOP)
-        if entry.status == "stopped":
+        if state.status == Status.STOPPED:
             return str(TrialScheduler.STOP)
-        if run.policy.held(entry):
+        if run.policy.held(state):
             self.parked[name] = time.monotonic()
             return str(TrialScheduler.NOOP)
-        if result["lineage"] < sum(d.source is not None for d in entry.decisions.values()):
-            self._pause(tune_controller, entry)  # it comes back with another trial's weights
+        if result["lineage"] < sum(d.source is not None for d in state.decisions.values()):
+            self._pause(tune_controller, state)  # it comes back with another trial's weights
             return str(TrialScheduler.NOOP)
         return str(TrialScheduler.CONTINUE)
 
@@ -97,7 +98,7 @@ class StudyScheduler(TrialScheduler):
         """A trial has ended by itself or was stopped."""
         run, name = self._run, _name(trial)
         self.parked.pop(name, None)
-        if run.board.by_name[name].status != "stopped" and result:
+        if run.board.by_name[name].status != Status.STOPPED and result:
             run.report(name, result)
         run.ended(name)
         self._act(tune_controller, but=name)
@@ -123,11 +124,11 @@ class StudyScheduler(TrialScheduler):
                 self._pause(tune_controller, run.board.by_name[name])
         if run.active >= run.at_once:
             return None
-        for entry in run.resumable():
-            run.paused.discard(entry.name)
-            entry.active = True
-            trial = self.trials[entry.name]
-            trial.config["spec"] = run.ledger.spec(entry).as_dict()
+        for state in run.resumable():
+            run.paused.discard(state.name)
+            state.active = True
+            trial = self.trials[state.name]
+            trial.config["spec"] = run.ledger.spec(state).as_dict()
             return trial
         return None
 
@@ -141,21 +142,21 @@ class StudyScheduler(TrialScheduler):
         for name in [name for name in self.parked if name != but]:
             if name not in self.parked:
                 continue  # ended with the one before it
-            entry, trial = run.board.by_name[name], self.trials[name]
-            if entry.ended:
+            state, trial = run.board.by_name[name], self.trials[name]
+            if state.ended:
                 tune_controller.stop_trial(trial)
-            elif not run.policy.held(entry):
+            elif not run.policy.held(state):
                 del self.parked[name]
                 # A worker takes other weights only when it starts.
-                exploits = sum(decision.source is not None for decision in entry.decisions.values())
+                exploits = sum(decision.source is not None for decision in state.decisions.values())
                 if len(trial.config["spec"]["lineage"]) < exploits:
-                    self._pause(tune_controller, entry)
+                    self._pause(tune_controller, state)
                 else:
                     _controller(tune_controller)._schedule_trial_train(trial)
         for name in [name for name in run.paused if run.board.by_name[name].ended]:
             tune_controller.stop_trial(self.trials[name])
 
-    def _must_yield(self, entry: Entry, waited: float) -> bool:
+    def _must_yield(self, state: TrialState, waited: float) -> bool:
         """Whether a held trial has to give up its worker: otherwise two could wait for each other for ever."""
         run = self._run
         starting = {name for name, trial in self.trials.items() if trial.status == Trial.PENDING}
@@ -163,17 +164,17 @@ class StudyScheduler(TrialScheduler):
             return False
         if waited > HELD_SECONDS:
             return True
-        for other in run.policy.waits_for(run.board, entry):
+        for other in run.policy.waits_for(run.board, state):
             if other is None or not other.active or (waited > STARTING and other.name in starting):
                 return True
         return False
 
-    def _pause(self, tune_controller: Any, entry: Entry) -> None:
-        self.parked.pop(entry.name, None)
-        entry.active = False
-        self._run.paused.add(entry.name)
+    def _pause(self, tune_controller: Any, state: TrialState) -> None:
+        self.parked.pop(state.name, None)
+        state.active = False
+        self._run.paused.add(state.name)
         # Without a checkpoint of Ray's: the trial's own is in the sweep's folder.
-        tune_controller.pause_trial(self.trials[entry.name], should_checkpoint=False)
+        tune_controller.pause_trial(self.trials[state.name], should_checkpoint=False)
 
     def debug_string(self) -> str:
         """One line for Ray's logs."""

@@ -18,6 +18,7 @@ def run(arguments: Namespace) -> int:
     from tune_at.cli.results import at_rest, results_tables
     from tune_at.store import read_table
     from tune_at.store.lock import is_locked
+    from tune_at.store.status import Status
     from tune_at.study.sweep import Sweep
 
     existing = Sweep.open(arguments.sweep)
@@ -27,7 +28,7 @@ def run(arguments: Namespace) -> int:
     if not running:
         trials = at_rest(trials)
     numbers = trials["status"].value_counts().to_dict()
-    numbers["pending"] = numbers.get("pending", 0) + total - len(trials)
+    numbers[Status.PENDING] = numbers.get(Status.PENDING, 0) + total - len(trials)
     words = ", ".join(f"{count} {name}" for name, count in sorted(numbers.items()) if count)
     console().print(f"{existing.study.title}: {counted(total, 'trial')}: {words}", markup=False)
     console().print(results_tables(trials, epochs, decisions))

@@ -10,7 +10,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.schedulers.async_hyperband import _Bracket
 
 from tune_at.config.scheduler import ASHA
-from tune_at.scheduling.board import Entry
+from tune_at.scheduling.board import TrialState
 from tune_at.scheduling.policies.base import InOrder, Verdict
 from tune_at.seeding import derive_seed
 from tune_at.study.study import Study
@@ -33,13 +33,13 @@ class AshaPolicy(InOrder):
     def _bracket(self, number: int) -> _Bracket:
         return _Bracket(self.grace, self.longest, self.eta, number)
 
-    def bracket_of(self, entry: Entry) -> int:
+    def bracket_of(self, state: TrialState) -> int:
         """The trial's bracket: by chance, as likely as Ray's are, but fixed by its place in the sweep."""
         if self.brackets == 1:
             return 0
         sizes = np.array([len(self.milestones(s)) for s in range(self.brackets)])
         weights = np.exp(sizes - sizes.max())
-        rng = np.random.default_rng(derive_seed(self.seed, "bracket", entry.index))
+        rng = np.random.default_rng(derive_seed(self.seed, "bracket", state.index))
         return int(rng.choice(self.brackets, p=weights / weights.sum()))
 
     @cache  # noqa: B019 - a policy lives as long as the sweep
@@ -47,16 +47,16 @@ class AshaPolicy(InOrder):
         """The rungs of a bracket, ascending; a fraction is reached with the next whole epoch."""
         return [math.ceil(milestone) for milestone, _ in reversed(self._bracket(number)._rungs)]
 
-    def rungs(self, entry: Entry) -> Sequence[int]:
+    def rungs(self, state: TrialState) -> Sequence[int]:
         """The epochs grace * eta^k of the trial's bracket."""
-        return self.milestones(self.bracket_of(entry))
+        return self.milestones(self.bracket_of(state))
 
-    def judge(self, earlier: Sequence[Entry], entry: Entry, epoch: int) -> Verdict:
+    def judge(self, earlier: Sequence[TrialState], state: TrialState, epoch: int) -> Verdict:
         """Stop what is below the (1 - 1/eta) quantile of the rung so far."""
-        number = self.bracket_of(entry)
-        rung = self.reached(entry)[epoch]
+        number = self.bracket_of(state)
+        rung = self.reached(state)[epoch]
         bracket = self._bracket(number)
-        place = len(bracket._rungs) - 1 - self.rungs(entry).index(rung)
+        place = len(bracket._rungs) - 1 - self.rungs(state).index(rung)
         milestone, recorded = bracket._rungs[place]
         for other in earlier:
             for decision in other.decisions.values():
@@ -64,6 +64,6 @@ class AshaPolicy(InOrder):
                     recorded[other.name] = self.sign * decision.value
         cutoff = bracket.cutoff(recorded)
         bracket._rungs = [(milestone, recorded)]
-        score = self.score(entry, epoch)
-        action = bracket.on_result(SimpleNamespace(trial_id=entry.name), epoch, score)
-        return self.verdict(entry, epoch, score, action == TrialScheduler.STOP, cutoff, number)
+        score = self.score(state, epoch)
+        action = bracket.on_result(SimpleNamespace(trial_id=state.name), epoch, score)
+        return self.verdict(state, epoch, score, action == TrialScheduler.STOP, cutoff, number)

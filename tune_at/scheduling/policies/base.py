@@ -6,11 +6,12 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
 from tune_at.config.scheduler import find_metric, is_loss
-from tune_at.scheduling.board import Board, Decision, Entry
+from tune_at.scheduling.board import Board, Decision, TrialState
+from tune_at.store.status import Status
 from tune_at.study.study import Study
 
-Verdict = tuple[Entry, Decision]
-Arrivals = Sequence[tuple[Entry, int]]
+Verdict = tuple[TrialState, Decision]
+Arrivals = Sequence[tuple[TrialState, int]]
 
 
 class Policy(ABC):
@@ -32,7 +33,7 @@ class Policy(ABC):
         self.sign = -1.0 if is_loss(self.metric) else 1.0
 
     @abstractmethod
-    def rungs(self, entry: Entry) -> Sequence[int]:
+    def rungs(self, state: TrialState) -> Sequence[int]:
         """The epochs, ascending, at which a trial is judged."""
 
     @abstractmethod
@@ -40,49 +41,49 @@ class Policy(ABC):
         """All decisions that can be made now, in order."""
 
     @abstractmethod
-    def waits_for(self, board: Board, entry: Entry) -> list[Entry | None]:
+    def waits_for(self, board: Board, state: TrialState) -> list[TrialState | None]:
         """The trials without whose results a held trial is not judged; None stands for one not drawn yet."""
 
-    def reached(self, entry: Entry) -> dict[int, int]:
+    def reached(self, state: TrialState) -> dict[int, int]:
         """The rungs that a trial has reached, by the epoch. Rungs skipped on the way are not judged."""
-        rungs, found, before = self.rungs(entry), {}, 0
-        for epoch in sorted(entry.measured):
+        rungs, found, before = self.rungs(state), {}, 0
+        for epoch in sorted(state.metrics):
             now = bisect_right(rungs, epoch)
             if now > before:
                 found[epoch], before = rungs[now - 1], now
         return found
 
-    def due(self, entry: Entry) -> int | None:
+    def due(self, state: TrialState) -> int | None:
         """The first epoch after which the trial waits for a decision."""
-        if entry.settled or not entry.measured:
+        if state.settled or not state.metrics:
             return None
-        return next((epoch for epoch in self.reached(entry) if epoch not in entry.decisions), None)
+        return next((epoch for epoch in self.reached(state) if epoch not in state.decisions), None)
 
-    def held(self, entry: Entry) -> bool:
+    def held(self, state: TrialState) -> bool:
         """Whether the trial must not run on yet."""
-        return not entry.ended and self.due(entry) is not None
+        return not state.ended and self.due(state) is not None
 
-    def score(self, entry: Entry, epoch: int) -> float:
+    def score(self, state: TrialState, epoch: int) -> float:
         """What is judged at an epoch, signed so that more is better."""
-        return self.sign * entry.value(self.metric, epoch, self.smooth)
+        return self.sign * state.value(self.metric, epoch, self.smooth)
 
     def verdict(
-        self, entry: Entry, epoch: int, score: float, stop: bool, cutoff: float | None, bracket: int = 0
+        self, state: TrialState, epoch: int, score: float, stop: bool, cutoff: float | None, bracket: int = 0
     ) -> Verdict:
         """A decision at a trial's due epoch; a trial that is complete by then has nothing to be stopped from.
 
         `score` is what was compared with `cutoff`, signed as `score()` is.
         """
-        rung = self.reached(entry)[epoch]
-        action = "completed" if epoch >= entry.epochs else "stop" if stop else "continue"
+        rung = self.reached(state)[epoch]
+        action = "completed" if epoch >= state.epochs else "stop" if stop else "continue"
         shown = None if cutoff is None else self.sign * cutoff
-        return entry, Decision(epoch, rung, self.sign * score, shown, action, bracket)
+        return state, Decision(epoch, rung, self.sign * score, shown, action, bracket)
 
 
 class FifoPolicy(Policy):
     """Never decides anything."""
 
-    def rungs(self, entry: Entry) -> Sequence[int]:
+    def rungs(self, state: TrialState) -> Sequence[int]:
         """None."""
         return ()
 
@@ -90,7 +91,7 @@ class FifoPolicy(Policy):
         """Nothing."""
         return []
 
-    def waits_for(self, board: Board, entry: Entry) -> list[Entry | None]:
+    def waits_for(self, board: Board, state: TrialState) -> list[TrialState | None]:
         """Nobody."""
         return []
 
@@ -103,38 +104,38 @@ class InOrder(Policy):
     """
 
     @abstractmethod
-    def judge(self, earlier: Sequence[Entry], entry: Entry, epoch: int) -> Verdict:
+    def judge(self, earlier: Sequence[TrialState], state: TrialState, epoch: int) -> Verdict:
         """The decision about a trial, given all earlier ones."""
 
     def decide(self, board: Board) -> list[Verdict]:
         """See `Policy`. Each decision is entered on the board before the next is made."""
         verdicts: list[Verdict] = []
         front = math.inf  # the least epoch that all earlier trials are past
-        for entry in board.entries:
+        for state in board.states:
             if front <= 0:
                 break
-            if entry.settled:
+            if state.settled:
                 continue
-            while (epoch := self.due(entry)) is not None and epoch <= front:
-                _, decision = self.judge(board.entries[: entry.index], entry, epoch)
-                entry.decide(decision)
-                verdicts.append((entry, decision))
-            front = min(front, self._passed(entry))
-            entry.settled = entry.ended and self.due(entry) is None
+            while (epoch := self.due(state)) is not None and epoch <= front:
+                _, decision = self.judge(board.states[: state.index], state, epoch)
+                state.decide(decision)
+                verdicts.append((state, decision))
+            front = min(front, self._passed(state))
+            state.settled = state.ended and self.due(state) is None
         return verdicts
 
-    def _passed(self, entry: Entry) -> float:
-        if entry.status in ("stopped", "failed"):
+    def _passed(self, state: TrialState) -> float:
+        if state.status in (Status.STOPPED, Status.FAILED):
             return math.inf
-        epoch = self.due(entry)
+        epoch = self.due(state)
         if epoch is not None:
             return epoch - 1
-        return math.inf if entry.ended else entry.epoch
+        return math.inf if state.ended else state.epoch
 
-    def waits_for(self, board: Board, entry: Entry) -> list[Entry | None]:
+    def waits_for(self, board: Board, state: TrialState) -> list[TrialState | None]:
         """The earlier trials that are not past the epoch."""
-        epoch = self.due(entry)
-        return [e for e in board.entries[: entry.index] if epoch is not None and self._passed(e) < epoch]
+        epoch = self.due(state)
+        return [other for other in board.states[: state.index] if epoch is not None and self._passed(other) < epoch]
 
 
 class Together(Policy):
@@ -146,7 +147,7 @@ class Together(Policy):
 
     @abstractmethod
     def judge_group(
-        self, bracket: int, members: Sequence[Entry], arrived: Sequence[tuple[Entry, int]]
+        self, bracket: int, members: Sequence[TrialState], arrived: Sequence[tuple[TrialState, int]]
     ) -> list[Verdict]:
         """Decisions about those that have `arrived` (trial, epoch) at a rung, decided already or not."""
 
@@ -154,9 +155,9 @@ class Together(Policy):
         """See `Policy`."""
         verdicts: list[Verdict] = []
         for bracket, places in self.groups(board):
-            if places.stop > len(board.entries):
+            if places.stop > len(board.states):
                 continue
-            members = [board.entries[place] for place in places]
+            members = [board.states[place] for place in places]
             if not any(self.due(member) for member in members):
                 continue
             rungs = sorted({rung for member in members for rung in self.rungs(member)})
@@ -166,33 +167,33 @@ class Together(Policy):
                 arrived = [(m, e) for m in members if (e := self._arrival(m, rung)) is not None]
                 if all(epoch in member.decisions for member, epoch in arrived):
                     continue
-                for entry, decision in self.judge_group(bracket, members, arrived):
-                    if decision.epoch in entry.decisions:
+                for state, decision in self.judge_group(bracket, members, arrived):
+                    if decision.epoch in state.decisions:
                         continue  # what was decided before stays
-                    entry.decide(decision)
-                    verdicts.append((entry, decision))
+                    state.decide(decision)
+                    verdicts.append((state, decision))
             for member in members:
                 member.settled = member.ended and self.due(member) is None
         return verdicts
 
-    def _arrival(self, entry: Entry, rung: int) -> int | None:
-        return next((epoch for epoch, reached in self.reached(entry).items() if reached == rung), None)
+    def _arrival(self, state: TrialState, rung: int) -> int | None:
+        return next((epoch for epoch, reached in self.reached(state).items() if reached == rung), None)
 
-    def _before(self, entry: Entry, rung: int) -> bool:
+    def _before(self, state: TrialState, rung: int) -> bool:
         """Whether a trial may still reach the rung, or an earlier one, for the first time."""
-        if entry.ended:
+        if state.ended:
             return False
-        return entry.last_measured < rung
+        return state.last_evaluated < rung
 
-    def waits_for(self, board: Board, entry: Entry) -> list[Entry | None]:
+    def waits_for(self, board: Board, state: TrialState) -> list[TrialState | None]:
         """The members of the trial's group that are not there yet."""
-        epoch = self.due(entry)
+        epoch = self.due(state)
         if epoch is None:
             return []
-        rung = self.reached(entry)[epoch]
+        rung = self.reached(state)[epoch]
         for _, places in self.groups(board):
-            if entry.index in places:
-                known = [board.entries[place] for place in places if place < len(board.entries)]
-                missing: list[Entry | None] = [m for m in known if self._before(m, rung)]
+            if state.index in places:
+                known = [board.states[place] for place in places if place < len(board.states)]
+                missing: list[TrialState | None] = [m for m in known if self._before(m, rung)]
                 return missing + [None] * (len(places) - len(known))
         return []

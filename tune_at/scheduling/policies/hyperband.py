@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from tune_at.brackets import bracket_rungs, bracket_spans
 from tune_at.config.scheduler import HyperBand
 from tune_at.config.search import Sampled
-from tune_at.scheduling.board import Board, Entry
+from tune_at.scheduling.board import Board, TrialState
 from tune_at.scheduling.policies.base import Together, Verdict
 from tune_at.study.study import Study
 
@@ -32,18 +32,18 @@ class HyperBandPolicy(Together):
         """The brackets, numbered in the order in which they are filled."""
         yield from ((number, places) for number, (_, places) in enumerate(self.spans))
 
-    def rungs(self, entry: Entry) -> Sequence[int]:
+    def rungs(self, state: TrialState) -> Sequence[int]:
         """R / eta^s, R / eta^(s-1), ..., below R."""
-        halvings = next(s for s, places in self.spans if entry.index in places)
+        halvings = next(s for s, places in self.spans if state.index in places)
         return bracket_rungs(self.longest, self.eta, halvings)
 
     def judge_group(
-        self, bracket: int, members: Sequence[Entry], arrived: Sequence[tuple[Entry, int]]
+        self, bracket: int, members: Sequence[TrialState], arrived: Sequence[tuple[TrialState, int]]
     ) -> list[Verdict]:
         """Keep the best ceil(n / eta); of equal ones those that started earlier."""
-        entry, epoch = arrived[0]
-        rung = self.reached(entry)[epoch]
-        halvings = 1 + list(self.rungs(entry)).index(rung)
+        state, epoch = arrived[0]
+        rung = self.reached(state)[epoch]
+        halvings = 1 + list(self.rungs(state)).index(rung)
         keep = len(members)
         for _ in range(halvings):
             keep = math.ceil(keep / self.eta)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tune_at.config.scheduler import Median
-from tune_at.scheduling.board import Entry
+from tune_at.scheduling.board import TrialState
 from tune_at.scheduling.policies.base import InOrder, Verdict
 from tune_at.study.study import Study
 
@@ -24,28 +24,28 @@ class MedianPolicy(InOrder):
         self.scores: dict[tuple[int, int], float] = {}
         self.means: dict[tuple[int, int], float | None] = {}
 
-    def rungs(self, entry: Entry) -> Sequence[int]:
+    def rungs(self, state: TrialState) -> Sequence[int]:
         """Every epoch from the grace epoch on."""
-        return range(self.grace, entry.epochs + 1)
+        return range(self.grace, state.epochs + 1)
 
-    def judge(self, earlier: Sequence[Entry], entry: Entry, epoch: int) -> Verdict:
+    def judge(self, earlier: Sequence[TrialState], state: TrialState, epoch: int) -> Verdict:
         """Compare with those earlier trials that have come as far."""
-        found = (self._mean(other, epoch) for other in earlier if other.last_measured >= epoch)
+        found = (self._mean(other, epoch) for other in earlier if other.last_evaluated >= epoch)
         means = [mean for mean in found if mean is not None]
         cutoff = float(np.median(means)) if len(means) >= self.min_trials else None
-        best = max(self._score(entry, e) for e in entry.measured if e <= epoch)
-        return self.verdict(entry, epoch, best, cutoff is not None and best < cutoff, cutoff)
+        best = max(self._score(state, e) for e in state.metrics if e <= epoch)
+        return self.verdict(state, epoch, best, cutoff is not None and best < cutoff, cutoff)
 
-    def _score(self, entry: Entry, epoch: int) -> float:
-        key = (entry.index, epoch)
+    def _score(self, state: TrialState, epoch: int) -> float:
+        key = (state.index, epoch)
         if key not in self.scores:
-            self.scores[key] = self.score(entry, epoch)
+            self.scores[key] = self.score(state, epoch)
         return self.scores[key]
 
-    def _mean(self, entry: Entry, epoch: int) -> float | None:
+    def _mean(self, state: TrialState, epoch: int) -> float | None:
         """The running mean of a trial that is past the epoch. Nothing can change it any more, so it is kept."""
-        key = (entry.index, epoch)
+        key = (state.index, epoch)
         if key not in self.means:
-            scores = [self._score(entry, e) for e in entry.measured if self.grace <= e <= epoch]
+            scores = [self._score(state, e) for e in state.metrics if self.grace <= e <= epoch]
             self.means[key] = float(np.mean(scores)) if scores else None
         return self.means[key]

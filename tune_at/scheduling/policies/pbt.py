@@ -10,7 +10,7 @@ import numpy as np
 from tune_at.config.scheduler import PBT
 from tune_at.config.space import Range
 from tune_at.config.tree import get_path
-from tune_at.scheduling.board import Board, Entry
+from tune_at.scheduling.board import Board, TrialState
 from tune_at.scheduling.policies.base import Together, Verdict
 from tune_at.seeding import derive_seed
 from tune_at.study.overrides import KNOWN
@@ -36,16 +36,16 @@ class PbtPolicy(Together):
         self.config = config
         self.mutations = mutations_of(config, KNOWN, study.origin)
 
-    def rungs(self, entry: Entry) -> Sequence[int]:
+    def rungs(self, state: TrialState) -> Sequence[int]:
         """Every `every` epochs, before the last."""
-        return range(self.config.every, entry.epochs, self.config.every)
+        return range(self.config.every, state.epochs, self.config.every)
 
     def groups(self, board: Board) -> Iterator[tuple[int, range]]:
         """The whole population."""
         yield 0, range(board.total)
 
     def judge_group(
-        self, bracket: int, members: Sequence[Entry], arrived: Sequence[tuple[Entry, int]]
+        self, bracket: int, members: Sequence[TrialState], arrived: Sequence[tuple[TrialState, int]]
     ) -> list[Verdict]:
         """Replace the lowest quantile; of equal ones the later started."""
         ranked = sorted(arrived, key=lambda item: (-self.score(*item), item[0].index))
@@ -55,16 +55,16 @@ class PbtPolicy(Together):
         verdicts = []
         for place, (member, epoch) in enumerate(ranked):
             cutoff = self.score(*ranked[len(ranked) - count - 1]) if count else None
-            entry, decision = self.verdict(member, epoch, self.score(member, epoch), False, cutoff)
+            state, decision = self.verdict(member, epoch, self.score(member, epoch), False, cutoff)
             if place >= len(ranked) - count and decision.action != "completed":
                 rng = np.random.default_rng(derive_seed(member.trial.config.seed, "pbt", epoch, member.index))
                 source = top[int(rng.integers(len(top)))][0]
                 changes = self._explore(source, epoch, rng)
                 decision = replace(decision, action="exploit", source=source.name, changes=changes)
-            verdicts.append((entry, decision))
+            verdicts.append((state, decision))
         return verdicts
 
-    def _explore(self, source: Entry, epoch: int, rng: np.random.Generator) -> dict[str, Any]:
+    def _explore(self, source: TrialState, epoch: int, rng: np.random.Generator) -> dict[str, Any]:
         """The source's values at the epoch, changed."""
         values = {path: get_path(source.trial.config.as_tree(), path) for path in self.mutations}
         for at, earlier in sorted(source.decisions.items()):
