@@ -1,12 +1,12 @@
 """Data sections: which images, how they are split, how many labels are noise, which augmentation."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 
+from tune_at.config.facts import DataFacts, KnownData, as_key
 from tune_at.config.section import Rate, Section
-from tune_at.errors import UserError
 from tune_at.registry import Entry, Registry
 
 
@@ -18,6 +18,10 @@ class DataSection(Section):
     train_size: ClassVar[int]
     """Training images before the validation split is taken."""
     test_size: ClassVar[int]
+    listed: ClassVar[tuple[str, ...]] = ()
+    """The fields that say where classes and sizes are to be counted; none where they are known of the data set."""
+
+    _known: KnownData | None = PrivateAttr(default=None)
 
     name: str
     noise_rate: Rate = 0.0
@@ -33,15 +37,61 @@ class DataSection(Section):
     flip: bool = False
     """Random horizontal flip."""
 
+    def model_post_init(self, context: Any) -> None:
+        """Remember what is known of the data, which a parser hands on as the validation's context."""
+        if isinstance(context, KnownData):
+            self._known = context
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all fields are equal; what is known of the data is no part of a config."""
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    def told(self, known: KnownData) -> Self:
+        """The same section with other knowledge of its data."""
+        copy = self.model_copy()
+        copy._known = known
+        return copy
+
+    @property
+    def known(self) -> KnownData | None:
+        """What this config was told of its data; None if nobody has told it anything."""
+        return self._known
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """The fields that decide which images and labels there are, before any split or noise."""
+        shared = DataSection.model_fields.keys() - {"name"}
+        return {name: getattr(self, name) for name in type(self).model_fields if name not in shared}
+
+    @property
+    def source_key(self) -> str:
+        """`source` as a string."""
+        return as_key(self.source)
+
+    @property
+    def listing_key(self) -> str:
+        """The fields that say what is to be counted, as a string."""
+        return as_key({name: getattr(self, name) for name in self.listed})
+
+    @property
+    def given_validation(self) -> int:
+        """Number of validation images that the data set has as a split of its own; 0 is none."""
+        return 0
+
     @property
     def validation_samples(self) -> int:
         """Number of images in the validation split."""
-        return round(self.train_size * self.validation)
+        return self.given_validation or round(self.train_size * self.validation)
+
+    @property
+    def available_samples(self) -> int:
+        """Number of training images after the validation split, of which `subset` takes a part."""
+        return self.train_size if self.given_validation else self.train_size - self.validation_samples
 
     @property
     def train_samples(self) -> int:
         """Number of images trained on in an epoch."""
-        available = self.train_size - self.validation_samples
+        available = self.available_samples
         return available if self.subset == "all" else min(self.subset, available)
 
 
@@ -57,16 +107,25 @@ class Digits(DataSection):
 
 
 class Vision(DataSection):
-    """A data set of 32 × 32 colour images that torchvision can fetch, or that lies in Parquet shards."""
+    """A data set of 32 × 32 colour images that lies in Parquet shards, or in torchvision's files."""
 
     label_column: ClassVar[str] = "label"
     """The column of the labels in the shards."""
+    torchvision: ClassVar[str] = ""
+    """The class that torchvision has for it, which also downloads it; none is from shards alone."""
+    files: ClassVar[tuple[str, ...]] = ()
+    """The files that torchvision keeps of it, below the folder of the data set."""
     shape: ClassVar[tuple[int, int, int]] = (3, 32, 32)
 
 
 class CIFAR10(Vision):
     """CIFAR-10."""
 
+    torchvision: ClassVar[str] = "CIFAR10"
+    files: ClassVar[tuple[str, ...]] = tuple(
+        f"cifar-10-batches-py/{name}"
+        for name in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta")
+    )
     num_classes: ClassVar[int] = 10
     train_size: ClassVar[int] = 50_000
     test_size: ClassVar[int] = 10_000
@@ -77,6 +136,8 @@ class CIFAR100(Vision):
     """CIFAR-100 with its 100 fine labels."""
 
     label_column: ClassVar[str] = "fine_label"
+    torchvision: ClassVar[str] = "CIFAR100"
+    files: ClassVar[tuple[str, ...]] = tuple(f"cifar-100-python/{name}" for name in ("train", "test", "meta"))
     num_classes: ClassVar[int] = 100
     train_size: ClassVar[int] = 50_000
     test_size: ClassVar[int] = 10_000
@@ -86,6 +147,8 @@ class CIFAR100(Vision):
 class SVHN(Vision):
     """Street View House Numbers, cropped digits."""
 
+    torchvision: ClassVar[str] = "SVHN"
+    files: ClassVar[tuple[str, ...]] = ("train_32x32.mat", "test_32x32.mat")
     num_classes: ClassVar[int] = 10
     train_size: ClassVar[int] = 73_257
     test_size: ClassVar[int] = 26_032
@@ -93,46 +156,46 @@ class SVHN(Vision):
 
 
 class ImageFolder(DataSection):
-    """Any images, as `path/train/CLASS/*` and `path/test/CLASS/*`; classes are numbered in the order of their names."""
+    """Any images, as `path/train/CLASS/*` and `path/test/CLASS/*`; classes are numbered in the order of their names.
+
+    `data/folder.py` says which layouts are read, and what of a folder is used.
+    """
+
+    listed: ClassVar[tuple[str, ...]] = ("path", "val")
 
     name: Literal["image_folder"] = "image_folder"
     path: str
-    """The folder with `train` and `test`."""
+    """The folder with `train` and `test`; from Python and in --set relative to the working folder, in a study's file to
+    the file's."""
+    val: Literal["auto", "test", "validation", "unused"] = "auto"
+    """What the folder `val` is: the `test` split, the `validation` split, or `unused`; `auto` is the validation split
+    where there is a test split beside it."""
     image_size: Annotated[int, Field(ge=4)] = 32
     """Height and width that images are scaled to, in pixels."""
 
-    def classes(self) -> list[str]:
-        """The names of the classes: the folders in `path/train`."""
-        folder = Path(self.path).expanduser() / "train"
-        found = sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
-        if not found:
-            raise UserError("data.path", f"{folder} has no folders of classes", "name a folder with train and test")
-        return found
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, path: str, info: ValidationInfo) -> str:
+        # A record's paths are absolute; those of version 1 mean what they meant then.
+        recorded = isinstance(info.context, KnownData) and info.context.recorded
+        return path if recorded else absolute(path)
 
-    def files(self, split: str) -> list[tuple[Path, int]]:
-        """The (file, class) pairs of a split. Raises `UserError` if it is absent, empty, or has another class."""
-        folder = Path(self.path).expanduser() / split
-        classes = {name: number for number, name in enumerate(self.classes())}
-        if not folder.is_dir():
-            raise UserError("data.path", f"{self.path} has no split {split}", "name a folder with train and test")
-        strange = sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name not in classes)
-        if strange:
-            raise UserError("data.path", f"{folder} has the class {strange[0]}, train has not", "remove the folder")
-        found = [
-            (path, label)
-            for name, label in classes.items()
-            for path in sorted((folder / name).glob("*"))
-            if path.is_file() and not path.name.startswith(".")
-        ]
-        if not found:
-            raise UserError("data.path", f"{folder} has no images", "put images in the folders of the classes")
-        return found
+    @property
+    def facts(self) -> DataFacts:
+        """What the folder holds: as it was told, or counted at the first question. Raises `UserError`."""
+        if self._known is None:
+            self._known = KnownData(FOLDER_FACTS.load())
+        return self._known.of(self)
+
+    def classes(self) -> list[str]:
+        """The names of the classes: the folders in `path/train` with at least one image."""
+        return list(self.facts.classes)
 
     # What is known of the other data sets beforehand is here counted in the folder.
     @property
     def num_classes(self) -> int:  # type: ignore[override]
         """Number of classes."""
-        return len(self.classes())
+        return len(self.facts.classes)
 
     @property
     def shape(self) -> tuple[int, int, int]:  # type: ignore[override]
@@ -142,13 +205,26 @@ class ImageFolder(DataSection):
     @property
     def train_size(self) -> int:  # type: ignore[override]
         """Training images."""
-        return len(self.files("train"))
+        return self.facts.images["train"]
 
     @property
     def test_size(self) -> int:  # type: ignore[override]
         """Test images."""
-        return len(self.files("test"))
+        return self.facts.images["test"]
 
+    @property
+    def given_validation(self) -> int:
+        """Images in the folder's own validation split; 0 is none."""
+        return self.facts.images["validation"]
+
+
+def absolute(path: str, folder: str | Path = "") -> str:
+    """A path that means the same from every working folder; `folder`: what a relative one starts from."""
+    return str((Path(folder) / Path(path).expanduser()).absolute())
+
+
+FOLDER_FACTS = Entry("image_folder", ImageFolder, "tune_at.data.folder:take_facts", "ours", "counts a folder")
+"""What counts the folder of a config that was told nothing of it, as one made in Python."""
 
 DATASETS = Registry(
     "data set",

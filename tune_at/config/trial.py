@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from tune_at.config.attack import AttackSection
 from tune_at.config.data import DATASETS, DataConfig, Digits
+from tune_at.config.facts import KnownData
 from tune_at.config.model import MODELS, ModelConfig, SmallCNN
 from tune_at.config.objective import OBJECTIVES, PGDAT, ObjectiveConfig
 from tune_at.config.optim import OPTIMIZERS, SCHEDULES, SGD, OptimConfig, Piecewise
@@ -104,19 +105,22 @@ class TrialConfig(Section):
         return fill_names(value, NAMED_SECTIONS) if isinstance(value, Mapping) else value
 
     @classmethod
-    def parse(cls, tree: Tree, where: str = "", *, complete: bool = True) -> "TrialConfig":
+    def parse(
+        cls, tree: Tree, where: str = "", *, complete: bool = True, data: KnownData | None = None
+    ) -> "TrialConfig":
         """Validate a nested mapping; a mistake raises `UserError` with its path, value and remedy.
 
         Args:
             tree: sections by name; named sections may be strings.
             where: put before the path in the message, e.g. a file's name.
             complete: whether the rules between sections hold too; a study's base alone need not obey them yet.
+            data: what is known of the data sets; by default a folder of images is counted when its sizes are needed.
         """
         try:
-            config = cls.model_validate(tree)
+            config = cls.model_validate(tree, context=data)
         except ValidationError as error:
             raise user_error(error, cls, where) from None
-        if complete:
+        if complete and (data is None or data.knows(config.data)):
             config.check(where)
         return config
 
@@ -160,7 +164,7 @@ class TrialConfig(Section):
             )
         if isinstance(self.optim, SGD) and self.optim.nesterov and self.optim.momentum == 0:
             raise UserError(f"{prefix}optim.nesterov", "True, but optim.momentum is 0", "raise optim.momentum")
-        available = self.data.train_size - self.data.validation_samples
+        available = self.data.available_samples
         if self.data.subset != "all" and self.data.subset > available:
             raise UserError(
                 f"{prefix}data.subset",
@@ -172,6 +176,12 @@ class TrialConfig(Section):
                 f"{prefix}train.batch_size",
                 f"{self.train.batch_size} is more than the {self.data.train_samples} training images",
                 "lower it, or raise data.subset",
+            )
+        if self.train.selection == "test" and self.data.test_size == 0:
+            raise UserError(
+                f"{prefix}train.selection",
+                "'test', but there is no test image to choose the best epoch on",
+                "set train.selection=validation, or give the data a test split",
             )
         if self.train.selection == "validation" and self.data.validation_samples == 0:
             raise UserError(

@@ -10,6 +10,7 @@ from tune_at.data.arrays import ImageSet, Source
 from tune_at.data.splits import stratified_choice
 
 
+@functools.lru_cache(maxsize=1)
 def load_digits(config: DataSection) -> Source:
     """Scikit-learn's digits (1,797 of 8 × 8, grey levels 0 to 16). A fixed fifth of each class is the test split."""
     from sklearn.datasets import load_digits as digits
@@ -22,22 +23,24 @@ def load_digits(config: DataSection) -> Source:
 
 
 def load_source(config: DataSection) -> Source:
-    """The data set that a config names. A worker that runs trial after trial on one data set reads it once."""
+    """The data set that a config names, as it is now.
+
+    A process that runs trial after trial on files that have not changed reads them once.
+    """
+    for name in (config.source_key, config.name):
+        if name in _PROVIDED:
+            return _PROVIDED[name]
     shared = {name: field.default for name, field in DataSection.model_fields.items() if name != "name"}
-    return _load(config.model_copy(update=shared))
+    source: Source = DATASETS[config.name].load()(config.model_copy(update=shared))
+    return source
 
 
 _PROVIDED: dict[str, Source] = {}
 
 
 def provide(sources: Mapping[str, Source]) -> None:
-    """Use these instead of files from now on, by the data sets' names: they came through Ray's object store."""
+    """Use these instead of files from now on: they came through Ray's object store.
+
+    They are named by `DataSection.source_key`, or by a data set's name where it has no other fields of its own.
+    """
     _PROVIDED.update(sources)
-
-
-@functools.lru_cache(maxsize=2)
-def _load(config: DataSection) -> Source:
-    if config.name in _PROVIDED:
-        return _PROVIDED[config.name]
-    source: Source = DATASETS[config.name].load()(config)
-    return source

@@ -33,8 +33,14 @@ def stratified_choice(labels: NDArray[np.int64], count: int, rng: np.random.Gene
 
 
 def split(source: "Source", config: DataSection) -> Splits:
-    """Validation split and subset of a source, drawn with `config.split_seed`."""
+    """Validation split, unless the source has one, and subset of a source, drawn with `config.split_seed`."""
     train = source.train
+    if source.validation is not None:
+        if config.train_samples == len(train):
+            return Splits(train, source.validation, source.test)
+        rng = np.random.default_rng(derive_seed(config.split_seed, "subset"))
+        chosen = stratified_choice(train.labels, config.train_samples, rng)
+        return Splits(train[chosen], source.validation, source.test)
     rng = np.random.default_rng(derive_seed(config.split_seed, "split"))
     held_out = stratified_choice(train.labels, config.validation_samples, rng)
     rest = np.setdiff1d(np.arange(len(train)), held_out)

@@ -1,16 +1,20 @@
 """CIFAR-10, CIFAR-100 and SVHN: from Parquet shards, or as torchvision fetches them; and any folder of images."""
 
+import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from tune_at.config.data import DATASETS, ImageFolder, Vision
-from tune_at.data.arrays import ImageSet, Source, check_source
-from tune_at.data.cache import cache_folder, cached
+from tune_at.data.archives import read_torchvision, torchvision_root
+from tune_at.data.arrays import ImageSet, Source, check_source, no_images
+from tune_at.data.cache import cache_folder, cached, remembered
 from tune_at.data.decode import decode_image
+from tune_at.data.folder import list_folder
 from tune_at.data.parquet import decode_shards, find_shards
 from tune_at.errors import UserError
 
@@ -22,38 +26,50 @@ def data_folder() -> Path:
 
 
 def load_vision(config: Vision) -> Source:
-    """One of the data sets that torchvision knows. Raises `UserError` that says how to get it if it is not there."""
+    """A data set from Parquet shards or torchvision's files. Raises `UserError` that says how to get an absent one."""
     folder = data_folder()
     shards = find_shards(folder, config.name)
     if shards:
         files = [path for split in shards.values() for path in split]
-        return cached(config.name, files, lambda: _checked(decode_shards(shards, config.label_column), config, files))
-    unpacked = [path for path in sorted((folder / config.name).rglob("*")) if path.is_file() and path.suffix != ".gz"]
+        where = files[0].parent
 
-    def decode() -> Source:
-        return _checked(_torchvision(config, folder, download=False), config, [folder / config.name / "files"])
+        def decode() -> Source:
+            return decode_shards(shards, config.label_column)
+    else:
+        root = torchvision_root(config, folder)
+        files, where = [root / name for name in config.files], (root / config.files[0]).parent
 
-    return cached(config.name, unpacked, decode) if unpacked else decode()
+        def decode() -> Source:
+            return _torchvision(config, folder, download=False)
+
+    def make() -> Source:
+        return cached(config.name, files, lambda: _checked(decode(), config, where))
+
+    return remembered(config.name, files, make)
 
 
-def _checked(source: Source, config: Vision, files: Sequence[Path]) -> Source:
-    where = f"data set {config.name} in {files[0].parent}"
+def _checked(source: Source, config: Vision, folder: Path) -> Source:
+    where = f"data set {config.name} in {folder}"
     check_source(source, where, config.shape, (config.train_size, config.test_size), config.num_classes)
     return source
 
 
 def whereabouts(name: str) -> str:
-    """Where a data set would be read from, in words."""
-    shards = find_shards(data_folder(), name)
-    if shards:
-        count = sum(map(len, shards.values()))
-        return f"{count} Parquet files in {shards['train'][0].parent}"
-    folder = data_folder() / name
-    return f"torchvision's files in {folder}" if folder.is_dir() else f"absent; `python run.py data fetch {name}`"
+    """Where a data set would be read from, in words, or why it cannot be."""
+    folder, config = data_folder(), DATASETS[name].config()
+    assert isinstance(config, Vision)
+    try:
+        shards = find_shards(folder, name)
+        if shards:
+            count = sum(map(len, shards.values()))
+            return f"{count} Parquet files in {shards['train'][0].parent}"
+        return f"torchvision's files in {torchvision_root(config, folder)}"
+    except UserError as error:
+        return f"{error.problem}; {error.remedy}"
 
 
 def fetch(name: str) -> Path:
-    """Download a data set by torchvision, which checks its checksum; returns the folder it is in."""
+    """Download a data set by torchvision, which compares its checksums; returns the folder it is in."""
     config = DATASETS[name].config()
     if not isinstance(config, Vision):
         raise UserError("data fetch", f"{name!r} needs no download", "fetch one of cifar10, cifar100, svhn")
@@ -63,39 +79,28 @@ def fetch(name: str) -> Path:
 
 
 def _torchvision(config: Vision, folder: Path, download: bool) -> Source:
-    from torchvision import datasets
-
-    root = folder / config.name
-    splits = []
-    for train in (True, False):
-        try:
-            if config.name == "svhn":
-                found = datasets.SVHN(str(root), split="train" if train else "test", download=download)
-            else:
-                kind = datasets.CIFAR10 if config.name == "cifar10" else datasets.CIFAR100
-                found = kind(str(root), train=train, download=download)
-        except RuntimeError as error:  # not found, or a checksum that does not match
-            detail = "" if "not found" in str(error) else f": {error}"
-            remedy = f"`python run.py data fetch {config.name}` downloads it; or set TUNE_AT_DATA or --data-dir"
-            raise UserError(f"data set {config.name}", f"is not in {folder}{detail}", remedy) from None
-        except OSError as error:
-            raise UserError(f"data set {config.name}", f"cannot be fetched: {error}", "check the connection") from None
-        images, labels = (found.data, found.labels) if config.name == "svhn" else (found.data, found.targets)
-        if images.shape[-1] == 3:  # CIFAR's come with channels last
-            images = images.transpose(0, 3, 1, 2)
-        splits.append(ImageSet(np.ascontiguousarray(images), np.asarray(labels, dtype=np.int64)))
-    return Source(*splits)
+    root = folder / config.name if download else torchvision_root(config, folder)
+    return read_torchvision(config, root, download)
 
 
 def load_image_folder(config: ImageFolder) -> Source:
-    """`path/train/CLASS/*` and `path/test/CLASS/*`, scaled and cropped to squares of `image_size` pixels."""
-    files = {split: config.files(split) for split in ("train", "test")}
+    """The folders that `data.folder` lists, scaled and cropped to squares of `image_size` pixels."""
+    listing = list_folder(Path(config.path).expanduser(), config.val)
+    files = [path for split in listing.files.values() for path, _ in split]
 
     def decode() -> Source:
-        return Source(*(_decode_folder(files[split], config) for split in ("train", "test")))
+        decoded = {
+            split: _decode_folder(pairs, config) if pairs else no_images(config.shape)
+            for split, pairs in listing.files.items()
+        }
+        validation = decoded["validation"] if listing.files["validation"] else None
+        return Source(decoded["train"], decoded["test"], validation)
 
-    name = f"image_folder-{config.image_size}"
-    return cached(name, [path for split in files.values() for path, _ in split], decode, parts=3)
+    # Which class a file is of, and what each split is, belongs to what was decoded.
+    layout = hashlib.sha256(repr([(split, [label for _, label in f]) for split, f in listing.files.items()]).encode())
+    name = f"image_folder-{config.image_size}-{layout.hexdigest()[:8]}"
+    source = remembered(name, files, lambda: cached(name, files, decode, parts=3))
+    return replace(source, facts=listing.facts())
 
 
 def _decode_folder(files: Iterable[tuple[Path, int]], config: ImageFolder) -> ImageSet:

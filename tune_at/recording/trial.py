@@ -8,6 +8,7 @@ checkpoint and writes the rows anew from it.
 from datetime import UTC, datetime
 from typing import Any
 
+from tune_at.data.identity import as_state
 from tune_at.recording.rows import device_name, peak_memory_mb, stored_epochs, stored_row, write_trial
 from tune_at.recording.spec import TrialSpec
 from tune_at.recording.tensorboard import TrialBoard
@@ -151,7 +152,12 @@ class RecordedTrial:
     def _save_best(self, weights: dict[str, Any]) -> None:
         best = self.trainer.best
         assert best is not None
-        state = {"epoch": best.epoch, "config": self.trainer.config.as_json(), "model": weights}
+        state = {
+            "epoch": best.epoch,
+            "config": self.trainer.config.as_json(),
+            "data": as_state(self.trainer.identity),
+            "model": weights,
+        }
         save_state(self.folder.best(self.spec.trial), state)
 
     def _write_rows(self) -> None:

@@ -16,8 +16,8 @@ from tune_at.attacks.pgd import PGD
 from tune_at.config.objective import OBJECTIVES
 from tune_at.config.trial import TrialConfig
 from tune_at.data.batches import Batch, DeviceImages
+from tune_at.data.identity import as_state, identity_of, place_of, prepared, require_same
 from tune_at.data.noise import corrupt_labels
-from tune_at.data.sources import load_source
 from tune_at.data.splits import split, stratified_choice
 from tune_at.engine.engine import Engine, prepare_device
 from tune_at.errors import UserError
@@ -54,11 +54,13 @@ class Trainer:
             teachers: for KD-SWA, the checkpoints of its `standard` and its `robust` teacher; None stands for an
                 untrained network, of use only to try whether a trial runs.
         """
-        self.config = config
+        data, source = prepared(config.data)
+        self.config = config = config.model_copy(update={"data": data})
         config.check()
         self.device = prepare_device(config.resources)
         self.engine = Engine(self.device, config.train)
-        splits = split(load_source(config.data), config.data)
+        splits = split(source, config.data)
+        self.identity = identity_of(splits._asdict())
         self.data = {
             name: DeviceImages(images, self.device) for name, images in zip(SPLITS, splits, strict=True) if len(images)
         }
@@ -110,8 +112,9 @@ class Trainer:
             network = self._make()
         if path is not None:
             try:
-                weights = load_state(path, self.device)["model"]
-                network.load_state_dict(weights)
+                state = load_state(path, self.device)
+                self._require_data(state, f"when the {role} teacher was trained")
+                network.load_state_dict(state["model"])
             except (OSError, DamagedCheckpoint) as error:
                 raise UserError(f"the {role} teacher", str(error), "finish the stage of the teachers first") from None
             except (RuntimeError, KeyError) as error:
@@ -222,6 +225,7 @@ class Trainer:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "objective": self.objective.state_dict(),
+            "data": as_state(self.identity),
             "labels": self.data["train"].labels,
             "history": [asdict(record) for record in self.history],
         }
@@ -230,6 +234,7 @@ class Trainer:
         """Continue from `state_dict`'s result. Raises `ValueError` if it belongs to another config."""
         if state["config"] != self.config.as_json():
             raise ValueError("the checkpoint belongs to a trial with another config")
+        self._require_data(state, "when the checkpoint was written")
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.objective.load_state_dict(state["objective"])
@@ -242,12 +247,18 @@ class Trainer:
         What PBT calls exploit: weights, the optimiser's moments, the objective's state and the labels are the other's;
         learning rate, momentum and whatever else the config says, and the `history`, are this trial's.
         """
+        self._require_data(state, "when the other trial's checkpoint was written")
         self.model.load_state_dict(state["model"])
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({**state["optimizer"], "param_groups": groups})
         self.objective.load_state_dict(state["objective"])
         self.data["train"].labels = state["labels"].to(self.device)
         self.history = list(history)
+
+    def _require_data(self, state: Mapping[str, Any], when: str) -> None:
+        """Raise `UserError` unless a state that was saved is of this trainer's images; those of version 1 may be."""
+        remedy = "restore it, or begin again without that state"
+        require_same(state.get("data"), self.identity, when, place_of(self.config.data), remedy)
 
     def save(self, path: Where) -> None:
         """Write the whole state to a file, atomically."""

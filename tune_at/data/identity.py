@@ -1,0 +1,99 @@
+"""What data was, by number and digest of each split, and the refusal where state by sample would meet other data."""
+
+import socket
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tune_at.config.data import DataSection
+from tune_at.config.facts import DataFacts, Identity, KnownData
+from tune_at.data.arrays import ImageSet, Source
+from tune_at.data.sources import load_source
+from tune_at.errors import UserError
+from tune_at.wording import counted
+
+
+def identity_of(splits: Mapping[str, ImageSet]) -> Identity:
+    """Number and digest of each split's images, as plain values."""
+    return {name: {"images": len(images), "digest": images.digest} for name, images in splits.items()}
+
+
+def difference(then: Identity, now: Identity, when: str) -> str:
+    """The first split in which two identities differ, in words; empty if they agree.
+
+    `when` names the moment of `then`: `when the sweep began`.
+    """
+    for split in dict.fromkeys([*then, *now]):
+        before, here = then.get(split), now.get(split)
+        if before is None or here is None:
+            return f"there was no {split} split {when}" if before is None else f"there is no {split} split by now"
+        if before["images"] != here["images"]:
+            return f"{split} has {counted(here['images'], 'image')} by now, {before['images']} {when}"
+        if before["digest"] != here["digest"]:
+            count = counted(here["images"], "image")
+            return f"{split} has other images or labels, or another order, than {when} ({count} then and now)"
+    return ""
+
+
+def require_same(then: Identity | None, now: Identity, when: str, place: str, remedy: str) -> None:
+    """Raise `UserError` that names what differs. What was recorded before identities were is not compared."""
+    if then and (problem := difference(then, now, when)):
+        raise UserError("data", f"{problem} ({place})", remedy)
+
+
+def place_of(config: DataSection) -> str:
+    """Where a config's data lies, for a message: `data.path /pictures`, and on which machine."""
+    path = getattr(config, "path", None)
+    return f"{f'data.path {path}' if path else config.name} on {socket.gethostname()}"
+
+
+def prepared(config: DataSection) -> tuple[DataSection, Source]:
+    """The data of a config, and the config told what there is of it.
+
+    Raises `UserError` if the config is that of a sweep whose data was another when it began.
+    """
+    source = load_source(config)
+    known = config.known
+    if known is None or not known.recorded:  # in Python, and while a sweep is planned: what lies there now
+        return config.told(_facts_alone(config, source.facts)), source
+    now = identity_of(source.splits())
+    remedy = "restore it, or start a new sweep"
+    require_same(known.identity(config), now, "when the sweep began", place_of(config), remedy)
+    if source.facts is not None:
+        problem = _changed(known.of(config), source.facts)
+        if problem:
+            raise UserError("data", f"{problem} when the sweep began ({place_of(config)})", remedy)
+    return config, source
+
+
+def identify(known: KnownData, configs: Iterable[DataSection]) -> None:
+    """Add to what is known the identity of each source of these configs, if it is not there yet.
+
+    Raises `UserError` if a folder has changed since its facts were taken.
+    """
+    for config in configs:
+        if config.source_key in known.identities:
+            continue
+        source = load_source(config)
+        if source.facts is not None and (problem := _changed(known.of(config), source.facts)):
+            raise UserError("data", f"{problem} a moment ago ({place_of(config)})", "start again once it is complete")
+        known.identities[config.source_key] = identity_of(source.splits())
+
+
+def _facts_alone(config: DataSection, facts: DataFacts | None) -> KnownData:
+    return KnownData(facts={} if facts is None else {config.listing_key: facts})
+
+
+def _changed(then: DataFacts, now: DataFacts) -> str:
+    """How the counts of a folder differ, as the beginning of a sentence; empty if they agree."""
+    for split, count in now.images.items():
+        if count != then.images.get(split, 0):
+            return f"{split} has {counted(count, 'image')} by now, {then.images.get(split, 0)}"
+    if then.classes != now.classes:
+        new, gone = (sorted(set(a) - set(b)) for a, b in ((now.classes, then.classes), (then.classes, now.classes)))
+        return f"the class {(new or gone)[0]} is {'there' if new else 'missing'} by now, {'not ' if new else ''}there"
+    return ""
+
+
+def as_state(identity: Identity) -> dict[str, dict[str, Any]]:
+    """An identity for a checkpoint."""
+    return {split: dict(known) for split, known in identity.items()}
