@@ -1,7 +1,10 @@
 """Words in what is printed."""
 
 import shlex
+import shutil
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 
@@ -30,3 +33,15 @@ def shell(*words: object) -> str:
     is no option has to be preceded by `--` or written as a path (`./-name`) by the caller.
     """
     return shlex.join(str(word) for word in words)
+
+
+def program() -> list[str]:
+    """How this program is called, so that the words can be pasted: `python run.py`, or `tune-at` if installed alone.
+
+    The path of `run.py` is whole unless it lies in the working folder.
+    """
+    script = Path(__file__).parents[1] / "run.py"
+    installed = Path(sys.argv[0]).name == "tune-at" and shutil.which("tune-at")
+    if installed or not script.is_file():
+        return ["tune-at"]
+    return ["python", "run.py" if script.parent == Path.cwd() else str(script)]

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from tune_at.cli.commands import commands
 from tune_at.errors import UserError, suggestion
+from tune_at.tuning import interruption
 from tune_at.version import __version__
 
 EPILOG = """\
@@ -37,6 +37,8 @@ class OneLineParser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """All commands and their options."""
+    from tune_at.cli.commands import commands
+
     parser = OneLineParser(
         prog="tune-at", description="Sweeps of adversarial training with Ray Tune.", epilog=EPILOG, allow_abbrev=False
     )
@@ -52,19 +54,25 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command and exit: 0 done, 1 a trial failed, 2 a user's mistake, 130 interrupted."""
+    with interruption.interruptible(program=argv is None):
+        code = _run(argv)
+    sys.exit(code)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     try:
         arguments = build_parser().parse_args(argv)
         # Workers run elsewhere than here: the path must not depend on where they do.
         if folder := getattr(arguments, "data_dir", None) or os.environ.get("TUNE_AT_DATA"):
             os.environ["TUNE_AT_DATA"] = str(Path(folder).expanduser().resolve())
-        code = arguments.run(arguments)
+        return int(arguments.run(arguments))
     except UserError as error:
         print(f"tune-at: error: {error}", file=sys.stderr)
-        code = 2
+        return 2
     except KeyboardInterrupt:
-        print("tune-at: interrupted", file=sys.stderr)
-        code = 130
+        interruption.end()
+        print(f"tune-at: {interruption.last_words()}", file=sys.stderr)
+        return interruption.CODE
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         sys.stderr.close()
-        code = 141
-    sys.exit(code)
+        return 141

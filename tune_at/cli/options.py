@@ -44,7 +44,7 @@ def add_launch(parser: argparse.ArgumentParser) -> None:
     add_data_dir(parser)
     parser.add_argument(
         "--ship-data",
-        action="store_true",
+        action=argparse.BooleanOptionalAction,
         help="send CIFAR and SVHN to the workers through Ray: they need no files of them",
     )
     parser.add_argument("--fail-fast", action="store_true", help="stop the sweep at the first failed trial")

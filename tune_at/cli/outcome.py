@@ -1,23 +1,26 @@
 """Running a sweep to its end, and what is printed there."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tune_at.cli.terminal import as_typed, console
+from tune_at.tuning.interruption import uninterrupted
+from tune_at.tuning.launch import Launch, resume_command
 from tune_at.wording import counted
 
 if TYPE_CHECKING:
     from tune_at.study.sweep import Sweep
-    from tune_at.tuning.launch import Launch
 
 
-def run_to_end(planned: "Sweep", launch: "Launch") -> int:
+def run_to_end(planned: "Sweep", launch: Launch) -> int:
     """Run the trials that are left and print the results; returns the exit code, see `finish`."""
-    from tune_at.tuning.runner import run_sweep
+    with uninterrupted():  # what is half imported cannot be imported again
+        from tune_at.tuning.runner import run_sweep
+    stopped = run_sweep(planned, launch, console())
+    return finish(planned, replace(launch, trials=0), stopped, shown=True)
 
-    return finish(planned, run_sweep(planned, launch, console()), shown=True)
 
-
-def finish(ended: "Sweep", stopped: str = "", shown: bool = False) -> int:
+def finish(ended: "Sweep", launch: Launch, stopped: str = "", shown: bool = False) -> int:
     """Print the results; exit code 130 if trials are left, 1 if one failed.
 
     `stopped`: why the sweep stopped before its end, if not by the user. `shown`: whether failures were shown already.
@@ -41,7 +44,7 @@ def finish(ended: "Sweep", stopped: str = "", shown: bool = False) -> int:
     for row in [] if shown else failed.to_dict("records"):
         log = as_typed(ended.folder.log(row["trial"]))
         print(f"failed: {row['trial']}: {row['error']}\n  full log: {log}")
-    resume = f"python run.py resume {as_typed(ended.folder.place)}"
+    resume = resume_command(ended.folder, launch)
     given_up = {name for name, status in ended.statuses().items() if status.void}
     waiting = [trial for trial in left if given_up & set(trial.teachers.values())]
     if len(failed):

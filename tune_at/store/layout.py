@@ -1,6 +1,7 @@
 """Where each thing of a sweep's folder lies. No other file spells these names.
 
 study.yaml               the study as it was resolved
+launch.json              where its data was, for `resume`
 .lock                    who runs it
 store/TABLE/TRIAL.parquet          a trial's rows, as training writes them
 store/TABLE/TRIAL/KEY.parquet      rows that come from elsewhere: one file a key
@@ -50,6 +51,11 @@ class SweepFolder:
     def study(self) -> Place:
         """The recorded study, `study.yaml`: what makes a folder a sweep."""
         return self.place / "study.yaml"
+
+    @property
+    def launch(self) -> Place:
+        """What `resume` has to know of how the sweep was started: see `tune_at.tuning.launch`."""
+        return self.place / "launch.json"
 
     @property
     def lock(self) -> Place:

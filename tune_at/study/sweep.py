@@ -70,10 +70,11 @@ class Sweep:
         found = SweepFolder(sweep_folder(path).place.resolve())
         return cls(found, Study.from_yaml(found.study.read_text(encoding="utf-8"), str(found.study)))
 
-    def create(self) -> None:
-        """Make the folder and record the study. Raises `UserError` if another sweep was faster."""
+    def create(self, beside: Mapping[str, bytes] | None = None) -> None:
+        """Make the folder and record the study, with files `beside` it. Raises `UserError` if another was faster."""
+        files = {self.folder.study.name: self.study.as_yaml().encode(), **(beside or {})}
         try:
-            create_folder(self.folder, {self.folder.study.name: self.study.as_yaml().encode()})
+            create_folder(self.folder, files)
         except FileExistsError:
             raise UserError("--name", f"{self.folder} exists by now", "choose another --name") from None
 

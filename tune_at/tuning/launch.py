@@ -1,9 +1,24 @@
-"""How a sweep is started: what `sweep` and `resume` take from the command line beside the study. Imports no Ray."""
+"""How a sweep is started: what `sweep` and `resume` take from the command line beside the study. Imports no Ray.
 
+Where the data is, and whether it is shipped, is recorded in the sweep's folder, so that a plain `resume` starts it as
+before. The address of a cluster and the number of trials at a time are of one start alone; a command that is printed
+names them.
+"""
+
+import json
+import os
 from argparse import Namespace
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+from tune_at.errors import UserError
+from tune_at.store.files import write_whole
+from tune_at.store.layout import SweepFolder
 from tune_at.tuning.cluster.address import parse_address
+from tune_at.wording import program, shell
+
+DATA_VARIABLE = "TUNE_AT_DATA"
+"""Environment variable: the folder of the data sets; workers inherit it."""
 
 
 @dataclass(frozen=True)
@@ -14,14 +29,96 @@ class Launch:
     """Cluster to join, `HOST:PORT` or `auto`; empty starts a fresh Ray on this machine."""
     concurrency: int = 0
     """Trials at a time at most; 0 is as many as fit."""
-    ship_data: bool = False
-    """Whether data sets go to the workers through Ray's object store, so that only this machine needs their files."""
+    ship_data: bool | None = None
+    """Whether data sets go to the workers through Ray's object store, so that only this machine needs their files;
+    None is as recorded, and no for a new sweep."""
     fail_fast: bool = False
     """Whether the first failed trial stops the sweep."""
+    data_dir: str = ""
+    """The folder of the data sets as given with `--data-dir`, absolute; empty if it was not."""
+    as_recorded: bool = False
+    """Whether a study's file that has changed since is passed over."""
+    trials: int = 0
+    """Points that a search is to be extended to, as long as that is not recorded; 0 leaves it as it is."""
 
     @classmethod
     def of(cls, arguments: Namespace) -> "Launch":
         """The launch options of parsed arguments. Raises `UserError` for an address that can be none."""
         if arguments.address not in ("", "auto"):
             parse_address(arguments.address, f"--address {arguments.address}")
-        return cls(arguments.address, arguments.concurrency, arguments.ship_data, arguments.fail_fast)
+        given = arguments.data_dir
+        return cls(
+            address=arguments.address,
+            concurrency=arguments.concurrency,
+            ship_data=arguments.ship_data,
+            fail_fast=arguments.fail_fast,
+            data_dir=absolute(given) if given else "",
+            as_recorded=getattr(arguments, "as_recorded", False),
+            trials=getattr(arguments, "trials", 0),
+        )
+
+    def completed(self, folder: SweepFolder) -> "Launch":
+        """With what was not given now as `folder` records it; sets the data's folder for this process and its workers.
+
+        Given now comes before given then, and that before the environment. Raises `UserError` for a damaged record.
+        """
+        known = _recorded(folder)
+        data = self.data_dir or known.get("data_dir", "")
+        where = data or os.environ.get(DATA_VARIABLE) or known.get("environment_data_dir", "")
+        if where:
+            os.environ[DATA_VARIABLE] = absolute(where)
+        ship = self.ship_data if self.ship_data is not None else bool(known.get("ship_data", False))
+        return replace(self, data_dir=data, ship_data=ship)
+
+    def as_json(self) -> bytes:
+        """What a later `resume` needs, for the sweep's folder."""
+        content = {
+            "data_dir": self.data_dir,
+            "environment_data_dir": "" if self.data_dir else os.environ.get(DATA_VARIABLE, ""),
+            "ship_data": bool(self.ship_data),
+        }
+        return json.dumps(content, indent=1).encode()
+
+    def record(self, folder: SweepFolder) -> None:
+        """Write `as_json` into a sweep's folder that has something else."""
+        if not folder.launch.exists() or folder.launch.read_bytes() != self.as_json():
+            write_whole(folder.launch, self.as_json())
+
+
+def _recorded(folder: SweepFolder) -> dict[str, str]:
+    """What an earlier start has recorded; nothing for a new sweep, or one of an older version."""
+    try:
+        found: dict[str, str] = json.loads(folder.launch.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        remedy = "remove it, and give --data-dir and --ship-data again if the sweep was started with them"
+        raise UserError(str(folder.launch), "is damaged", remedy) from None
+    return found
+
+
+def absolute(folder: str) -> str:
+    """A path that means the same from every working folder."""
+    return str(Path(folder).expanduser().resolve())
+
+
+def resume_command(folder: SweepFolder, launch: Launch | None = None) -> str:
+    """The command that continues a sweep as it was started, ready to be pasted into a shell.
+
+    The paths in it are whole, unless this program itself is called by a path of the working folder.
+    """
+    launch = launch or Launch()
+    words = program()
+    place = folder.place
+    here = Path.cwd()
+    near = words[-1] == "run.py" and isinstance(place, Path) and place.is_relative_to(here)
+    words += ["resume", str(place.relative_to(here) if near and isinstance(place, Path) else place)]
+    if launch.trials:
+        words += ["--trials", str(launch.trials)]
+    if launch.as_recorded:
+        words += ["--as-recorded"]
+    if launch.address:
+        words += ["--address", launch.address]
+    if launch.concurrency:
+        words += ["--concurrency", str(launch.concurrency)]
+    return shell(*words)

@@ -7,10 +7,9 @@ sweep is resumed by running the trials that are left as a new Tune experiment, a
 import contextlib
 import os
 import shutil
-import signal
 import tempfile
-import threading
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,7 +44,8 @@ from tune_at.scheduling.ledger import Ledger
 from tune_at.scheduling.policies import build_policy
 from tune_at.tuning.callbacks import ProgressCallback
 from tune_at.tuning.cluster.nodes import require_nodes
-from tune_at.tuning.launch import Launch
+from tune_at.tuning.interruption import calm, last_words, own_handlers
+from tune_at.tuning.launch import Launch, resume_command
 from tune_at.tuning.live_view import SweepProgress
 from tune_at.tuning.packing import Packing, pack, whole_needs
 from tune_at.tuning.preflight import family, preflight
@@ -55,9 +55,6 @@ from tune_at.wording import counted, duration
 
 if TYPE_CHECKING:
     from tune_at.scheduling.proposals import Proposer
-
-PARTING = 15.0
-"""Seconds after SIGTERM at which the driver ends even if Ray does not answer."""
 
 
 def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> str:
@@ -69,6 +66,9 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> str:
     """
     with contextlib.ExitStack() as held:
         new = not sweep.folder.exists()
+        again = f"interrupted; continue with: {resume_command(sweep.folder, launch)}"
+        last_words("interrupted; nothing was written" if new else again)
+        launch = launch.completed(sweep.folder)
         damaged = {}
         if not new:
             held.enter_context(sweep_lock(sweep.folder))
@@ -82,9 +82,8 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> str:
         session = ray_session(launch.address, None if launch.ship_data else OBJECT_STORE_BYTES)
         for warning in held.enter_context(session):
             console.print(warning, highlight=False, markup=False, soft_wrap=True)
-        last_words = f"terminated; continue with: python run.py resume {sweep.folder}"
         scratch = held.enter_context(scratch_folder())
-        held.enter_context(terminable(last_words, scratch))  # after Ray, which sets a handler of its own
+        last_words(scratch=scratch)
         require_placeable(whole_needs(tried), joined=bool(launch.address))
         require_nodes(sweep.folder.place.parent)
         measured = preflight(tried)
@@ -93,9 +92,13 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> str:
         at_once = _at_once(launch.concurrency, [packing.need(trial.config) for trial in tried], total)
         # Nothing has been written so far; from here on nothing is refused.
         if new:
-            sweep.create()
+            sweep.create({sweep.folder.launch.name: launch.as_json()})
             held.enter_context(sweep_lock(sweep.folder))
         sweep.save()
+        launch = replace(launch, trials=0)
+        again = f"interrupted; continue with: {resume_command(sweep.folder, launch)}"
+        last_words(again)
+        launch.record(sweep.folder)
         for damage in damaged.values():
             console.print(damage, highlight=False, markup=False, soft_wrap=True)
         sweep.discard(damaged)
@@ -109,8 +112,11 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> str:
                 continue
             complete, aborted = _run_trials(sweep, ready, packing, at_once, launch, console, trainable, scratch)
             if not complete:
+                calm()
                 return aborted  # interrupted
         remove_temporaries(sweep.folder)  # of workers that were killed on the way
+    calm()
+    last_words("interrupted")
     return ""
 
 
@@ -124,38 +130,6 @@ def scratch_folder() -> Iterator[str]:
     prefix = f"tune-at-ray-{os.getpid()}-"
     with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder:
         yield folder
-
-
-@contextlib.contextmanager
-def terminable(last_words: str, scratch: str) -> Iterator[None]:
-    """SIGTERM, as a batch system sends it, ends the sweep as Ctrl-C does: saved, and ready for `resume`.
-
-    A batch system may kill Ray's processes with the same signal. Then Tune waits for them in vain: `PARTING` seconds
-    later the driver says its `last_words` and ends. Nothing is lost by that: all that is finished is in the folder.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def part() -> None:
-        print(last_words, flush=True)
-        shutil.rmtree(scratch, ignore_errors=True)
-        os._exit(130)
-
-    timer = threading.Timer(PARTING, part)
-    timer.daemon = True
-
-    def terminate(number: int, frame: object) -> None:
-        if not timer.is_alive():
-            timer.start()
-        signal.raise_signal(signal.SIGINT)
-
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        timer.cancel()
 
 
 def _with_teachers(sweep: Sweep, trials: Sequence[Trial], console: Console) -> list[Trial]:
@@ -211,7 +185,7 @@ def _run_trials(
     # As many workers start at a time as there are places; Tune's default for a searcher is one after the other.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once)
     # What Ray writes of its own is of no use once it has ended: every result is in the sweep's folder by then.
-    with progress:
+    with progress, own_handlers():
         if not run.board.complete and run.failure is None:
             tune.Tuner(
                 trainable,
@@ -233,7 +207,7 @@ def _run_trials(
             ).fit()
     if run.failure is not None:
         where, problem, remedy = run.failure.parts
-        again = f" with: python run.py resume {sweep.folder}" if remedy.endswith("again") else ""
+        again = f" with: {resume_command(sweep.folder, launch)}" if remedy.endswith("again") else ""
         raise StorageFailed(where, problem, remedy + again)
     return run.board.complete, run.aborted
 

@@ -33,7 +33,7 @@ def run(arguments: Namespace) -> int:
         existing.require_unchanged()
     if not existing.left(existing.damaged()):
         console().print(f"{existing.folder} is complete: nothing is left to run")
-        return finish(existing)
+        return finish(existing, launch)
     return run_to_end(existing, launch)
 
 

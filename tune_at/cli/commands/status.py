@@ -4,7 +4,8 @@ from argparse import ArgumentParser, Namespace
 
 from tune_at.cli.command import Command
 from tune_at.cli.options import add_sweep
-from tune_at.cli.terminal import as_typed, console
+from tune_at.cli.terminal import console
+from tune_at.tuning.launch import resume_command
 from tune_at.wording import counted
 
 
@@ -35,7 +36,7 @@ def run(arguments: Namespace) -> int:
     if running:
         print("running now")
     elif existing.left():
-        print(f"not running; continue with: python run.py resume {as_typed(existing.folder.place)}")
+        print(f"not running; continue with: {resume_command(existing.folder)}")
     return 0
 
 

@@ -21,6 +21,7 @@ from ray.tune.execution import class_cache
 from tune_at.errors import UserError
 from tune_at.tuning.cluster.connect import find_cluster
 from tune_at.tuning.cluster.tokens import cluster_authentication, local_authentication
+from tune_at.tuning.interruption import uninterrupted
 
 # Tune hands these on to its workers by way of a runtime environment, which Ray writes into its logs in clear. Workers
 # on this machine inherit the driver's environment; nodes of a cluster have credentials of their own.
@@ -49,7 +50,11 @@ def ray_session(address: str = "", store_bytes: int | None = OBJECT_STORE_BYTES)
         options = {"address": cluster.address, "runtime_env": {"env_vars": sent}}
     with cluster_authentication(cluster.authenticated) if cluster else local_authentication():
         try:
-            ray.init(log_to_driver=False, logging_level=logging.ERROR, configure_logging=True, **options)
+            with uninterrupted():  # half a Ray cannot be shut down
+                ray.init(log_to_driver=False, logging_level=logging.ERROR, configure_logging=True, **options)
+        except KeyboardInterrupt:
+            ray.shutdown()
+            raise
         except (RuntimeError, OSError, ray.exceptions.RayError) as error:
             ray.shutdown()
             where = f"--address {address}" if address else "Ray"
