@@ -121,7 +121,7 @@ def _epochs(
 ) -> Plan:
     first = next(iter(trainers.values()))
     plain, count = textbook(first, "pgd_at"), len(first.data["train"])
-    held = len(first.measured["test"])
+    held = len(first.evaluation_index["test"])
     train, unseen = source.train, source.test
     images = loader(Images(train.images[:count], train.labels[:count], train.scale, augment), batch, shuffle=True)
     tested = Images(unseen.images[:held], unseen.labels[:held], unseen.scale, False)

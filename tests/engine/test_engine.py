@@ -114,8 +114,8 @@ def test_perturbations_in_bf16_keep_to_the_ball_and_are_judged_in_float32(tiny):
     with torch.no_grad():
         trainer.model.eval()
         exact = F.cross_entropy(
-            trainer.model(trainer.data["test"].take(trainer.measured["test"]).x),
-            trainer.data["test"].labels[trainer.measured["test"]],
+            trainer.model(trainer.data["test"].take(trainer.evaluation_index["test"]).x),
+            trainer.data["test"].labels[trainer.evaluation_index["test"]],
         )
     assert metrics["test_natural_loss"] == pytest.approx(exact.item(), rel=1e-5)
 

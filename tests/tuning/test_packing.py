@@ -17,7 +17,7 @@ import ray
 from ray import tune
 
 from tune_at.recording.spec import TrialSpec
-from tune_at.tuning.packing import MOST, Measured, pack, share, whole_needs
+from tune_at.tuning.packing import MOST, GpuMemory, pack, share, whole_needs
 from tune_at.tuning.trainable import ATTrainable
 
 GIB = 2**30
@@ -28,7 +28,7 @@ GIB = 2**30
     [(10, 80, 7), (10, 11, 1), (40, 80, 1), (36, 80, 2), (0.5, 80, MOST), (7.27, 80, 10), (12.12, 80, 6), (10, 22, 2)],
 )
 def test_as_many_as_fit_with_a_margin(needed, total, trials):
-    found = share(Measured(int(needed * GIB), int(total * GIB)))
+    found = share(GpuMemory(int(needed * GIB), int(total * GIB)))
     assert int(1 / found) == trials
     assert trials * found <= 1
     assert trials * needed * 1.1 <= total
@@ -38,7 +38,7 @@ def test_as_many_as_fit_with_a_margin(needed, total, trials):
 def test_larger_than_a_gpu():
     message = r"x: a trial takes 75\.0 GiB and a margin of 10%, but the GPU has 80\.0 GiB; lower train\.batch_size"
     with pytest.raises(UserError, match=message):
-        share(Measured(75 * GIB, 80 * GIB), "x")
+        share(GpuMemory(75 * GIB, 80 * GIB), "x")
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_four_trials_at_a_time_on_two_gpus(tiny, tmp_path, monkeypatch):
     def measured(tree):
         with asked.open("a") as file:
             file.write(f"{tree['model']['width']} on {len(ray.get_gpu_ids())}\n")
-        return Measured((6 if tree["model"]["width"] == 4 else 3) * GIB, 16 * GIB)
+        return GpuMemory((6 if tree["model"]["width"] == 4 else 3) * GIB, 16 * GIB)
 
     class Waits(ATTrainable):
         """Asks for what a trial asks for, waits for three others, and says where and when it was."""

@@ -65,7 +65,7 @@ class Trainer:
             name: DeviceImages(images, self.device) for name, images in zip(SPLITS, splits, strict=True) if len(images)
         }
         limits = {"train": config.evaluation.train_samples, "test": config.evaluation.test_samples}
-        self.measured = {
+        self.evaluation_index = {
             name: torch.from_numpy(self._part(images.labels, limits.get(name, "all"))).to(self.device)
             for name, images in zip(SPLITS, splits, strict=True)
         }
@@ -207,11 +207,11 @@ class Trainer:
         attacked = self.engine.view(self.evaluated, exact=not spec.keep_attacking)
         metrics: dict[str, float] = {}
         for name, images in self.data.items():
-            if len(self.measured[name]) == 0 or (
+            if len(self.evaluation_index[name]) == 0 or (
                 name == "train" and not self._is_evaluated(epoch, evaluation.train_every)
             ):
                 continue
-            batches = images.in_order(self.config.evaluation.batch_size, self.measured[name])
+            batches = images.in_order(self.config.evaluation.batch_size, self.evaluation_index[name])
             chance = generator(self.device, self.config.seed, "evaluation", name, epoch)
             outcomes = evaluate(self.evaluated, batches, spec, chance, attacked)
             metrics |= {f"{name}_{metric}": value for metric, value in outcomes.means().items()}

@@ -29,21 +29,21 @@ MOST = 16
 
 
 @dataclass(frozen=True)
-class Measured:
+class GpuMemory:
     """What one trial takes of a GPU, in bytes."""
 
     needed: int
     total: int
 
 
-def share(measured: Measured, where: str = "resources.gpu") -> float:
+def share(memory: GpuMemory, where: str = "resources.gpu") -> float:
     """The fraction 1/k of a GPU, rounded down as Ray counts (1e-4), so that k trials fit with a margin each.
 
     Raises `UserError` if not even one fits.
     """
-    fitting = int(measured.total // (measured.needed * (1 + MARGIN)))
+    fitting = int(memory.total // (memory.needed * (1 + MARGIN)))
     if fitting < 1:
-        needed, total = (size / 2**30 for size in (measured.needed, measured.total))
+        needed, total = (size / 2**30 for size in (memory.needed, memory.total))
         raise UserError(
             where,
             f"a trial takes {needed:.1f} GiB and a margin of {MARGIN:.0%}, but the GPU has {total:.1f} GiB",
@@ -61,7 +61,7 @@ def _gpus(resources: ResourcesSection) -> float:
     return 1.0 if resources.gpu == "auto" else resources.gpu
 
 
-def measure(tree: Tree) -> Measured:
+def measure(tree: Tree) -> GpuMemory:
     """Train and evaluate one full batch of a config on this process's GPU, which nobody else uses meanwhile."""
     config = TrialConfig.parse(tree)
     trainer = Trainer(config, dict.fromkeys(config.objective.teachers()))
@@ -72,7 +72,7 @@ def measure(tree: Tree) -> Measured:
     torch.cuda.synchronize()
     free, total = torch.cuda.mem_get_info()
     context = total - free - torch.cuda.memory_reserved()  # what the process takes beside torch's own memory
-    return Measured(torch.cuda.max_memory_reserved() + max(0, context), total)
+    return GpuMemory(torch.cuda.max_memory_reserved() + max(0, context), total)
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Packing:
         return Need(resources.cpu, max(self.shares.values(), default=1.0) if known is None else known)
 
 
-def pack(trials: Iterable[Trial], measure: Callable[[Tree], Measured] = measure) -> Packing:
+def pack(trials: Iterable[Trial], measure: Callable[[Tree], GpuMemory] = measure) -> Packing:
     """Measure each memory family whose config says `auto` on a GPU of the running cluster.
 
     All GPUs are taken to be like the one that is measured. Raises `UserError` if a trial is larger than a GPU.
@@ -110,11 +110,11 @@ def _memory_family(config: TrialConfig) -> str:
     return json.dumps([family(config), sizes, teachers])
 
 
-def _on_a_gpu(trial: Trial, measure: Callable[[Tree], Measured]) -> Measured:
+def _on_a_gpu(trial: Trial, measure: Callable[[Tree], GpuMemory]) -> GpuMemory:
     # A process of its own, which ends and gives the GPU's memory back.
     task = ray.remote(num_cpus=1, num_gpus=1, max_calls=1, max_retries=0)(measure)
     try:
-        measured: Measured = ray.get(task.remote(trial.config.as_tree()))
+        memory: GpuMemory = ray.get(task.remote(trial.config.as_tree()))
     except ray.exceptions.RayTaskError as error:
         cause = error.cause
         if isinstance(cause, UserError):
@@ -123,7 +123,7 @@ def _on_a_gpu(trial: Trial, measure: Callable[[Tree], Measured]) -> Measured:
         raise UserError(f"measuring {trial.name} on a GPU", first_line(cause), remedy) from error
     except ray.exceptions.RayError as error:
         raise UserError(f"measuring {trial.name} on a GPU", first_line(error)) from error
-    return measured
+    return memory
 
 
 def _is_memory(error: BaseException) -> bool:
