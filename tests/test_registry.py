@@ -22,12 +22,12 @@ def test_unknown_name_offers_its_neighbours():
         known["zzz"]
 
 
-@pytest.mark.parametrize("kind", registries())
-def test_every_entry_loads_and_says_where_it_comes_from(kind):
-    for item in registries()[kind].values():
-        assert callable(item.load()), item.name
-        assert item.source
-        assert item.summary
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, known in registries().items() for name in known])
+def test_every_entry_loads_and_says_where_it_comes_from(kind, name):
+    item = registries()[kind][name]
+    assert callable(item.load())
+    assert item.source
+    assert item.summary
 
 
 def test_nearest_compares_the_last_part_of_a_path():
