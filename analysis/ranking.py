@@ -1,98 +1,177 @@
-"""Which of a sweep's trials are best, and with which values."""
+"""Which of a sweep's points are best.
+
+Trials are compared only where what they are measured on is equal (`tune_at.study.comparison`); a point is the mean over
+its seeds. A trial that diverged or failed wins nothing, and neither does its point. A point that lacks seeds is second
+to any that is whole: its mean may be that of the lucky ones.
+"""
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tune_at.config.scheduler import FIFO, find_metric, is_loss
-from tune_at.config.search import Optuna
+import numpy as np
+
 from tune_at.config.section import SELECTION_SPLITS
+from tune_at.config.tree import leaves
+from tune_at.store.schema import TRIALS
 from tune_at.store.status import Status
-from tune_at.study.study import Study
-from tune_at.wording import assignments
+from tune_at.study.comparison import Comparison, compare
+from tune_at.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
 
+LOST = [status for status in Status if status.void]
 
-def best_trials(trials: "pd.DataFrame", epochs: "pd.DataFrame") -> "pd.DataFrame":
-    """The rows of trials that have a best epoch, by their robust accuracy there on the selection split, best first.
 
-    Adds the column `score`. Diverged and failed trials win nothing.
+@dataclass(frozen=True)
+class Point:
+    """The trials that differ in nothing but their seed, in the order of the sweep."""
+
+    name: str
+    """The trial's name; of several seeds what their names have in common."""
+    group: int
+    """Of the comparison: points of different groups are not compared."""
+    planned: int
+    """The number of seeds that the study has."""
+    trials: tuple[Mapping[str, Any], ...]
+    """Rows of `scored`, of all statuses."""
+
+    @property
+    def measured(self) -> tuple[Mapping[str, Any], ...]:
+        """The trials that count: neither diverged nor failed, and evaluated at least once."""
+        return tuple(row for row in self.trials if row["score"] == row["score"])
+
+    @property
+    def lost(self) -> bool:
+        """Whether a seed has diverged or failed."""
+        return any(row["status"] in LOST for row in self.trials)
+
+    @property
+    def whole(self) -> bool:
+        """Whether each of its seeds counts."""
+        return len(self.measured) >= self.planned
+
+    @property
+    def score(self) -> float:
+        """The mean over its seeds that count; NaN if none does."""
+        return self.mean("score")
+
+    def mean(self, column: str) -> float:
+        """The mean of a column over the seeds that count; NaN if none does."""
+        values = [float(row[column]) for row in self.measured]
+        return sum(values) / len(values) if values else float("nan")
+
+    def spread(self, column: str) -> float:
+        """The standard deviation (n - 1) over the seeds that count; NaN of fewer than two."""
+        values = [float(row[column]) for row in self.measured]
+        return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
+
+    @property
+    def seeds(self) -> str:
+        """`3 seeds`, `2 of 3 seeds, 1 failed`."""
+        known = len(self.measured)
+        text = counted(self.planned, "seed") if known >= self.planned else f"{known} of {counted(self.planned, 'seed')}"
+        lost = [f"{n} {status}" for status in LOST if (n := sum(row["status"] == status for row in self.trials))]
+        return ", ".join([text, *lost])
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A sweep's points, best first within each group."""
+
+    points: tuple[Point, ...]
+    comparison: Comparison
+
+    def of(self, group: int) -> list[Point]:
+        """The points of a group."""
+        return [point for point in self.points if point.group == group]
+
+    def best(self, group: int) -> Point | None:
+        """The best point of a group; None if each has lost a seed, or none was measured."""
+        first = next((point for point in self.points if point.group == group), None)
+        return None if first is None or first.lost or not first.measured else first
+
+
+def scored(trials: "pd.DataFrame", epochs: "pd.DataFrame") -> "pd.DataFrame":
+    """The trials with two more columns: their robust and natural accuracy on the selection split at their best epoch.
+
+    These are `score` and `natural`; NaN for trials that have diverged or failed, or were never evaluated.
     """
-    able = trials[trials["best_epoch"].notna() & ~trials["status"].map(lambda status: Status(status).void)].copy()
-    at = epochs.set_index(["trial", "epoch"])
-    places = zip(able["trial"], able["best_epoch"].astype(int), able["selection"].map(SELECTION_SPLITS), strict=True)
-    able["score"] = [at.loc[(trial, epoch), f"{split}_robust_accuracy"] for trial, epoch, split in places]
-    return able.sort_values(["score", "trial"], ascending=[False, True], ignore_index=True)
+    splits = sorted(set(trials["selection"].map(SELECTION_SPLITS)))
+    columns = [f"{split}_{kind}_accuracy" for split in splits for kind in ("robust", "natural")]
+    at = epochs[["trial", "epoch", *(c for c in columns if c in epochs)]].rename(columns={"epoch": "best_epoch"})
+    keyed = trials.assign(best_epoch=trials["best_epoch"].astype("float64"))
+    joined = keyed.drop(columns=[c for c in columns if c in keyed]).merge(
+        at.assign(best_epoch=at["best_epoch"].astype("float64")), on=["trial", "best_epoch"], how="left"
+    )
+    out = trials.copy()
+    for name, kind in (("score", "robust"), ("natural", "natural")):
+        out[name] = np.nan
+        for split in splits:
+            if (column := f"{split}_{kind}_accuracy") in joined:
+                here = (joined["selection"].map(SELECTION_SPLITS) == split) & ~joined["status"].isin(LOST)
+                values = joined[column].astype("float64").where(here)
+                out[name] = out[name].fillna(values.set_axis(out.index))
+    return out
+
+
+def rank(trials: "pd.DataFrame", epochs: "pd.DataFrame", seeds: int = 1) -> Ranking:
+    """The points of the table `trials`, compared by the robust accuracy at their best epochs on the selection split.
+
+    `seeds`: how many the study has.
+    """
+    rows: list[Any] = scored(trials, epochs).to_dict("records")
+    comparison = compare([dict(leaves(json.loads(row["config"]))) for row in rows])
+    swept = [column for column in trials.columns if column not in TRIALS.names]
+    members: dict[Any, list[int]] = {}
+    for place, row in enumerate(rows):
+        # One seed: each trial is a point of its own, whatever the table says.
+        key = place if seeds == 1 else (row["stage"], *(repr(row[column]) for column in swept))
+        members.setdefault(key, []).append(place)
+    points = [
+        Point(
+            rows[places[0]]["trial"] if seeds == 1 else point_name(rows[places[0]]["trial"]),
+            comparison.groups[places[0]],
+            seeds,
+            tuple(rows[place] for place in places),
+        )
+        for places in members.values()
+    ]
+    return Ranking(tuple(sorted(points, key=_order)), comparison)
+
+
+def _order(point: Point) -> tuple[Any, ...]:
+    score = point.score
+    return point.group, point.lost or score != score, not point.whole, -score, point.trials[0]["trial"]
+
+
+def point_name(trial: str) -> str:
+    """What the names of a point's trials have in common: without their place in the sweep and their seed."""
+    return re.sub(r"-?s\d+$", "", re.sub(r"^\d+-", "", trial)) or "all seeds"
+
+
+def in_turn(ranking: Ranking) -> list[Point]:
+    """All points: first the best of each group, then the second of each, and so on."""
+    places: dict[int, int] = {}
+    turns = []
+    for point in ranking.points:
+        places[point.group] = turn = places.get(point.group, -1) + 1
+        turns.append((turn, point.group, point))
+    return [point for _, _, point in sorted(turns, key=lambda item: item[:2])]
 
 
 def undominated(points: Sequence[Sequence[float]]) -> list[bool]:
     """Whether each point is on the front: no other is at least as good in all and better in one. More is good."""
-    return [not any(o != p and all(a >= b for a, b in zip(o, p, strict=True)) for o in points) for p in points]
-
-
-def exploits(decisions: "pd.DataFrame", trial: str, epoch: int) -> dict[int, dict[str, Any]]:
-    """The changes that exploits had made to a trial's values when `epoch` was trained, by the epoch after which."""
-    found = decisions[(decisions["trial"] == trial) & (decisions["action"] == "exploit") & (decisions["epoch"] < epoch)]
-    return {int(row["epoch"]): json.loads(row["changes"]) for row in found.sort_values("epoch").to_dict("records")}
-
-
-def values_at(decisions: "pd.DataFrame", trial: str, epoch: int) -> dict[str, Any]:
-    """The values with which an epoch was trained, by dotted path, as far as exploits had changed them by then."""
-    return {path: value for changes in exploits(decisions, trial, epoch).values() for path, value in changes.items()}
-
-
-def summary(
-    study: Study, trials: "pd.DataFrame", epochs: "pd.DataFrame", decisions: "pd.DataFrame", picture: str
-) -> list[str]:
-    """A sweep's outcome in lines: the best trial by the paper's protocol; of a search for several metrics, the front.
-
-    `picture`: where `report` puts the figure `pareto_front`.
-    """
-    if len(trials) < 2:
-        return []
-    if isinstance(study.search, Optuna) and len(study.search.objectives) > 1:
-        return _front(study, study.search, trials, epochs, picture)
-    ranked = best_trials(trials, epochs)
-    if not len(ranked):
-        return []
-    best = ranked.iloc[0]
-    trial, epoch = best["trial"], int(best["best_epoch"])
-    where = f"highest robust accuracy on {best['selection']} data, {best['score']:.1%}"
-    lines = [f"best        {trial} at epoch {epoch}: {where}"]
-    if changed := exploits(decisions, trial, epoch):
-        values = assignments(values_at(decisions, trial, epoch))
-        lines.append(f"            trained there with {values}, from the exploit after epoch {max(changed)}")
-    notes = []
-    if isinstance(study.search, Optuna) and _metric(study, study.search.objectives[0]) != "robust_accuracy":
-        notes.append(f"the search was for {_metric(study, study.search.objectives[0])}")
-    if not isinstance(study.scheduler, FIFO) and _metric(study, study.scheduler.metric) != "robust_accuracy":
-        notes.append(f"the scheduler judged {_metric(study, study.scheduler.metric)}")
-    if best["status"] == Status.STOPPED:
-        notes.append(f"this trial was stopped after epoch {best['epochs']}")
-    return lines + [f"            {'; '.join(notes)}"] * bool(notes)
-
-
-def _front(study: Study, search: Optuna, trials: "pd.DataFrame", epochs: "pd.DataFrame", picture: str) -> list[str]:
-    """The size of the front over completed trials, at the epochs that count for the search."""
-    metrics = [_metric(study, objective) for objective in search.objectives]
-    points = []
-    for trial in trials[(trials["status"] == Status.COMPLETED) & trials["best_epoch"].notna()].to_dict("records"):
-        split = SELECTION_SPLITS[trial["selection"]]
-        rows = epochs[(epochs["trial"] == trial["trial"]) & epochs[f"{split}_robust_accuracy"].notna()]
-        row = rows[rows["epoch"] == trial["best_epoch"]] if search.score == "best" else rows.tail(1)
-        points.append([float(row[f"{split}_{m}"].iloc[0]) * (-1 if is_loss(m) else 1) for m in metrics])
-    if not points:
-        return []
-    head = f"front       {sum(undominated(points))} of {len(points)} completed trials are on the Pareto front of"
-    lines = [f"{head} {' and '.join(metrics)} on {trials['selection'].iloc[0]} data"]
-    # The figure is of both accuracies at the best epochs, whatever was searched for.
-    same = {*metrics} == {"natural_accuracy", "robust_accuracy"} and search.score == "best"
-    if same and "pareto_front" in study.figures:
-        lines.append(f"            `report` draws it: {picture}")
-    return lines
-
-
-def _metric(study: Study, written: str) -> str:
-    return find_metric(written, study.samples()[0].config.train.selection, study.origin)
+    values = np.asarray(points, dtype=np.float64).reshape(len(points), -1)
+    front = np.empty((0, values.shape[1]))
+    on_front = [False] * len(points)
+    # What dominates a point comes before it in this order, or equals what does.
+    for place in np.lexsort(-values.T[::-1]):
+        point = values[place]
+        if not ((front >= point).all(axis=1) & (front > point).any(axis=1)).any():
+            on_front[place] = True
+            front = np.vstack([front, point])
+    return on_front

@@ -45,3 +45,11 @@ def program() -> list[str]:
     if installed or not script.is_file():
         return ["tune-at"]
     return ["python", "run.py" if script.parent == Path.cwd() else str(script)]
+
+
+def shortened(text: str, width: int) -> str:
+    """A text of at most `width` characters: its middle becomes `…`, for names tell apart at both ends."""
+    if len(text) <= width:
+        return text
+    tail = (width - 1) // 2
+    return text[: width - 1 - tail] + "…" + text[len(text) - tail :]

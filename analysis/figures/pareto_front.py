@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from analysis.exploits import values_at
 from analysis.frames import Figure, Frames, objective_label
-from analysis.ranking import undominated, values_at
+from analysis.ranking import undominated
 from analysis.style import DARK, LIGHT, panels, styled
 from tune_at.config.section import SELECTION_SPLITS
 from tune_at.errors import UserError

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tune_at.cli.terminal import as_typed, console
+from tune_at.cli.terminal import as_typed, console, width
 from tune_at.tuning.interruption import uninterrupted
 from tune_at.tuning.launch import Launch, resume_command
 from tune_at.wording import counted
@@ -25,14 +25,15 @@ def finish(ended: "Sweep", launch: Launch, stopped: str = "", shown: bool = Fals
 
     `stopped`: why the sweep stopped before its end, if not by the user. `shown`: whether failures were shown already.
     """
-    from analysis.ranking import summary
+    from analysis.summary import summary
     from tune_at.cli.results import at_rest, results_tables
     from tune_at.store import read_table
     from tune_at.store.status import Status
 
     trials, epochs, decisions = (read_table(ended.folder, table) for table in ("trials", "epochs", "decisions"))
     trials = at_rest(trials)
-    console().print(results_tables(trials, epochs, decisions))
+    known = ended.trials()
+    console(wide=True).print(results_tables(ended.study, trials, epochs, decisions, known, width()))
     picture = as_typed(ended.folder.report / "pareto_front.png")
     for line in summary(ended.study, trials, epochs, decisions, picture):
         print(line)

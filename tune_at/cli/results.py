@@ -1,24 +1,43 @@
-"""Results in the terminal: the table at a sweep's end, and the output of `query`."""
+"""Results in the terminal: the tables at a sweep's end and in `status`."""
 
-import json
-import sys
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.csv
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 
-from analysis.ranking import best_trials, exploits, values_at
+from analysis.exploits import exploits, values_at
+from analysis.ranking import Point, in_turn, rank
 from tune_at.store.status import Status
-from tune_at.wording import assignments
+from tune_at.study.study import Study
+from tune_at.study.trials import Trial
+from tune_at.tables import Column, fitted
+from tune_at.wording import assignments, counted, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 SHOWN = 40
-"""Trials in the table at a sweep's end; of more, the best are shown."""
+"""Lines in a table at a sweep's end; of more trials, the best are shown."""
+
+TRIAL_COLUMNS = (
+    Column("trial"),
+    Column("stage", worth=3),
+    Column("status", worth=7),
+    Column("epochs", right=True, worth=4),
+    Column("train", right=True, worth=2, extra=True),
+    Column("test", right=True, worth=5),
+    Column("robust", right=True, worth=6, instead_of="test"),
+    Column("gap", right=True, worth=1, extra=True),
+)
+POINT_COLUMNS = (
+    Column("point"),
+    Column("seeds", worth=3),
+    Column("selection", right=True),
+    Column("test natural", right=True, worth=1),
+    Column("test robust", right=True, worth=2),
+)
 
 
 def at_rest(trials: "pd.DataFrame") -> "pd.DataFrame":
@@ -26,78 +45,136 @@ def at_rest(trials: "pd.DataFrame") -> "pd.DataFrame":
     return trials.assign(status=trials["status"].replace(Status.RUNNING, Status.INTERRUPTED))
 
 
-def results_tables(trials: "pd.DataFrame", epochs: "pd.DataFrame", decisions: "pd.DataFrame") -> Group:
-    """The table of a sweep's trials; below it the values of those that exploits have changed, if there are such.
+def results_tables(
+    study: Study,
+    trials: "pd.DataFrame",
+    epochs: "pd.DataFrame",
+    decisions: "pd.DataFrame",
+    known: Iterable[Trial] = (),
+    width: int | None = None,
+) -> Group:
+    """The table of a sweep's trials, of its points if it has several seeds, and of the values that exploits changed.
 
-    Of more than `SHOWN` trials the best are shown, best first.
+    Of more than `SHOWN` trials the best of each group are shown.
+
+    Args:
+        study: the sweep's.
+        trials: rows of the table `trials`, as far as trials have one.
+        epochs: all rows of the table `epochs`.
+        decisions: all rows of the table `decisions`.
+        known: all trials that are known; those without a row are pending.
+        width: columns that a table may take; None is as many as it has to.
     """
-    shown = best_trials(trials, epochs).head(SHOWN) if len(trials) > SHOWN else trials
-    tables = [results_table(shown, epochs, len(trials) - len(shown))]
+    ranking = rank(trials, epochs, len(study.seeds))
+    rows: list[Any] = trials.to_dict("records")
+    listed = {row["trial"] for row in rows}
+    rows += [_pending(trial) for trial in known if trial.name not in listed]
+    tables = []
+    hidden = len(rows) - SHOWN
+    points = in_turn(ranking)
+    if hidden > 0:
+        best = [dict(row) for point in points for row in point.measured]
+        rows = (best + [row for row in rows if row["trial"] not in {b["trial"] for b in best}])[:SHOWN]
+    if hidden <= 0 or len(study.seeds) == 1:
+        tables.append(trials_table(rows, epochs, width, len(study.stages) > 1, max(0, hidden)))
+    if len(study.seeds) > 1 and (measured := [point for point in points if point.measured]):
+        tables.append(points_table(measured, epochs, width))
     if (decisions["action"] == "exploit").any():
-        tables.append(exploits_table(shown, decisions))
+        tables.append(exploits_table(rows, decisions, width))
     return Group(*tables)
 
 
-def exploits_table(trials: "pd.DataFrame", decisions: "pd.DataFrame") -> Table:
-    """One line a trial that exploits have changed: after which epochs, and its values at its newest epoch."""
-    title = "values at the newest epoch, where exploits have changed them"
-    table = Table(box=None, padding=(0, 1), header_style="bold", title=title, title_justify="left")
-    for name in ("trial", "exploits after", "values"):
-        table.add_column(name, overflow="fold")
-    for trial, epochs in zip(trials["trial"], trials["epochs"], strict=True):
-        if changed := exploits(decisions, trial, epochs):
-            table.add_row(trial, ", ".join(map(str, changed)), assignments(values_at(decisions, trial, epochs)))
-    return table
+def _pending(trial: Trial) -> dict[str, Any]:
+    return {"trial": trial.name, "stage": trial.stage, "status": Status.PENDING, "epochs": 0}
 
 
-def results_table(trials: "pd.DataFrame", epochs: "pd.DataFrame", hidden: int = 0) -> Table:
+def trials_table(
+    rows: Sequence[Mapping[str, Any]], epochs: "pd.DataFrame", width: int | None, staged: bool, hidden: int = 0
+) -> Table:
     """One line a trial: its last evaluated epoch's accuracies and the generalization gap (train - test)."""
-    table = Table(box=None, padding=(0, 1), header_style="bold", caption="accuracy in %: natural / robust")
-    for name in ("trial", "status"):
-        table.add_column(name, overflow="fold")
-    for name in ("epochs", "train", "test", "gap"):
-        table.add_column(name, justify="right", no_wrap=True)
-    measured = epochs[epochs["test_robust_accuracy"].notna()]
-    last = measured.groupby("trial").tail(1).set_index("trial")
-    for row in trials.to_dict("records"):
-        cells = ["-"] * 3
-        if row["trial"] in last.index:
-            at = last.loc[row["trial"]]
-            train, test = ([at[f"{s}_{kind}_accuracy"] for kind in ("natural", "robust")] for s in ("train", "test"))
+    last = _last(epochs, {row["trial"] for row in rows})
+    cells = []
+    for row in rows:
+        cell = dict.fromkeys(("train", "test", "robust", "gap"), "-")
+        if at := last.get(row["trial"]):
+            train, test = ([at.get(f"{s}_{k}_accuracy", float("nan")) for k in KINDS] for s in ("train", "test"))
             gap = [a - b for a, b in zip(train, test, strict=True)]
-            cells = [" / ".join(map(_percent, pair)) for pair in (train, test, gap)]
-        table.add_row(row["trial"], row["status"], str(row["epochs"]), *cells)
+            cell |= {name: _pair(pair) for name, pair in (("train", train), ("test", test), ("gap", gap))}
+            cell["robust"] = _percent(test[1]).strip()
+        cells.append({**cell, "trial": row["trial"], "status": str(row["status"]), "epochs": str(row["epochs"])})
+        cells[-1]["stage"] = str(row.get("stage", ""))
+    columns = [column for column in TRIAL_COLUMNS if staged or column.name != "stage"]
+    table = fitted(columns, cells, width, caption="accuracy in %: natural / robust")
     if hidden:
         table.add_row(f"and {hidden} more")
     return table
 
 
+KINDS = ("natural", "robust")
+
+
+def _last(epochs: "pd.DataFrame", trials: set[str]) -> dict[str, dict[str, float]]:
+    """The last evaluated epoch's row of each of the trials that has one."""
+    measured = epochs[epochs["trial"].isin(trials) & epochs["test_robust_accuracy"].notna()]
+    last = measured.sort_values("epoch").groupby("trial").tail(1)
+    return {row["trial"]: row for row in last.to_dict("records")}
+
+
+def points_table(points: Sequence[Point], epochs: "pd.DataFrame", width: int | None) -> Table:
+    """One line a point: mean ± standard deviation over seeds of what it is ranked by, and of the test accuracies."""
+    shown = points[:SHOWN]
+    last = _last(epochs, {row["trial"] for point in shown for row in point.measured})
+    selection = f"{shown[0].measured[0]['selection']} robust"
+    cells = []
+    for point in shown:
+        rows = [last.get(row["trial"], {}) for row in point.measured]
+        test = {k: [row[c] for row in rows if (c := f"test_{k}_accuracy") in row] for k in KINDS}
+        cells.append(
+            {
+                "point": point.name,
+                "seeds": point.seeds.replace(" seeds", ""),
+                selection: mean_and_spread([row["score"] for row in point.measured]),
+                **{f"test {kind}": mean_and_spread(test[kind]) for kind in KINDS},
+            }
+        )
+    columns = [Column(selection, right=True) if c.name == "selection" else c for c in POINT_COLUMNS]
+    caption = "mean ± standard deviation over seeds, in %: at each trial's best epoch; test at its last"
+    table = fitted(columns, cells, width, caption=caption)
+    if len(points) > SHOWN:
+        table.add_row(f"and {counted(len(points) - SHOWN, 'more point')}")
+    return table
+
+
+def mean_and_spread(values: Sequence[float]) -> str:
+    """`76.0 ± 2.1`, in per cent; of one value, without a deviation."""
+    import numpy as np
+
+    known = [value for value in values if value == value]
+    if not known:
+        return "-"
+    spread = f" ± {100 * np.std(known, ddof=1):.1f}" if len(known) > 1 else ""
+    return f"{100 * np.mean(known):.1f}{spread}"
+
+
+def exploits_table(rows: Sequence[Mapping[str, Any]], decisions: "pd.DataFrame", width: int | None) -> Table:
+    """One line a trial that exploits have changed: after which epochs, and its values at its newest epoch."""
+    title = "values at the newest epoch, where exploits have changed them"
+    table = Table(box=None, padding=(0, 1), header_style="bold", title=title, title_justify="left")
+    table.add_column("trial", no_wrap=True)
+    for name in ("exploits after", "values"):
+        table.add_column(name, overflow="fold")
+    made = decisions[decisions["action"] == "exploit"]
+    for row in rows:
+        trial, epochs = row["trial"], row["epochs"]
+        if changed := exploits(made, trial, epochs):
+            name = shortened(trial, max(8, width // 3)) if width else trial
+            table.add_row(name, ", ".join(map(str, changed)), assignments(values_at(made, trial, epochs)))
+    return table
+
+
+def _pair(values: Iterable[float]) -> str:
+    return " / ".join(map(_percent, values))
+
+
 def _percent(value: float) -> str:
     return "    -" if value != value else f"{100 * value:5.1f}"
-
-
-def print_result(result: pa.Table, form: str) -> None:
-    """Print an Arrow table as a terminal table, CSV, or JSON (one array of objects)."""
-    if form == "csv":
-        pa.csv.write_csv(result, pa.PythonFile(sys.stdout.buffer, mode="w"))
-        return
-    if form == "json":
-        # JSON has no NaN.
-        rows = [{k: None if v != v else v for k, v in row.items()} for row in result.to_pylist()]
-        print(json.dumps(rows, default=str, indent=1, allow_nan=False))
-        return
-    table = Table(box=None, padding=(0, 1), header_style="bold")
-    for field in result.schema:
-        numeric = pa.types.is_floating(field.type) or pa.types.is_integer(field.type)
-        table.add_column(field.name, justify="right" if numeric else "left", overflow="fold")
-    for row in result.to_pylist():
-        table.add_row(*map(_cell, row.values()))
-    # Into a file or a pipe a table is as wide as it has to be.
-    target = Console(highlight=False, markup=False)
-    (target if target.is_terminal else Console(highlight=False, markup=False, width=10_000)).print(table)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return "" if value is None else str(value)

@@ -11,12 +11,21 @@ if TYPE_CHECKING:
     from tune_at.store.place import Place
 
 
-def console() -> "Console":
-    """The terminal, or 120 columns where output goes to a file or a pipe."""
+UNBOUNDED = 100_000
+
+
+def console(wide: bool = False) -> "Console":
+    """The terminal; 120 columns where output goes to a file or a pipe, or if `wide`, as many as it takes."""
     from rich.console import Console
 
     terminal = Console(highlight=False)
-    return terminal if terminal.is_terminal else Console(highlight=False, width=120)
+    return terminal if terminal.is_terminal else Console(highlight=False, width=UNBOUNDED if wide else 120)
+
+
+def width() -> int | None:
+    """The columns of the terminal; None if output goes to a file or a pipe."""
+    shown = console(wide=True)
+    return shown.width if shown.is_terminal else None
 
 
 def as_typed(path: "Place", query: bool = True) -> str:

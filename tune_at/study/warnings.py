@@ -5,12 +5,8 @@ from collections.abc import Collection
 from tune_at.brackets import bracket_spans
 from tune_at.config.scheduler import FIFO, HyperBand, find_metric
 from tune_at.config.search import Optuna, Sampled
+from tune_at.study.comparison import is_measured_on
 from tune_at.study.study import Study
-
-IN_TRAINING_ONLY = frozenset({"data.crop", "data.flip"})
-"""Keys of `data` that change how a trial learns, and nothing about what it is measured on."""
-ATTACKED = frozenset({"attack.eps", "attack.norm", "attack.step", "evaluation.steps"})
-"""Keys that change what a robust metric measures: the ball and the evaluation's attack."""
 
 
 def warnings_of(study: Study) -> list[str]:
@@ -31,7 +27,7 @@ def _moving_targets(study: Study) -> list[str]:
     judged = [find_metric(m, selection, study.origin) for m in written or ["robust_accuracy"]]
     lines = []
     for metric in dict.fromkeys(judged):
-        if keys := [key for key in _varied(study) if _changes(key, metric, selection)]:
+        if keys := [key for key in _varied(study) if is_measured_on(key, metric, selection)]:
             verb = "differ" if len(keys) > 1 else "differs"
             lines.append(
                 f"{' and '.join(keys)} {verb} from trial to trial, so that {metric}"
@@ -46,15 +42,6 @@ def _varied(study: Study) -> list[str]:
     rows = [trial.swept for trial in study.samples()]
     columns = dict.fromkeys(column for row in rows for column in row)
     return [c.removesuffix(".name") for c in columns if len({str(row.get(c)) for row in rows}) > 1]
-
-
-def _changes(key: str, metric: str, selection: str) -> bool:
-    """Whether a key changes what a metric on the selection split is measured on, or with."""
-    if key.partition(".")[0] == "data":
-        return key not in IN_TRAINING_ONLY
-    if key == "evaluation.test_samples":
-        return selection == "test"
-    return key in ATTACKED and metric.startswith("robust")
 
 
 def _confounded_brackets(study: Study) -> Collection[str]:

@@ -15,7 +15,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """`query DIR/NAME SQL`."""
-    from tune_at.cli.results import print_result
+    from tune_at.cli.output import print_result
     from tune_at.store import query as run_query
 
     print_result(run_query(arguments.sweep, arguments.sql), arguments.format)

@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 
 from tune_at.cli.command import Command
 from tune_at.cli.options import add_sweep
-from tune_at.cli.terminal import console
+from tune_at.cli.terminal import console, width
 from tune_at.tuning.launch import resume_command
 from tune_at.wording import counted
 
@@ -32,7 +32,7 @@ def run(arguments: Namespace) -> int:
     numbers[Status.PENDING] = numbers.get(Status.PENDING, 0) + total - len(trials)
     words = ", ".join(f"{count} {name}" for name, count in sorted(numbers.items()) if count)
     console().print(f"{existing.study.title}: {counted(total, 'trial')}: {words}", markup=False)
-    console().print(results_tables(trials, epochs, decisions))
+    console(wide=True).print(results_tables(existing.study, trials, epochs, decisions, existing.trials(), width()))
     if running:
         print("running now")
     elif existing.left():
