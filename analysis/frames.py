@@ -28,7 +28,8 @@ class Frames:
     """`trials`: one row a trial with every config leaf as a column (`data.noise_rate`, `objective.name`, …).
 
     `epochs`: one row a (trial, epoch) with the trial's columns beside it. `decisions`: one row a scheduler's decision.
-    `scheduler`: the study's. `swept`: the columns of `trials` that tell the study's points apart.
+    `scheduler`: the study's. `swept`: the columns of `trials` that tell the study's points apart. `seeds`: how many
+    seeds each point has.
     """
 
     trials: pd.DataFrame
@@ -36,6 +37,7 @@ class Frames:
     decisions: pd.DataFrame = field(default_factory=pd.DataFrame)
     scheduler: SchedulerSection = field(default_factory=FIFO)
     swept: tuple[str, ...] = ()
+    seeds: int = 1
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,9 @@ def load_frames(sweep: Where | SweepFolder) -> Frames:
     if epochs.empty:
         raise UserError(str(sweep), "has no finished epoch yet", "wait for the first, or `python run.py resume` it")
     path = sweep_folder(sweep).study
-    scheduler = Study.from_yaml(path.read_text(encoding="utf-8"), str(path)).scheduler
+    study = Study.from_yaml(path.read_text(encoding="utf-8"), str(path))
     swept = tuple(column for column in rows.columns if column not in TRIALS.names)
-    return Frames(*join(rows, epochs), read_table(sweep, "decisions"), scheduler, swept)
+    return Frames(*join(rows, epochs), read_table(sweep, "decisions"), study.scheduler, swept, len(study.seeds))
 
 
 def join(rows: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -118,34 +118,52 @@ def scored(trials: "pd.DataFrame", epochs: "pd.DataFrame") -> "pd.DataFrame":
     return out
 
 
-def rank(trials: "pd.DataFrame", epochs: "pd.DataFrame", seeds: int = 1) -> Ranking:
-    """The points of the table `trials`, compared by the robust accuracy at their best epochs on the selection split.
+def rank(
+    trials: "pd.DataFrame",
+    epochs: "pd.DataFrame",
+    seeds: int = 1,
+    metric: str = "robust_accuracy",
+    swept: Sequence[str] | None = None,
+) -> Ranking:
+    """The points of a sweep, best first by their robust accuracy at their best epochs on the selection split.
 
-    `seeds`: how many the study has.
+    Args:
+        trials: the table `trials`, or `Frames.trials` where its configs are columns already.
+        epochs: the table `epochs`.
+        seeds: how many the study has.
+        metric: what the points are to be compared by.
+        swept: the columns that tell points apart; by default those that the table has beyond its schema.
     """
     rows: list[Any] = scored(trials, epochs).to_dict("records")
-    comparison = compare([dict(leaves(json.loads(row["config"]))) for row in rows])
-    swept = [column for column in trials.columns if column not in TRIALS.names]
+    configs = [dict(leaves(json.loads(row["config"]))) if "config" in row else row for row in rows]
+    comparison = compare(configs, metric)
+    columns = [c for c in trials.columns if c not in TRIALS.names] if swept is None else swept
     members: dict[Any, list[int]] = {}
     for place, row in enumerate(rows):
         # One seed: each trial is a point of its own, whatever the table says.
-        key = place if seeds == 1 else (row["stage"], *(repr(row[column]) for column in swept))
+        key = place if seeds == 1 else (row["stage"], *(repr(row[column]) for column in columns))
         members.setdefault(key, []).append(place)
-    points = [
-        Point(
-            rows[places[0]]["trial"] if seeds == 1 else point_name(rows[places[0]]["trial"]),
-            comparison.groups[places[0]],
-            seeds,
-            tuple(rows[place] for place in places),
-        )
-        for places in members.values()
-    ]
+    points = []
+    for places in members.values():
+        name = rows[places[0]]["trial"]
+        of_seeds = tuple(rows[place] for place in places)
+        points.append(Point(name if seeds == 1 else point_name(name), comparison.groups[places[0]], seeds, of_seeds))
     return Ranking(tuple(sorted(points, key=_order)), comparison)
 
 
 def _order(point: Point) -> tuple[Any, ...]:
     score = point.score
     return point.group, point.lost or score != score, not point.whole, -score, point.trials[0]["trial"]
+
+
+def fronts(points: Sequence[Point], values: Sequence[Sequence[float]]) -> list[bool]:
+    """Whether each point is on the front of its group; `values`: a row a point, more is good."""
+    on_front = [False] * len(points)
+    for group in {point.group for point in points}:
+        places = [place for place, point in enumerate(points) if point.group == group]
+        for place, flag in zip(places, undominated([values[place] for place in places]), strict=True):
+            on_front[place] = flag
+    return on_front
 
 
 def point_name(trial: str) -> str:
@@ -165,7 +183,9 @@ def in_turn(ranking: Ranking) -> list[Point]:
 
 def undominated(points: Sequence[Sequence[float]]) -> list[bool]:
     """Whether each point is on the front: no other is at least as good in all and better in one. More is good."""
-    values = np.asarray(points, dtype=np.float64).reshape(len(points), -1)
+    if not points:
+        return []
+    values = np.asarray(points, dtype=np.float64)
     front = np.empty((0, values.shape[1]))
     on_front = [False] * len(points)
     # What dominates a point comes before it in this order, or equals what does.

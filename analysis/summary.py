@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from analysis.exploits import exploits, values_at
-from analysis.ranking import Point, Ranking, rank, undominated
+from analysis.ranking import Point, Ranking, fronts, rank
 from tune_at.config.scheduler import FIFO, find_metric, is_loss
 from tune_at.config.search import Optuna
 from tune_at.config.section import SELECTION_SPLITS
@@ -30,11 +30,15 @@ def summary(
     """
     if len(trials) < 2:
         return []
+    if isinstance(study.search, Optuna) and len(study.search.objectives) > 1:
+        metrics = [_metric(study, objective) for objective in study.search.objectives]
+        robust = next((metric for metric in metrics if metric.startswith("robust")), metrics[0])
+        return _front(
+            study, study.search.score, metrics, rank(trials, epochs, len(study.seeds), robust), epochs, picture
+        )
     ranking = rank(trials, epochs, len(study.seeds))
     if not any(point.measured for point in ranking.points):
         return []
-    if isinstance(study.search, Optuna) and len(study.search.objectives) > 1:
-        return _front(study, study.search, ranking, epochs, picture)
     selection = trials["selection"].iloc[0]
     if ranking.comparison.count > 1:
         return _best_of_each(ranking, selection)
@@ -117,20 +121,16 @@ def _more(hidden: int, noun: str) -> list[str]:
     return [f"{INDENT}and {counted(hidden, 'more ' + noun)}"] if hidden > 0 else []
 
 
-def _front(study: Study, search: Optuna, ranking: Ranking, epochs: "pd.DataFrame", picture: str) -> list[str]:
-    """The points on the front, at the epochs that count for the search; fronts, where groups are not comparable."""
-    metrics = [_metric(study, objective) for objective in search.objectives]
+def _front(
+    study: Study, score: str, metrics: Sequence[str], ranking: Ranking, epochs: "pd.DataFrame", picture: str
+) -> list[str]:
+    """The points on the front, at the epochs that count for the search; a front a group, where there are several."""
     points = [p for p in ranking.points if all(r["status"] == Status.COMPLETED for r in p.trials) and p.whole]
     if not points:
         return []
-    values = _values(points, metrics, search.score, epochs)
+    values = _values(points, metrics, score, epochs)
     signs = [-1 if is_loss(metric) else 1 for metric in metrics]
-    on_front = [False] * len(points)
-    for group in range(ranking.comparison.count):
-        places = [place for place, point in enumerate(points) if point.group == group]
-        flags = undominated([[s * v for s, v in zip(signs, values[place], strict=True)] for place in places])
-        for place, flag in zip(places, flags, strict=True):
-            on_front[place] = flag
+    on_front = fronts(points, [[s * v for s, v in zip(signs, row, strict=True)] for row in values])
     what = "completed trials" if len(study.seeds) == 1 else f"points with {len(study.seeds)} seeds"
     selection = points[0].trials[0]["selection"]
     head = f"front       {sum(on_front)} of {len(points)} {what} are on the Pareto front of {' and '.join(metrics)}"
@@ -140,7 +140,7 @@ def _front(study: Study, search: Optuna, ranking: Ranking, epochs: "pd.DataFrame
     lines += [f"{INDENT}{points[place].name}: {_pair(metrics, values[place])}" for place in _spread(chosen, SHOWN)]
     lines += _more(len(chosen) - SHOWN, "point" if len(study.seeds) > 1 else "trial")
     # The figure is of both accuracies at the best epochs, whatever was searched for.
-    same = {*metrics} == {"natural_accuracy", "robust_accuracy"} and search.score == "best"
+    same = {*metrics} == {"natural_accuracy", "robust_accuracy"} and score == "best"
     if same and "pareto_front" in study.figures:
         lines.append(f"{INDENT}`report` draws it: {picture}")
     return lines

@@ -117,7 +117,8 @@ def _last(epochs: "pd.DataFrame", trials: set[str]) -> dict[str, dict[str, float
     """The last evaluated epoch's row of each of the trials that has one."""
     measured = epochs[epochs["trial"].isin(trials) & epochs["test_robust_accuracy"].notna()]
     last = measured.sort_values("epoch").groupby("trial").tail(1)
-    return {row["trial"]: row for row in last.to_dict("records")}
+    rows: list[Any] = last.to_dict("records")
+    return {row["trial"]: row for row in rows}
 
 
 def points_table(points: Sequence[Point], epochs: "pd.DataFrame", width: int | None) -> Table:

@@ -59,7 +59,8 @@ class Comparison:
 
     def label(self, group: int) -> str:
         """`attack.norm=l2, attack.eps=16/255`."""
-        return ", ".join(f"{key}={plain(value)}" for key, value in zip(self.keys, self.values[group], strict=True))
+        known = zip(self.keys, self.values[group], strict=True)
+        return ", ".join(f"{key}={plain(value)}" for key, value in known if value is not None)
 
 
 def compare(configs: Iterable[Mapping[str, Any]], metric: str = "robust_accuracy") -> Comparison:
@@ -112,7 +113,7 @@ def _common(rows: Sequence[Mapping[str, Any]]) -> set[str]:
 
 
 def _telling(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """As few keys as tell the same groups apart as all of them do."""
+    """As few keys as tell the same groups apart as all of them do; names stay, for other keys follow from them."""
     known = dict.fromkeys(key for row in rows for key in row)
     varied = [key for key in known if len({row.get(key) for row in rows}) > 1]
     keys = sorted(varied, key=lambda key: FIRST.index(key) if key in FIRST else len(FIRST))
@@ -123,6 +124,6 @@ def _telling(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     whole = count(keys)
     for key in reversed(keys):
         fewer = [other for other in keys if other != key]
-        if count(fewer) == whole:
+        if not key.endswith(".name") and count(fewer) == whole:
             keys = fewer
     return tuple(keys)
