@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from tune_at.cli.terminal import as_typed, console, width
 from tune_at.tuning.interruption import uninterrupted
 from tune_at.tuning.launch import Launch, resume_command
-from tune_at.wording import counted
+from tune_at.wording import counted, program, shell
 
 if TYPE_CHECKING:
     from tune_at.study.sweep import Sweep
@@ -56,5 +56,5 @@ def finish(ended: "Sweep", launch: Launch, stopped: str = "", shown: bool = Fals
         print(f"{count} of {counted(total, 'trial')} left; continue with: {resume}")
         return 1 if stopped else 130
     if ended.study.figures:
-        print(f"figures     python run.py report {as_typed(ended.folder.place)}")
+        print(f"figures     {shell(*program(), 'report')} {as_typed(ended.folder.place)}")
     return 1 if len(failed) or stopped else 0

@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 
 from tune_at.cli.command import Command
 from tune_at.cli.options import add_sweep
-from tune_at.cli.terminal import console, width
+from tune_at.cli.terminal import as_typed, console, width
 from tune_at.tuning.launch import resume_command
 from tune_at.wording import counted
 
@@ -16,6 +16,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """`status DIR/NAME`."""
+    from analysis.summary import summary
     from tune_at.cli.results import at_rest, results_tables
     from tune_at.store import read_table
     from tune_at.store.lock import is_locked
@@ -32,7 +33,12 @@ def run(arguments: Namespace) -> int:
     numbers[Status.PENDING] = numbers.get(Status.PENDING, 0) + total - len(trials)
     words = ", ".join(f"{count} {name}" for name, count in sorted(numbers.items()) if count)
     console().print(f"{existing.study.title}: {counted(total, 'trial')}: {words}", markup=False)
-    console(wide=True).print(results_tables(existing.study, trials, epochs, decisions, existing.trials(), width()))
+    wide = console(wide=True)
+    wide.print(results_tables(existing.study, trials, epochs, decisions, existing.trials(), width()))
+    for line in summary(
+        existing.study, trials, epochs, decisions, as_typed(existing.folder.report / "pareto_front.png")
+    ):
+        print(line)
     if running:
         print("running now")
     elif existing.left():
