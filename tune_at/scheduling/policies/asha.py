@@ -1,13 +1,10 @@
-"""ASHA, with Ray's own brackets."""
+"""Asynchronous successive halving."""
 
+import itertools
 import math
 from collections.abc import Sequence
-from functools import cache
-from types import SimpleNamespace
 
 import numpy as np
-from ray.tune.schedulers import TrialScheduler
-from ray.tune.schedulers.async_hyperband import _Bracket
 
 from tune_at.config.scheduler import ASHA
 from tune_at.scheduling.board import TrialState
@@ -17,53 +14,51 @@ from tune_at.study.study import Study
 
 
 class AshaPolicy(InOrder):
-    """Asynchronous successive halving (Li et al., 2020) as Ray decides it.
+    """Asynchronous successive halving (Li et al., 2020), with Ray's stopping rule.
 
+    The rungs of bracket s are at grace * eta^(s + k), k = 0, 1, ..., up to the longest trial. At a rung a trial is
+    stopped if its score is below the (1 - 1/eta) quantile, linearly interpolated, of those that were there before it.
     Ray's scheduler forgets its rungs in a crash, lets NaN pass and records nothing. Here a rung is read from the
-    decisions about earlier trials, which are in the store; Ray's bracket then judges the newcomer.
+    decisions about earlier trials, which are in the store.
     """
 
     def __init__(self, study: Study) -> None:
         super().__init__(study)
         config = study.scheduler
         assert isinstance(config, ASHA)
-        self.grace, self.eta, self.brackets = config.grace, config.eta, config.brackets
+        self.eta = config.eta
+        self.milestones = [
+            bracket_milestones(config.grace, config.eta, self.longest, s) for s in range(config.brackets)
+        ]
+        """Of each bracket."""
+        self.ladders = [list(dict.fromkeys(map(math.ceil, milestones))) for milestones in self.milestones]
+        """Each bracket's rungs in epochs: a fraction is reached with the next whole one."""
         self.seed = getattr(study.search, "seed", 0)
 
-    def _bracket(self, number: int) -> _Bracket:
-        return _Bracket(self.grace, self.longest, self.eta, number)
-
     def bracket_of(self, state: TrialState) -> int:
-        """The trial's bracket: by chance, as likely as Ray's are, but fixed by its place in the sweep."""
-        if self.brackets == 1:
+        """The trial's bracket: at random, as likely as Ray's are, but fixed by its place in the sweep."""
+        if len(self.ladders) == 1:
             return 0
-        sizes = np.array([len(self.milestones(s)) for s in range(self.brackets)])
+        sizes = np.array([len(milestones) for milestones in self.milestones])
         weights = np.exp(sizes - sizes.max())
         rng = np.random.default_rng(derive_seed(self.seed, "bracket", state.index))
-        return int(rng.choice(self.brackets, p=weights / weights.sum()))
-
-    @cache  # noqa: B019 - a policy lives as long as the sweep
-    def milestones(self, number: int) -> list[int]:
-        """The rungs of a bracket, ascending; a fraction is reached with the next whole epoch."""
-        return [math.ceil(milestone) for milestone, _ in reversed(self._bracket(number)._rungs)]
+        return int(rng.choice(len(sizes), p=weights / weights.sum()))
 
     def rungs(self, state: TrialState) -> Sequence[int]:
         """The epochs grace * eta^k of the trial's bracket."""
-        return self.milestones(self.bracket_of(state))
+        return self.ladders[self.bracket_of(state)]
 
     def judge(self, earlier: Sequence[TrialState], state: TrialState, epoch: int) -> Verdict:
         """Stop what is below the (1 - 1/eta) quantile of the rung so far."""
-        number = self.bracket_of(state)
-        rung = self.reached(state)[epoch]
-        bracket = self._bracket(number)
-        place = len(bracket._rungs) - 1 - self.rungs(state).index(rung)
-        milestone, recorded = bracket._rungs[place]
-        for other in earlier:
-            for decision in other.decisions.values():
-                if decision.rung == rung and decision.bracket == number:
-                    recorded[other.name] = self.sign * decision.value
-        cutoff = bracket.cutoff(recorded)
-        bracket._rungs = [(milestone, recorded)]
+        bracket, rung = self.bracket_of(state), self.reached(state)[epoch]
+        decisions = (decision for other in earlier for decision in other.decisions.values())
+        before = [self.sign * d.value for d in decisions if (d.bracket, d.rung) == (bracket, rung)]
+        cutoff = float(np.percentile(before, (1 - 1 / self.eta) * 100)) if before else None
         score = self.score(state, epoch)
-        action = bracket.on_result(SimpleNamespace(trial_id=state.name), epoch, score)
-        return self.verdict(state, epoch, score, action == TrialScheduler.STOP, cutoff, number)
+        return self.verdict(state, epoch, score, cutoff is not None and score < cutoff, cutoff, bracket)
+
+
+def bracket_milestones(grace: int, eta: float, longest: int, bracket: int) -> list[float]:
+    """grace * eta^k for k = bracket, bracket + 1, ..., up to `longest`, ascending. Empty for a bracket too late."""
+    milestones = (grace * eta**k for k in itertools.count(bracket))
+    return list(itertools.takewhile(lambda milestone: milestone <= longest, milestones))
