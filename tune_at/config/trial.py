@@ -16,6 +16,7 @@ from tune_at.config.optim import OPTIMIZERS, SCHEDULES, SGD, OptimConfig, Piecew
 from tune_at.config.section import Section, to_epoch
 from tune_at.config.tree import Tree, fill_names
 from tune_at.config.validation import user_error
+from tune_at.config.versions import FIRST, SCHEMA, recorded, upgraded
 from tune_at.errors import UserError
 from tune_at.registry import Registry
 
@@ -106,8 +107,9 @@ class TrialConfig(Section):
 
     @classmethod
     def parse(
-        cls, tree: Tree, where: str = "", *, complete: bool = True, data: KnownData | None = None
-    ) -> "TrialConfig":
+        cls, tree: Tree, where: str = "", *,
+        complete: bool = True, data: KnownData | None = None, schema: int = SCHEMA,
+    ) -> "TrialConfig":  # fmt: skip
         """Validate a nested mapping; a mistake raises `UserError` with its path, value and remedy.
 
         Args:
@@ -115,7 +117,10 @@ class TrialConfig(Section):
             where: put before the path in the message, e.g. a file's name.
             complete: whether the rules between sections hold too; a study's base alone need not obey them yet.
             data: what is known of the data sets; by default a folder of images is counted when its sizes are needed.
+            schema: the schema version under which the tree was written, whose defaults are meant.
         """
+        if schema < SCHEMA:
+            tree = upgraded(fill_names(tree, NAMED_SECTIONS), cls, schema, NAMED_SECTIONS)
         try:
             config = cls.model_validate(tree, context=data)
         except ValidationError as error:
@@ -194,11 +199,26 @@ class TrialConfig(Section):
         """All values as nested plain dictionaries, ready for JSON and YAML."""
         return json.loads(self.model_dump_json())
 
-    def as_json(self) -> str:
-        """All values as one line of JSON with sorted keys."""
-        return json.dumps(self.as_tree(), sort_keys=True)
+    def as_json(self, schema: int = SCHEMA) -> str:
+        """All values as one line of JSON with sorted keys.
+
+        Under an older `schema` it is what a program of that version would write, if what came later is at the value
+        that its absence means.
+        """
+        return json.dumps(recorded(self, schema), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str, where: str = "") -> "TrialConfig":
+        """Read what `as_json` wrote, now or in an older version. Raises `UserError` if it cannot be read."""
+        try:
+            tree = json.loads(text)
+        except ValueError as error:
+            raise UserError(where or "config", f"is not JSON: {error}", "restore the file") from None
+        if not isinstance(tree, dict):
+            raise UserError(where or "config", f"{text} is not a config", "restore the file")
+        return cls.parse(tree, where, complete=False, schema=FIRST)
 
     @property
     def hash(self) -> str:
-        """Sixteen hexadecimal digits that name this config."""
-        return hashlib.sha256(self.as_json().encode()).hexdigest()[:16]
+        """Sixteen hexadecimal digits that name this config, the same in each version that can say what it says."""
+        return hashlib.sha256(self.as_json(FIRST).encode()).hexdigest()[:16]

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tune_at.attacks.pgd import PGD
 from tune_at.config.objective import OBJECTIVES
 from tune_at.config.trial import TrialConfig
+from tune_at.config.versions import SCHEMA
 from tune_at.data.batches import Batch, DeviceImages
 from tune_at.data.identity import as_state, identity_of, place_of, prepared, require_same
 from tune_at.data.noise import corrupt_labels
@@ -221,6 +222,7 @@ class Trainer:
         """The whole state between two epochs: tensors and plain values only."""
         return {
             "format": 1,
+            "schema": SCHEMA,
             "config": self.config.as_json(),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -230,9 +232,16 @@ class Trainer:
             "history": [asdict(record) for record in self.history],
         }
 
+    def _is_own(self, recorded: str) -> bool:
+        """Whether a config that this version or an older one recorded means what this trial's says."""
+        try:
+            return TrialConfig.from_json(recorded).as_json() == self.config.as_json()
+        except UserError:
+            return False
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state_dict`'s result. Raises `ValueError` if it belongs to another config."""
-        if state["config"] != self.config.as_json():
+        if not self._is_own(state["config"]):
             raise ValueError("the checkpoint belongs to a trial with another config")
         self._require_data(state, "when the checkpoint was written")
         self.model.load_state_dict(state["model"])

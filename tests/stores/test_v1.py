@@ -1,0 +1,124 @@
+"""Sweeps that version 1 left are read and resumed to the tables that version 1 itself gives."""
+
+import math
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from processes import run, stop_all
+
+from tune_at.config.trial import TrialConfig
+from tune_at.store import read_arrow
+from tune_at.store.schema import TABLES, TIMES
+
+V1 = Path(__file__).parent / "v1"
+
+AT_ONCE = {"grid": 2, "asha": 2, "optuna": 1, "kd_swa": 1, "pbt": 2}
+NOT_COMPARED = {*TIMES["trials"], *TIMES["epochs"], *TIMES["decisions"], "sweep", "versions", "device", "config"}
+
+ON_PURPOSE = ("kd_swa",)
+"""Version 2 takes the batch-norm statistics of averaged weights in another way, so a student's metrics are others."""
+
+
+@pytest.fixture(autouse=True)
+def no_process_outlives_its_test():
+    yield
+    stop_all()
+
+
+def copied(tmp_path, name):
+    return Path(shutil.copytree(V1 / name, tmp_path / name))
+
+
+def rows(sweep, table):
+    """A table by its key, without what tells the time or the machine."""
+    _, key = TABLES[table][:2]
+    found = read_arrow(sweep, table)
+    return {
+        tuple(row[column] for column in key): {k: v for k, v in row.items() if k not in NOT_COMPARED}
+        for row in found.to_pylist()
+    }
+
+
+def close(name, one, other):
+    """Whether two values of a column agree but for what the rounding of another processor makes of them."""
+    if not isinstance(one, float) or not isinstance(other, float):
+        return one == other
+    if name.endswith(("accuracy", "value", "cutoff")):
+        return abs(one - other) <= 0.101  # two images of 20
+    return math.isclose(one, other, rel_tol=0.02)
+
+
+def agree(one, other, exactly, columns=lambda name: True):
+    """Each pair of rows has the same columns and values."""
+    assert one.keys() == other.keys()
+    for key, row in one.items():
+        assert row.keys() == other[key].keys()
+        for name, value in row.items():
+            if columns(name):
+                same = value == other[key][name] if exactly else close(name, value, other[key][name])
+                assert same, (key, name, value, other[key][name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("study", AT_ONCE)
+def test_a_killed_sweep_is_resumed_to_the_tables_of_its_twin(tmp_path, study):
+    sweep, twin = copied(tmp_path, f"{study}-killed"), V1 / f"{study}-finished"
+    before = {table: rows(sweep, table) for table in TABLES}
+    begun = {trial for (trial,), row in before["trials"].items() if row["epochs"]}
+    running = {trial for (trial,), row in before["trials"].items() if row["status"] == "running"}
+    assert running
+    assert len(begun) < len(rows(twin, "trials")) or study == "pbt"
+
+    done = run("resume", sweep, "--concurrency", AT_ONCE[study])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    after, wanted = ({table: rows(folder, table) for table in TABLES} for folder in (sweep, twin))
+    student = {
+        trial for (trial,), row in wanted["trials"].items() if row["stage"] == "students" and study in ON_PURPOSE
+    }
+    # What was there stays, bit for bit.
+    for table in ("epochs", "decisions"):
+        assert {key: after[table][key] for key in before[table]} == before[table]
+    # Trials that had not begun, and so owe nothing to what version 1 left, tell whether this machine gives its bits.
+    fresh = [key for key in wanted["epochs"] if key[0] not in begun and key[0] not in student]
+    exactly = bool(fresh) and all(after["epochs"].get(key) == wanted["epochs"][key] for key in fresh)
+
+    def except_students(table):
+        return ({key: row for key, row in t[table].items() if key[0] not in student} for t in (after, wanted))
+
+    agree(*except_students("epochs"), exactly)
+    agree(*except_students("trials"), exactly)
+    agree(after["decisions"], wanted["decisions"], exactly)
+    # A student is trained as before; only its metrics are taken otherwise.
+    taught = ({key: row for key, row in t["epochs"].items() if key[0] in student} for t in (after, wanted))
+    agree(*taught, False, lambda name: name in ("trial", "epoch", "lr") or name.startswith("objective"))
+    known = ("stage", "trial", "seed", "status", "epochs", "selection", "config_hash", "objective")
+    pupils = ({key: row for key, row in t["trials"].items() if key[0] in student} for t in (after, wanted))
+    agree(*pupils, True, lambda name: name in known)
+    assert configs(sweep) == configs(twin)
+
+
+def configs(sweep):
+    """The configs that the table of trials records."""
+    table: pa.Table = read_arrow(sweep, "trials")
+    return {row["trial"]: TrialConfig.from_json(row["config"]) for row in table.to_pylist()}
+
+
+@pytest.mark.parametrize("study", AT_ONCE)
+def test_a_finished_sweep_is_read(tmp_path, study):
+    sweep = copied(tmp_path, f"{study}-finished")
+    trials = rows(sweep, "trials")
+    status = run("status", sweep)
+    assert status.returncode == 0, status.stdout + status.stderr
+    assert f"{len(trials)} of {len(trials)}" in status.stdout or "completed" in status.stdout
+    report = run("report", sweep)
+    assert report.returncode == 0, report.stdout + report.stderr
+    assert list((sweep / "report").glob("*.csv"))
+    query = run("query", sweep, "SELECT count(*) AS n FROM trials JOIN epochs USING (trial)", "--format", "json")
+    assert query.returncode == 0, query.stdout + query.stderr
+    assert str(len(rows(sweep, "epochs"))) in query.stdout
+    again = run("resume", sweep)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert rows(sweep, "trials") == trials
