@@ -67,6 +67,14 @@ class KnownData:
         """What the source of a section was when its sweep began; None if that is not known."""
         return self.identities.get(section.source_key)
 
+    def left_out(self) -> list[str]:
+        """One line for each split of which files are not used."""
+        lines = []
+        for key, facts in self.facts.items():
+            where = " ".join(f"{name} {value}" for name, value in json.loads(key).items() if name == "path")
+            lines += [f"data.{where}: {line}" for line in facts.unused]
+        return lines
+
     def only(self, sections: "Iterable[DataSection]") -> Record:
         """The record of what concerns these sections, for a worker that runs one trial."""
         sections = list(sections)

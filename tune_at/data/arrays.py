@@ -78,6 +78,12 @@ class Source:
         return {name: images for name, images in given.items() if images is not None}
 
 
+def plain_source(source: Source) -> Source:
+    """The same with all its images in ordinary arrays."""
+    validation = None if source.validation is None else plain(source.validation)
+    return Source(plain(source.train), plain(source.test), validation, source.facts)
+
+
 def check_source(source: Source, where: str, shape: tuple[int, int, int], sizes: tuple[int, int], classes: int) -> None:
     """Raise `UserError` unless both splits have the shape, the size and the labels that the data set should have."""
     for split, images, size in (("train", source.train, sizes[0]), ("test", source.test, sizes[1])):

@@ -185,11 +185,12 @@ class _Split:
         if entry.name.startswith("."):
             self.left["hidden"] += 1
         elif not entry.is_file():
-            self.left["broken links"] += 1
+            self.left["with a broken link"] += 1
         elif _suffix(entry.name) in SUFFIXES:
             self.left[image] += 1
         else:
-            self.left[f"not images ({_suffix(entry.name) or 'no suffix'})"] += 1
+            suffix = _suffix(entry.name)
+            self.left[f"with the suffix {suffix}" if suffix else "without a suffix"] += 1
 
     def _annotated(self, table: Path, images: list[Path]) -> None:
         """Sort the images of one folder into the classes that a table gives them."""
@@ -242,7 +243,7 @@ class _Split:
             parts += [f"{count} {reason}" for reason, count in sorted(left.items())]
         if self.empty:
             few = ", ".join(self.empty[:3]) + (", …" if len(self.empty) > 3 else "")
-            parts.append(f"{counted(len(self.empty), 'folder')} without images is no class ({few})")
+            parts.append(f"{counted(len(self.empty), 'folder')} without images ({few})")
         return f"{self.folder.name}: {', '.join(parts)}" if parts else ""
 
 

@@ -54,33 +54,29 @@ def prepared(config: DataSection) -> tuple[DataSection, Source]:
     source = load_source(config)
     known = config.known
     if known is None or not known.recorded:  # in Python, and while a sweep is planned: what lies there now
-        return config.told(_facts_alone(config, source.facts)), source
-    now = identity_of(source.splits())
-    remedy = "restore it, or start a new sweep"
-    require_same(known.identity(config), now, "when the sweep began", place_of(config), remedy)
-    if source.facts is not None:
-        problem = _changed(known.of(config), source.facts)
-        if problem:
-            raise UserError("data", f"{problem} when the sweep began ({place_of(config)})", remedy)
+        facts = {} if source.facts is None else {config.listing_key: source.facts}
+        return config.told(KnownData(facts=facts)), source
+    _require_recorded(known, config, source)
     return config, source
 
 
-def identify(known: KnownData, configs: Iterable[DataSection]) -> None:
-    """Add to what is known the identity of each source of these configs, if it is not there yet.
+def settle(known: KnownData, configs: Iterable[DataSection]) -> None:
+    """Compare the data of these configs with what is known of it, and remember what was not known yet.
 
-    Raises `UserError` if a folder has changed since its facts were taken.
+    Each source is read once. Raises `UserError` if one is not what it was when its sweep began.
     """
-    for config in configs:
-        if config.source_key in known.identities:
-            continue
+    for config in {config.source_key: config for config in configs}.values():
         source = load_source(config)
-        if source.facts is not None and (problem := _changed(known.of(config), source.facts)):
-            raise UserError("data", f"{problem} a moment ago ({place_of(config)})", "start again once it is complete")
-        known.identities[config.source_key] = identity_of(source.splits())
+        _require_recorded(known, config, source)
+        known.identities.setdefault(config.source_key, identity_of(source.splits()))
 
 
-def _facts_alone(config: DataSection, facts: DataFacts | None) -> KnownData:
-    return KnownData(facts={} if facts is None else {config.listing_key: facts})
+def _require_recorded(known: KnownData, config: DataSection, source: Source) -> None:
+    when = "when the sweep began" if known.recorded else "a moment ago"
+    remedy = "restore it, or start a new sweep"
+    require_same(known.identity(config), identity_of(source.splits()), when, place_of(config), remedy)
+    if source.facts is not None and (problem := _changed(known.of(config), source.facts)):
+        raise UserError("data", f"{problem} {when} ({place_of(config)})", remedy)
 
 
 def _changed(then: DataFacts, now: DataFacts) -> str:
@@ -89,8 +85,8 @@ def _changed(then: DataFacts, now: DataFacts) -> str:
         if count != then.images.get(split, 0):
             return f"{split} has {counted(count, 'image')} by now, {then.images.get(split, 0)}"
     if then.classes != now.classes:
-        new, gone = (sorted(set(a) - set(b)) for a, b in ((now.classes, then.classes), (then.classes, now.classes)))
-        return f"the class {(new or gone)[0]} is {'there' if new else 'missing'} by now, {'not ' if new else ''}there"
+        name = min(set(now.classes) ^ set(then.classes))
+        return f"there is {'a' if name in now.classes else 'no'} class {name} by now, other than"
     return ""
 
 

@@ -28,7 +28,7 @@ from tune_at.version import __version__
 
 def write_trial(spec: TrialSpec, status: Status, **columns: Any) -> None:
     """Write a trial's row of the `trials` table; `columns` are those that only some writers know."""
-    config = TrialConfig.parse(spec.config)
+    config = TrialConfig.parse(spec.config, complete=False, data=spec.known)
     row = {
         "sweep": spec.sweep,
         "study": spec.study,

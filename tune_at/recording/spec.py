@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tune_at.config.facts import KnownData
 from tune_at.config.trial import TrialConfig
 from tune_at.store.layout import SweepFolder
 from tune_at.store.place import Place
@@ -27,6 +28,8 @@ class TrialSpec:
     """PBT's exploits, ascending: `epoch` after which they happen, `source`, and `changes` by dotted path."""
     proposal: str | None = None
     """JSON of what the search proposed, handed through to the `trials` table."""
+    data: dict[str, Any] = field(default_factory=dict)
+    """What the sweep has recorded of the trial's data: `KnownData.only`."""
     gpu: float = 0.0
     """GPUs that Ray reserves. Where the config says `auto` it is measured, so it stands beside the config."""
 
@@ -35,13 +38,18 @@ class TrialSpec:
         """The sweep's folder, parsed."""
         return SweepFolder.of(self.folder)
 
+    @property
+    def known(self) -> KnownData | None:
+        """What the sweep has recorded of the trial's data; None is nothing."""
+        return KnownData.from_record(self.data) if self.data else None
+
     def config_after(self, epoch: int) -> TrialConfig:
         """The config under which the epoch after `epoch` is trained."""
         tree = self.config
         for step in self.lineage:
             if step["epoch"] <= epoch:
                 tree = with_values(tree, step["changes"])
-        return TrialConfig.parse(tree)
+        return TrialConfig.parse(tree, data=self.known)
 
     def exploit_path(self, epoch: int) -> Place:
         """The copy of another trial's checkpoint that this one goes on from after `epoch`."""

@@ -135,6 +135,7 @@ class Ledger:
             lineage=[{"epoch": d.epoch, "source": d.source, "changes": dict(d.changes or {})} for d in exploits],
             proposal=state.proposal,
             gpu=self.gpus(trial.config),
+            data=self.sweep.study.data.only([trial.config.data]),
         )
 
 

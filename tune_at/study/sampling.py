@@ -226,4 +226,5 @@ def _check_population(scheduler: PBT, trials: Sequence[Trial], where: str) -> No
             raise UserError(f"{where}: scheduler", "pbt copies weights among trials of one objective", "choose one")
         for path, distribution in mutations_of(scheduler, scheduler.mutations.keys(), where).items():
             for corner in distribution.corners():
-                TrialConfig.parse(with_values(config.as_tree(), {path: corner}), f"{where}: scheduler.mutations")
+                tree = with_values(config.as_tree(), {path: corner})
+                TrialConfig.parse(tree, f"{where}: scheduler.mutations", data=config.data.known)

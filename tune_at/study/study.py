@@ -15,14 +15,17 @@ from typing import Any
 
 import yaml
 
+from tune_at.config.facts import KnownData
 from tune_at.config.scheduler import FIFO, PBT, SchedulerSection
 from tune_at.config.search import Grid, Random, Sampled, SearchSection
 from tune_at.config.space import Distribution
 from tune_at.config.tree import Tree, set_path
 from tune_at.config.trial import NAMED_SECTIONS, TrialConfig
+from tune_at.data.folder import take_facts
 from tune_at.errors import UserError, suggestion
 from tune_at.study.file import find_study, read_study
 from tune_at.study.overrides import KNOWN, Draft, check_path
+from tune_at.study.paths import anchor_file, anchored
 from tune_at.study.sampling import (
     check_search,
     corner_points,
@@ -65,22 +68,35 @@ class Study:
     source: str = field(default="", compare=False)
     earlier: tuple[int, ...] = ()
     """What `search.trials` was before each `resume --trials`."""
+    data: KnownData = field(default_factory=lambda: KnownData(take_facts), compare=False, repr=False)
+    """What is known of the data sets that the configs name: counted while the study is resolved, or recorded."""
 
     @classmethod
-    def resolve(cls, study: str, preset: str = "", overrides: Mapping[str, Any] | None = None) -> "Study":
+    def resolve(
+        cls,
+        study: str,
+        preset: str = "",
+        overrides: Mapping[str, Any] | None = None,
+        data: KnownData | None = None,
+    ) -> "Study":
         """Read a study by its name or path and apply a preset, then `overrides` (dotted path → value).
+
+        A relative `data.path` starts from the folder of the study's file, one in `overrides` from the working folder.
+        `data` is what is known of the data already; by default it is looked at.
 
         Raises `UserError` for an unknown study, preset, key or value.
         """
         path = find_study(study)
-        written = read_study(path)
+        written = anchor_file(read_study(path), path.parent)
+        overrides = anchored(overrides or {})
+        data = data or KnownData(take_facts)
         if preset and preset not in written.presets:
             remedy = suggestion(preset, written.presets) or "the study has no presets: leave --preset out"
             raise UserError(f"{path.name}: preset", f"{preset!r} is unknown", remedy)
         draft = Draft(written)
         if "seed" in draft.base:
             raise UserError(f"{path.name}: base.seed", f"{draft.base['seed']!r}", "write `seeds: [...]` beside base")
-        TrialConfig.parse(draft.base, path.name, complete=False)
+        TrialConfig.parse(draft.base, path.name, complete=False, data=data)
         for axis in draft.axes:
             check_path(f"{path.name}: axes.{axis}", axis)
         for stage, keys in written.stages.items():
@@ -95,10 +111,10 @@ class Study:
         resolved = cls(
             path.stem, written.title, written.paper, preset, dict(overrides or {}), base, axes, seeds,
             list(written.figures), stages, parse_search(draft.engine["search"], origin),
-            parse_scheduler(draft.engine["scheduler"], origin), str(path.resolve()),
+            parse_scheduler(draft.engine["scheduler"], origin), str(path.resolve()), data=data,
         )  # fmt: skip
         draft.require_effect(resolved.space)
-        TrialConfig.parse(base, resolved.origin, complete=False)
+        TrialConfig.parse(base, resolved.origin, complete=False, data=data)
         if isinstance(resolved.search, Sampled) and not axes and not resolved.space:
             raise UserError(
                 f"{resolved.origin}: search.space", "is empty", "name at least one key and its distribution"
@@ -138,7 +154,7 @@ class Study:
         if not isinstance(self.search, Sampled):
             return self._grid()
         if not self.space:
-            return [Trial("base", TrialConfig.parse({**self.base, "seed": self.seeds[0]}, self.origin), {})]
+            return [Trial("base", self._parse({**self.base, "seed": self.seeds[0]}), {})]
         return [t for n, values in enumerate(corner_points(self.space)) for t in self.point(n, values)[:1]]
 
     @cached_property
@@ -156,7 +172,7 @@ class Study:
         """The trials of a search's point, one a seed. `number` is its place in the search, from 0."""
         columns, trials = self.columns, []
         for seed in self.seeds:
-            config = TrialConfig.parse({**with_values(copy.deepcopy(self.base), values), "seed": seed}, self.origin)
+            config = self._parse({**with_values(copy.deepcopy(self.base), values), "seed": seed})
             swept = alike([{column: swept_value(config, column) for column in columns}], self._mixed)[0]
             trials.append(Trial(trial_name(f"{number:04d}", swept, seed), config, swept))
         return trials
@@ -166,7 +182,7 @@ class Study:
         """Columns of a search whose values are not all of one type."""
         columns = self.columns
         trees = (with_values(copy.deepcopy(self.base), values) for values in corner_points(self.space))
-        configs = [TrialConfig.parse(tree, self.origin) for tree in trees]
+        configs = [self._parse(tree) for tree in trees]
         return mixed_columns([{column: swept_value(config, column) for column in columns} for config in configs])
 
     def extended(self, trials: int) -> "Study":
@@ -207,7 +223,10 @@ class Study:
             tree: Tree = {**base, "seed": point[-1]}
             for i in order:
                 set_path(tree, list(axes)[i], point[i], NAMED_SECTIONS)
-            yield stage, TrialConfig.parse(tree, self.origin), swept_columns(axes)
+            yield stage, self._parse(tree), swept_columns(axes)
+
+    def _parse(self, tree: Tree) -> TrialConfig:
+        return TrialConfig.parse(tree, self.origin, data=self.data)
 
     @property
     def origin(self) -> str:
@@ -228,6 +247,7 @@ class Study:
                 "stages": {stage: dict(changes) for stage, changes in self.stages.items()},
                 "search": self.search.model_dump(mode="json"), "scheduler": self.scheduler.model_dump(mode="json"),
                 **({"earlier": list(self.earlier)} if self.earlier else {}),
+                **({"data": known} if (known := self.data.as_record()) else {}),
                 "tune_at": __version__, "configs": self.configs_digest(),
             },
             sort_keys=False,
@@ -248,7 +268,7 @@ class Study:
             tree["study"], tree["title"], tree["paper"], tree["preset"], tree["overrides"], tree["base"],
             tree["axes"], tree["seeds"], tree["figures"], tree.get("stages", {}),
             parse_search(tree.get("search", {}), where), parse_scheduler(tree.get("scheduler", {}), where),
-            tree["source"], tuple(tree.get("earlier", earlier)),
+            tree["source"], tuple(tree.get("earlier", earlier)), KnownData.from_record(tree.get("data"), take_facts),
         )  # fmt: skip
         if study.configs_digest() != tree["configs"]:
             raise UserError(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tune_at.config.facts import KnownData
 from tune_at.config.tree import Tree, difference
 from tune_at.config.trial import TrialConfig
 from tune_at.errors import UserError
@@ -18,6 +19,7 @@ from tune_at.store.reader import damaged_parts, is_damaged, read_table, sweep_fo
 from tune_at.store.schema import TABLES
 from tune_at.store.status import Status
 from tune_at.store.writer import part_path
+from tune_at.study.paths import anchored
 from tune_at.study.study import Study
 from tune_at.study.trials import Trial
 
@@ -122,14 +124,14 @@ class Sweep:
         Raises `UserError` if both copies of a point, its rows and its file, are damaged.
         """
         rows = read_table(self.folder, "trials", without=damaged).to_dict("records") if self.folder.exists() else []
-        columns, seeds = self.study.columns, self.study.seeds
-        known = {row["trial"]: (_drawn(row, json.loads(row["config"]), columns), row["search"]) for row in rows}
+        columns, seeds, data = self.study.columns, self.study.seeds, self.study.data
+        known = {row["trial"]: (_drawn(row, json.loads(row["config"]), columns, data), row["search"]) for row in rows}
         complete = Counter(map(_number, known))
         for path in self.folder.points.files(suffix=".json"):
             if complete[int(path.stem)] < len(seeds):
                 for spec in _read_point(path):
                     key = "proposal" if "proposal" in spec else "search"  # as it was called first
-                    trial = _drawn({**spec, **spec["swept"]}, spec["config"], columns)
+                    trial = _drawn({**spec, **spec["swept"]}, spec["config"], columns, data)
                     known.setdefault(trial.name, (trial, spec[key]))
         # Not by name: seed 10 would come before seed 2.
         return sorted(known.values(), key=lambda item: (_number(item[0].name), seeds.index(item[0].config.seed)))
@@ -155,7 +157,7 @@ class Sweep:
             return  # moved, deleted, or on another machine: study.yaml has all that is needed
         remedy = "undo the change, continue with --as-recorded, or start a new sweep"
         try:
-            current = Study.resolve(recorded.source, recorded.preset, recorded.overrides)
+            current = Study.resolve(recorded.source, recorded.preset, recorded.overrides, recorded.data)
         except UserError as error:
             raise UserError(
                 recorded.source, f"has changed since the sweep began and is refused: {error}", remedy
@@ -189,14 +191,14 @@ def _read_point(path: Place) -> list[dict[str, Any]]:
     return found
 
 
-def _drawn(row: Mapping[Any, Any], config: Tree, columns: Iterable[str]) -> Trial:
+def _drawn(row: Mapping[Any, Any], config: Tree, columns: Iterable[str], data: KnownData) -> Trial:
     swept = {column: None if (value := row.get(column)) != value else value for column in columns}
-    return Trial(row["trial"], TrialConfig.parse(config), swept)
+    return Trial(row["trial"], TrialConfig.parse(config, data=data), swept)
 
 
 def _as_tree(study: Study) -> dict[str, object]:
     search = study.search.model_dump(mode="json", exclude={"trials"})  # `resume --trials` changes it
     return {
-        "base": study.base, "axes": study.axes, "seeds": study.seeds, "stages": study.stages,
+        **anchored({"base": study.base, "axes": study.axes, "stages": study.stages}), "seeds": study.seeds,
         "search": search, "scheduler": study.scheduler.model_dump(mode="json"),
     }  # fmt: skip

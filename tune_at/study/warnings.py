@@ -11,7 +11,9 @@ from tune_at.study.study import Study
 
 def warnings_of(study: Study) -> list[str]:
     """One line for each choice that makes the trials' comparison unfair."""
-    return [f"warning: {line}" for line in (*_moving_targets(study), *_confounded_brackets(study))]
+    return [
+        f"warning: {line}" for line in (*_moving_targets(study), *_confounded_brackets(study), *study.data.left_out())
+    ]
 
 
 def _moving_targets(study: Study) -> list[str]:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from tune_at.config.data import Vision
+from tune_at.config.data import Digits
 from tune_at.config.search import SEARCHERS
-from tune_at.data.arrays import Source, plain
+from tune_at.data.arrays import plain_source
+from tune_at.data.identity import settle
 from tune_at.data.sources import load_source
 from tune_at.store.failures import StorageFailed
 from tune_at.store.files import remove_temporaries
@@ -76,6 +77,7 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> str:
         left = [] if new and sweep.study.dynamic else sweep.study.trials() if new else sweep.unfinished(damaged)
         # A search that depends on its results is tried by its corners.
         tried = [*left, *sweep.study.samples()] if sweep.study.dynamic else left
+        settle(sweep.study.data, (trial.config.data for trial in tried))
         where = "this machine's cluster" if launch.address == "auto" else launch.address
         start = f"joining {where}" if launch.address else "starting Ray"
         console.print(f"{start}, and trying one batch of each kind of trial ...", highlight=False, markup=False)
@@ -148,9 +150,9 @@ def _with_teachers(sweep: Sweep, trials: Sequence[Trial], console: Console) -> l
 
 def _with_data(trials: Sequence[Trial]) -> type[ATTrainable]:
     """The trainable with the trials' data sets in Ray's object store, one copy a node."""
-    found = {t.config.data.name: load_source(t.config.data) for t in trials if isinstance(t.config.data, Vision)}
+    found = {t.config.data.source_key: t.config.data for t in trials if not isinstance(t.config.data, Digits)}
     # Plain arrays: a memory map would be opened by its path, which other nodes do not have.
-    shipped = {name: Source(plain(source.train), plain(source.test)) for name, source in found.items()}
+    shipped = {key: plain_source(load_source(config)) for key, config in found.items()}
     trainable: type[ATTrainable] = tune.with_parameters(ATTrainable, shipped=shipped)
     return trainable
 
