@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from tune_at.attacks import over_targets
+from tune_at.attacks import over_targets, square
 from tune_at.attacks.balls import BALLS
 from tune_at.config.attack import AttackSection
 from tune_at.engine.folded import FoldedView
@@ -33,6 +33,30 @@ class AutoAttack:
         """AutoAttack in the ball of a config."""
         return cls(attack.eps, attack.norm)
 
+    def __call__(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+        """x'; see `autoattack`."""
+        return autoattack(model, x, y, self, generator)
+
+
+class Judged(nn.Module):
+    """A network's logits and those of one class more, which is predicted where a logit is NaN and nowhere else.
+
+    The package takes the place of a NaN for the prediction: an image of class 0 would be right.
+    """
+
+    NEVER = -1e9
+    """The logit of a class that no softmax and no sorting notices."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (b, channels, h, w) to logits (b, C + 1)."""
+        logits = self.network(x)
+        lost = logits.isnan().any(1, keepdim=True)
+        return torch.cat([logits.masked_fill(lost, 0), torch.where(lost, 1, self.NEVER).to(logits)], 1)
+
 
 def autoattack(model: nn.Module, x: Tensor, y: Tensor, spec: AutoAttack, generator: torch.Generator) -> Tensor:
     """Adversarial examples where one of the four attacks found one, and x itself elsewhere.
@@ -57,19 +81,21 @@ def autoattack(model: nn.Module, x: Tensor, y: Tensor, spec: AutoAttack, generat
     x = x.contiguous()
     try:
         view: nn.Module = FoldedView(model)
-    except RuntimeError:  # a network that cannot be copied
+    except (RuntimeError, TypeError):  # a network that cannot be copied
         view = model
     with evaluating(model), torch.random.fork_rng(devices), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the package's remarks on randomised and gradient-free defences
-        attack = Package(view, norm=NORMS[spec.norm], eps=spec.eps, seed=seed, version="standard", device=x.device)
         with torch.no_grad():
-            classes = model(x[:1]).shape[1]
+            classes = view(x[:1]).shape[1]
         if classes < 4:
             raise UserError("autoattack", f"the network has {classes} classes", "its DLR loss needs at least four")
+        view = Judged(view)
+        attack = Package(view, norm=NORMS[spec.norm], eps=spec.eps, seed=seed, version="standard", device=x.device)
         targets = min(9, classes - 1)
         attack.apgd_targeted.n_target_classes = attack.fab.n_target_classes = targets
         attack.apgd_targeted = over_targets.apgd(attack.apgd_targeted, view, spec.batch_size)
         attack.fab = over_targets.fab(attack.fab, view, spec.batch_size)
-        found, _ = attack.run_standard_evaluation(x, y, batch_size=spec.batch_size)
+        attack.square = square.for_any_shape(attack.square)
+        x_adv, _ = attack.run_standard_evaluation(x, y, batch_size=spec.batch_size)
     # The package keeps to the ball up to rounding; our attacks keep to it.
-    return BALLS[spec.norm](spec.eps).project(found.detach().to(x.dtype), x)
+    return BALLS[spec.norm](spec.eps).project(x_adv.detach().to(x.dtype), x)

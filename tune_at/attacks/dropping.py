@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from tune_at.attacks.balls import Ball
-from tune_at.attacks.losses import LABEL_LOSSES
+from tune_at.attacks.losses import LABEL_LOSSES, is_right
 from tune_at.config.attack import LossName
 
 
@@ -36,7 +36,7 @@ def until_beaten(
         steps: of each example.
         size: examples in a pass. As one ends, the next takes its place.
     """
-    found = starts.clone()
+    points = starts.clone()
     waiting = 0  # the first example that has no place yet
     index = torch.empty(0, dtype=torch.int64, device=x.device)
     left, moved, centre = index.clone(), x[:0], x[:0]
@@ -50,14 +50,14 @@ def until_beaten(
         with torch.enable_grad():
             logits = model(moved)
             (gradient,) = torch.autograd.grad(LABEL_LOSSES[loss](y[index])(logits).sum(), moved)
-        fallen = logits.detach().argmax(1) != y[index]
+        fallen = ~is_right(logits, y[index])
         with torch.no_grad():
             stepped = ball.project(moved + ball.ascend(gradient, step), centre)
             moved = torch.where(fallen.view(-1, 1, 1, 1), moved.detach(), stepped)
         left = left - 1
         ended = fallen | (left == 0)
         if ended.any():
-            found[index[ended]] = moved[ended]
+            points[index[ended]] = moved[ended]
             kept = ~ended
             index, left, moved, centre = index[kept], left[kept], moved[kept], centre[kept]
-    return found
+    return points

@@ -1,4 +1,4 @@
-"""What attacks maximise: (logits) → one value a sample, higher is worse for the network."""
+"""What attacks maximise: (logits) → one value a sample, higher is worse for the network; and when they have won."""
 
 from collections.abc import Callable
 
@@ -48,13 +48,24 @@ def dlr(y: Tensor) -> SampleLoss:
     return loss
 
 
+def is_right(logits: Tensor, y: Tensor) -> Tensor:
+    """Which predictions are right (b,). One from logits with a NaN is not: `argmax` takes a NaN for the largest.
+
+    Args:
+        logits: (b, C).
+        y: labels, int64 (b,).
+    """
+    logits = logits.detach()
+    return (logits.argmax(1) == y) & ~logits.isnan().any(1)
+
+
 def others(logits: Tensor, y: Tensor) -> Tensor:
     """Logits with the label's replaced by -inf."""
     return logits.masked_fill(F.one_hot(y, logits.shape[1]).bool(), float("-inf"))
 
 
 def log_probabilities(model: torch.nn.Module, x: Tensor) -> Tensor:
-    """Log f(x), without a graph."""
+    """log f(x), without a graph."""
     with torch.no_grad():
         return F.log_softmax(model(x), 1)
 

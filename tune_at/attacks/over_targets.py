@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tune_at.attacks.losses import is_right
+
 Run = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 """(x, y, target classes) → candidates, and which of them are adversarial, row by row."""
 
@@ -31,12 +33,12 @@ class OverTargets:
     def perturb(self, x: Tensor, y: Tensor) -> Tensor:
         """The images (b, …), with adversarial examples where it found one."""
         torch.manual_seed(self.seed)
-        found = x.clone()
+        points = x.clone()
         with torch.no_grad():
             logits = self.model(x)
         # The highest wrong class first; column 0 is the predicted class, which for those that stand is the true one.
         classes = logits.argsort(dim=1, descending=True)
-        standing = (logits.argmax(1) == y).nonzero().flatten()
+        standing = is_right(logits, y).nonzero().flatten()
         taken = 1
         while taken <= self.n_target_classes and len(standing):
             more = min(max(1, self.batch_size // len(standing)), self.n_target_classes + 1 - taken)
@@ -47,10 +49,10 @@ class OverTargets:
             beaten = fallen.any(0)
             # Of several targets the first counts, as when they are taken in turn.
             first = fallen.int().argmax(0) * len(standing) + torch.arange(len(standing), device=x.device)
-            found[standing[beaten]] = candidates[first[beaten]]
+            points[standing[beaten]] = candidates[first[beaten]]
             standing = standing[~beaten]
             taken += more
-        return found
+        return points
 
 
 def apgd(attack: Any, model: nn.Module, batch_size: int) -> OverTargets:
@@ -85,7 +87,7 @@ def fab(attack: Any, model: nn.Module, batch_size: int) -> OverTargets:
         # Without labels it takes the predicted ones, and so all rows: those of examples that stand.
         candidates = attack.attack_single_run(x, None, is_targeted=True)
         with torch.no_grad():
-            fallen = model(candidates).argmax(1) != y
+            fallen = ~is_right(model(candidates), y)
         difference = (candidates - x).flatten(1)
         distance = difference.abs().amax(1) if attack.norm == "Linf" else difference.norm(dim=1)
         return candidates, fallen & (distance <= attack.eps)

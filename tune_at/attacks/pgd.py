@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 from tune_at.attacks.balls import BALLS, Ball
 from tune_at.attacks.dropping import until_beaten
-from tune_at.attacks.losses import LABEL_LOSSES, SampleLoss, kl_divergence, log_probabilities
+from tune_at.attacks.losses import LABEL_LOSSES, SampleLoss, is_right, kl_divergence, log_probabilities
 from tune_at.config.attack import AttackSection, LossName, StartName
 from tune_at.engine.modes import evaluating
 from tune_at.errors import UserError
 
 GAUSSIAN_START = 0.001
-"""Standard deviation of TRADES' random start, in pixels on [0, 1]."""
+"""Standard deviation of the random start in TRADES and in l2, in pixels on [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class PGD:
         norm: `linf` or `l2`.
         loss: `ce`, cross-entropy with the label; `kl`, KL(f(x) ‖ f(x')) with f(x) fixed (TRADES); `cw`, the margin
             max_{j≠y} z_j - z_y; `dlr`, the margin divided by z_π1 - z_π3.
-        start: `uniform` in the ball; `gaussian`, x + 0.001 · N(0, 1) (TRADES); `zero`, x itself (FGSM).
+        start: `uniform` in the ball; `gaussian`, x + 0.001 · N(0, 1) (TRADES, and l2 in the paper's code); `zero`, x
+            itself (FGSM).
         restarts: runs from different starts; of each example the worst is kept.
         keep_attacking: whether an example is attacked further once it has fallen. If not, its result is the first
             point found, x itself if that is misclassified, that fools the network; a network that is beaten at any
@@ -51,9 +52,16 @@ class PGD:
 
     @classmethod
     def of(cls, attack: AttackSection, loss: LossName = "ce") -> "PGD":
-        """The training attack of a config; TRADES' start goes with TRADES' loss."""
+        """The training attack of a config.
+
+        TRADES' loss has TRADES' start: at x itself its gradient is zero.
+        """
         start: StartName = "gaussian" if loss == "kl" else "uniform"
         return cls(attack.eps, attack.step, attack.steps, attack.norm, loss, start)
+
+    def __call__(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+        """x'; see `pgd`."""
+        return pgd(model, x, y, self, generator)
 
     @property
     def ball(self) -> Ball:
@@ -109,24 +117,24 @@ def pgd(
 
 def _dropping(model: nn.Module, x: Tensor, y: Tensor, spec: PGD, generator: torch.Generator, batch_size: int) -> Tensor:
     """Runs that stop where an example falls; a restart is for those that are left."""
-    found, left = x.clone(), _standing(model, x, y, batch_size)
+    points, left = x.clone(), _standing(model, x, y, batch_size)
     for _ in range(spec.restarts):
         # Drawn for all, so that an example's start depends on no other example.
         starts = _start(spec.ball, x, spec.start, generator)
         if len(left) == 0:
             continue  # the generator goes on as it would
-        found[left] = until_beaten(
+        points[left] = until_beaten(
             model, x[left], starts[left], y[left], spec.ball, spec.loss, spec.step, spec.steps, batch_size
         )
-        left = left[_standing(model, found[left], y[left], batch_size)] if spec.restarts > 1 else left
-    return found
+        left = left[_standing(model, points[left], y[left], batch_size)] if spec.restarts > 1 else left
+    return points
 
 
 @torch.no_grad()
 def _standing(model: nn.Module, x: Tensor, y: Tensor, batch_size: int) -> Tensor:
     """Places of the examples that are classified rightly."""
     parts = zip(x.split(batch_size), y.split(batch_size), strict=True)
-    return torch.cat([model(some).argmax(1) == label for some, label in parts]).nonzero()[:, 0]
+    return torch.cat([is_right(model(some), label) for some, label in parts]).nonzero()[:, 0]
 
 
 def maximise(model: nn.Module, x: Tensor, loss: SampleLoss, spec: PGD, generator: torch.Generator) -> Tensor:
@@ -164,4 +172,4 @@ def _start(ball: Ball, x: Tensor, start: StartName, generator: torch.Generator) 
 def _badness(model: nn.Module, x_adv: Tensor, y: Tensor, loss: SampleLoss) -> Tensor:
     """The loss, and infinity where the prediction is wrong."""
     logits = model(x_adv)
-    return loss(logits).masked_fill(logits.argmax(1) != y, float("inf"))
+    return loss(logits).masked_fill(~is_right(logits, y), float("inf"))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tune_at.attacks.losses import is_right
 from tune_at.attacks.pgd import PGD, pgd
 from tune_at.data.batches import Batch
 from tune_at.engine.modes import evaluating
@@ -14,7 +15,10 @@ from tune_at.engine.modes import evaluating
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Per-example results, each of shape (n,): whether the prediction is right, and the cross-entropy."""
+    """Per-example results, each of shape (n,): whether the prediction is right, and the cross-entropy.
+
+    Where logits are NaN the prediction is wrong, and the cross-entropy NaN.
+    """
 
     natural_correct: Tensor
     natural_loss: Tensor
@@ -57,6 +61,6 @@ def evaluate(
             x_adv = pgd(attacked or model, batch.x, batch.y, spec, generator)
             with torch.no_grad():
                 for place, logits in ((0, model(batch.x)), (2, model(x_adv))):
-                    columns[place].append(logits.argmax(1) == batch.y)
+                    columns[place].append(is_right(logits, batch.y))
                     columns[place + 1].append(F.cross_entropy(logits, batch.y, reduction="none"))
     return Outcomes(*(torch.cat(column) for column in columns))

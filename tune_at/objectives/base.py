@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from tune_at.attacks.losses import is_right
 from tune_at.config.attack import AttackSection
 from tune_at.config.objective import ObjectiveSection
 from tune_at.engine.modes import evaluating
@@ -104,4 +105,4 @@ def clean_probabilities(model: nn.Module, x: Tensor) -> Tensor:
 
 def accuracy(logits: Tensor, y: Tensor) -> Tensor:
     """Share of right predictions, a detached scalar on the device."""
-    return (logits.detach().argmax(1) == y).float().mean()
+    return is_right(logits, y).float().mean()
