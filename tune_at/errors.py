@@ -4,8 +4,12 @@ import difflib
 from collections.abc import Iterable
 
 
+SHOWN = 6
+"""Mistakes that one line tells at most."""
+
+
 class UserError(Exception):
-    """A mistake that its user can mend; the command line shows it as one line and exits with 2.
+    """A mistake that its user can fix; the command line shows it as one line and exits with 2.
 
     Args:
         where: what is wrong, as a path the user knows (`data.noise_rate`, a file and its line).
@@ -21,6 +25,21 @@ class UserError(Exception):
     def __reduce__(self) -> tuple[type["UserError"], tuple[str, str, str]]:
         """An error that is raised in a worker comes back whole."""
         return type(self), (self.where, self.problem, self.remedy)
+
+
+def joined(errors: Iterable[UserError], where: str = "", remedy: str = "") -> UserError:
+    """Several mistakes as one, in one line; a single one stays as it is, but for a `remedy` of all.
+
+    `where`: what they belong to, if they are several.
+    """
+    listed = list(errors)
+    if len(listed) == 1:
+        (one,) = listed
+        return UserError(one.where, one.problem, ", or ".join(filter(None, (one.remedy, remedy)))) if remedy else one
+    shown = [f"({number}) {error}" for number, error in enumerate(listed[:SHOWN], 1)]
+    more = [f"and {len(listed) - SHOWN} more"] if len(listed) > SHOWN else []
+    problem = f"{len(listed)} problems: {'; '.join([*shown, *more])}"
+    return UserError(where or "preflight", problem, f"or {remedy}" if remedy else "")
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:

@@ -184,20 +184,32 @@ class Trainer:
         self.optimizer.step()
         return {"loss": loss.detach(), **scalars}
 
-    def try_batch(self, samples: int) -> None:
+    def try_batch(self, samples: int, epoch: int | None = None) -> tuple[float, float]:
         """One update on `samples` training images and one evaluation of them: does this trial run at all?
 
-        What an objective does only late in a run is tried too. Changes the network; meant for a trainer that is thrown
-        away.
+        Changes the network; meant for a trainer that is thrown away.
+
+        Args:
+            samples: images in the batch.
+            epoch: as if in this epoch; by default the last, since some of what an objective does comes late in a run.
+
+        Returns:
+            Seconds of the update with what follows an epoch, and of the evaluation by one step of PGD.
         """
         chance = generator(self.device, self.config.seed, "preflight")
         last = self.config.train.epochs
+        keep = self.config.evaluation.keep_attacking
+        attack = replace(PGD.of(self.config.attack), steps=1, keep_attacking=keep)
         with torch.random.fork_rng(self._cuda_devices):
             self.model.train()
             batch = next(self.data["train"].shuffled(samples, self.config.data, self.config.seed, 1))
-            self._update(batch, last, chance)
-            self.objective.epoch_end(self.model, last, last, [batch.x])
-            evaluate(self.evaluated, [batch], replace(PGD.of(self.config.attack), steps=1), chance).means()
+            began = time.perf_counter()
+            self._update(batch, epoch or last, chance)
+            self.objective.epoch_end(self.model, epoch or last, last, [batch.x])
+            trained = time.perf_counter()
+            attacked = self.engine.view(self.evaluated, exact=not keep)
+            evaluate(self.evaluated, [batch], attack, chance, attacked).means()
+        return trained - began, time.perf_counter() - trained
 
     def _is_evaluated(self, epoch: int, every: int = 1) -> bool:
         return epoch % (self.config.evaluation.every * every) == 0 or epoch == self.config.train.epochs
