@@ -6,7 +6,7 @@ import yaml
 
 from tune_at.config.scheduler import FIFO, PBT
 from tune_at.config.search import Sampled
-from tune_at.study.cost import sweep_seconds, trial_seconds
+from tune_at.study.cost import RAY_START, WORKER_START, sweep_seconds, trial_seconds
 from tune_at.study.study import Study
 from tune_at.study.sweep import Sweep
 from tune_at.study.trials import Trial
@@ -29,7 +29,8 @@ def dry_run(planned: Sweep, concurrency: int) -> None:
     fit = 1 if trials[0].config.resources.gpu else max(1, (os.cpu_count() or 1) // trials[0].config.resources.cpu)
     at_once = min(fit, concurrency or fit, study.size)
     each = [trial_seconds(t.config) for t in trials]
-    seconds = sweep_seconds(each if len(each) == study.size else [sum(each) / len(each)] * study.size, at_once)
+    trials_seconds = sweep_seconds(each if len(each) == study.size else [sum(each) / len(each)] * study.size, at_once)
+    seconds = RAY_START + WORKER_START + trials_seconds
     shown_at_once = f"{counted(at_once, 'trial')} at a time"
     print(f"\nroughly {duration(seconds)} with {shown_at_once}, from a count of operations; within a factor of")
     print("five. A real start measures one batch first and says more exactly.")

@@ -10,8 +10,10 @@ CPU_RATE = 2e10
 """Multiply-adds a second and core that small networks reach; large ones reach several times as many."""
 GPU_RATE = 5e12
 """Multiply-adds a second that a current data-centre GPU reaches in float32 training."""
-RAY_START = 8.0
-"""Seconds from a command to a running Ray whose first worker has a trial, on a small machine: import, start, worker."""
+RAY_START = 9.0
+"""Seconds from a command to a running Ray, on a small machine: imports, the first batches, Ray itself."""
+WORKER_START = 4.0
+"""Seconds from there to the first trial's start: its worker's process and what it imports."""
 BUILDING = 0.3
 """Seconds in which a trial reads its data and builds its network."""
 RECORDING = 0.04
@@ -89,6 +91,16 @@ class TrialCost:
         evaluations = self.epochs // self.every - epoch // self.every + (self.epochs % self.every > 0)
         start = self.start if epoch == 0 else 0.0
         return start + (self.epochs - epoch) * self.training + evaluations * self.evaluation
+
+    @classmethod
+    def mean(cls, costs: Iterable["TrialCost"]) -> "TrialCost":
+        """Of an average trial of several."""
+        listed = list(costs)
+        start, training, evaluation, epochs, every = (
+            sum(column) / len(listed)
+            for column in zip(*((c.start, c.training, c.evaluation, c.epochs, c.every) for c in listed), strict=True)
+        )
+        return cls(start, training, evaluation, round(epochs), max(1, round(every)))
 
 
 def rough_cost(config: TrialConfig) -> TrialCost:

@@ -41,8 +41,11 @@ class Sweep:
         return self.folder.name
 
     @classmethod
-    def plan(cls, study: Study, storage: str, name: str) -> "Sweep":
-        """A sweep that does not exist yet. Writes nothing; raises `UserError` if its folder cannot be made."""
+    def plan(cls, study: Study, storage: str, name: str, tried: bool = True) -> "Sweep":
+        """A sweep that does not exist yet. Writes nothing; raises `UserError` if its folder cannot be made.
+
+        `tried`: whether that is tried now; if not, its run does so, with all else that it needs.
+        """
         if not name or Path(name).name != name or name.startswith(".") or len(name) > 100:
             raise UserError("--name", f"{name!r} is no name of a folder", "use letters, digits, - and _, up to 100")
         above = to_place(storage)
@@ -60,7 +63,8 @@ class Sweep:
             shown = shlex.quote(str(to_place(storage) / name))
             remedy = f"continue it with `python run.py resume {shown}`, or choose another --name"
             raise UserError("--name", f"{folder} exists", remedy if known else "choose another --name")
-        require_writable(above, "--storage")
+        if tried:
+            require_writable(above, "--storage")
         return cls(folder, study)
 
     @classmethod

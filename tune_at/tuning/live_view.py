@@ -16,10 +16,14 @@ from rich.text import Text
 from tune_at.config.section import SELECTION_SPLITS
 from tune_at.scheduling.board import TrialState
 from tune_at.store.status import Status
+from tune_at.study.forecast import Forecast
 from tune_at.wording import duration
 
 PLAIN_INTERVAL = 15.0
 """Seconds between two plain lines."""
+
+SLACK = 1.0
+"""Seconds beyond an epoch's own that may pass until its result is here; what is more was waited for other trials."""
 
 
 @dataclass
@@ -44,11 +48,12 @@ class SweepProgress:
         finished: Mapping[str, Status],
         selection: str,
         console: Console,
-        total: int = 0,
+        total: int,
+        forecast: Forecast,
     ) -> None:
         """`trials`: each trial's epochs; `finished`: the status of those that ended in an earlier run.
 
-        `total`: the number of all trials, if a searcher has yet to draw some.
+        `total`: the number of all trials, if a searcher has yet to draw some; `forecast`: what is announced by.
         """
         self.views = {name: TrialView(name, epochs) for name, epochs in trials.items()}
         for name, status in finished.items():
@@ -57,8 +62,9 @@ class SweepProgress:
         self.total = max(total, len(trials))
         self.split, self.console = SELECTION_SPLITS[selection], console
         self.began = time.monotonic()
-        self.first_result: float | None = None
-        self.epochs_since = 0
+        self.forecast = forecast
+        self.marks: dict[str, tuple[float, int]] = {}
+        """When each running trial was last heard of, and the epoch that it had finished by then."""
         self.last_line = 0.0
         self.live = Live(get_renderable=self.render, console=console, refresh_per_second=4, transient=True)
 
@@ -109,6 +115,7 @@ class SweepProgress:
     def started(self, trial: str) -> None:
         """A worker has taken the trial."""
         self.views[trial].status = Status.RUNNING
+        self.marks[trial] = time.monotonic(), self.views[trial].epoch
 
     def result(self, result: Mapping[str, Any]) -> None:
         """Take the result of one epoch."""
@@ -117,11 +124,7 @@ class SweepProgress:
             return
         view.status = Status(result["status"])
         if "epoch" in result:
-            # One a result, not the difference: a resumed trial comes back with many epochs at once.
-            if self.first_result is None:
-                self.first_result = time.monotonic()
-            else:
-                self.epochs_since += 1
+            self._observe(view, result)
             view.epoch = result["epoch"]
         view.metrics |= {k: v for k, v in result.items() if k.endswith("accuracy") and isinstance(v, float)}
         key = f"{self.split}_robust_accuracy"
@@ -131,6 +134,17 @@ class SweepProgress:
             self.say(f"note: {view.name}: {note}")
         if not self.console.is_terminal:
             self._plain_line(view)
+
+    def _observe(self, view: TrialView, result: Mapping[str, Any]) -> None:
+        """Let the forecast know how long an epoch has taken; a trial that waits for others has not worked."""
+        now, epoch = time.monotonic(), int(result["epoch"])
+        since, before = self.marks.get(view.name, (now, epoch))
+        self.marks[view.name] = now, epoch
+        # A resumed trial comes back with many epochs at once, none of which it has run now.
+        if epoch == before + 1 and not result.get("history"):
+            worked = result["train_seconds"] + result["evaluation_seconds"]
+            start = self.forecast.cost(view.name).start if before == 0 else 0.0
+            self.forecast.observe(view.name, before, epoch, min(now - since, worked + 3 * start + SLACK))
 
     def say(self, text: str) -> None:
         """Print a line above the live view, as it is."""
@@ -158,16 +172,12 @@ class SweepProgress:
         return ", ".join(f"{counted[status]} {status}" for status in order if counted[status])
 
     def time_left(self) -> str:
-        """Time until the last trial ends, from the epochs that this run has finished."""
-        # Counted from the first result: what comes before it is the start of the workers, paid once.
-        if self.first_result is None or self.epochs_since < 5:
-            return "time left unknown"
-        elapsed = time.monotonic() - self.first_result
-        left = sum(v.epochs - v.epoch for v in self.views.values() if not v.status.ended)
-        undrawn = self.total - len(self.views)
-        if undrawn and self.views:
-            left += undrawn * sum(v.epochs for v in self.views.values()) // len(self.views)
-        return f"about {duration(left * elapsed / self.epochs_since)} left"
+        """Time until the last trial ends, by the forecast that was announced and what has been observed since."""
+        ranked = sorted(
+            (v for v in self.views.values() if not v.status.ended), key=lambda v: v.status != Status.RUNNING
+        )
+        left = self.forecast.left({view.name: view.epoch for view in ranked}, self.total - len(self.views))
+        return "time left unknown" if left is None else f"about {duration(left)} left"
 
     def _with(self, status: Status) -> list[TrialView]:
         return [view for view in self.views.values() if view.status == status]

@@ -8,23 +8,24 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from tune_at.config.data import Digits
+from tune_at.config.scheduler import FIFO, PBT
 from tune_at.config.search import SEARCHERS
 from tune_at.data.arrays import plain_source
-from tune_at.data.identity import settle
 from tune_at.data.sources import load_source
 from tune_at.store.failures import StorageFailed
 from tune_at.store.files import remove_temporaries
 from tune_at.store.lock import sweep_lock
 from tune_at.store.status import Status
-from tune_at.study.cost import epoch_passes, sweep_seconds
+from tune_at.study.cost import WORKER_START, Speed, TrialCost
+from tune_at.study.forecast import Forecast
 from tune_at.study.study import Study
 from tune_at.study.sweep import Sweep
 from tune_at.study.trials import Trial
@@ -32,7 +33,6 @@ from tune_at.tuning.cluster.session import (
     OBJECT_STORE_BYTES,
     Need,
     ray_session,
-    require_placeable,
     slots,
 )  # first: it sets what Ray reads when imported
 
@@ -44,18 +44,34 @@ from tune_at.scheduling.driver import WORKER_RETRIES, SweepRun
 from tune_at.scheduling.ledger import Ledger
 from tune_at.scheduling.policies import build_policy
 from tune_at.tuning.callbacks import ProgressCallback
-from tune_at.tuning.cluster.nodes import require_nodes
 from tune_at.tuning.interruption import calm, last_words, own_handlers
 from tune_at.tuning.launch import Launch, resume_command
 from tune_at.tuning.live_view import SweepProgress
 from tune_at.tuning.packing import Packing, pack, whole_needs
-from tune_at.tuning.preflight import family, preflight
+from tune_at.tuning.preflight import family, preflight, slowdown
+from tune_at.tuning.requirements import require, require_cluster
 from tune_at.tuning.trainable import ATTrainable
 from tune_at.tuning.tune_hooks import StudyScheduler, StudySearcher
 from tune_at.wording import counted, duration
 
 if TYPE_CHECKING:
     from tune_at.scheduling.proposals import Proposer
+
+
+@dataclass(frozen=True)
+class Team:
+    """What all stages of a sweep share once it runs."""
+
+    sweep: Sweep
+    launch: Launch
+    console: Console
+    packing: Packing
+    at_once: int
+    """Trials at a time at most."""
+    forecast: Forecast
+    scratch: str
+    """A folder for what Ray writes of its own."""
+    trainable: type[ATTrainable]
 
 
 def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> str:
@@ -67,8 +83,7 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> str:
     """
     with contextlib.ExitStack() as held:
         new = not sweep.folder.exists()
-        again = f"interrupted; continue with: {resume_command(sweep.folder, launch)}"
-        last_words("interrupted; nothing was written" if new else again)
+        last_words("interrupted; nothing was written" if new else _again(sweep, launch))
         launch = launch.completed(sweep.folder)
         damaged = {}
         if not new:
@@ -77,42 +92,42 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> str:
         left = [] if new and sweep.study.dynamic else sweep.study.trials() if new else sweep.unfinished(damaged)
         # A search that depends on its results is tried by its corners.
         tried = [*left, *sweep.study.samples()] if sweep.study.dynamic else left
-        settle(sweep.study.data, (trial.config.data for trial in tried))
+        require(sweep.study, tried, launch.address, sweep.folder.place.parent if new else None)
         where = "this machine's cluster" if launch.address == "auto" else launch.address
         start = f"joining {where}" if launch.address else "starting Ray"
         console.print(f"{start}, and trying one batch of each kind of trial ...", highlight=False, markup=False)
+        speeds = preflight(tried)
         session = ray_session(launch.address, None if launch.ship_data else OBJECT_STORE_BYTES)
         for warning in held.enter_context(session):
             console.print(warning, highlight=False, markup=False, soft_wrap=True)
         scratch = held.enter_context(scratch_folder())
         last_words(scratch=scratch)
-        require_placeable(whole_needs(tried), joined=bool(launch.address))
-        require_nodes(sweep.folder.place.parent)
-        measured = preflight(tried)
+        require_cluster(whole_needs(tried), bool(launch.address), sweep.folder.place.parent)
         packing = pack(tried)
         total = sweep.study.size if new else sweep.left(damaged)
         at_once = _at_once(launch.concurrency, [packing.need(trial.config) for trial in tried], total)
+        forecast = _forecast(tried, speeds, at_once)
         # Nothing has been written so far; from here on nothing is refused.
         if new:
             sweep.create({sweep.folder.launch.name: launch.as_json()})
             held.enter_context(sweep_lock(sweep.folder))
         sweep.save()
         launch = replace(launch, trials=0)
-        again = f"interrupted; continue with: {resume_command(sweep.folder, launch)}"
-        last_words(again)
+        last_words(_again(sweep, launch))
         launch.record(sweep.folder)
         for damage in damaged.values():
             console.print(damage, highlight=False, markup=False, soft_wrap=True)
         sweep.discard(damaged)
         remove_temporaries(sweep.folder)
-        console.print(_announcement(tried, total, measured, at_once), highlight=False, markup=False)
+        console.print(_announcement(sweep, left, total, forecast), highlight=False, markup=False)
         write_experiment(sweep.folder, (trial.config.as_tree() for trial in (sweep.study.trials() or tried)))
         trainable = _with_data(tried) if launch.ship_data else ATTrainable
+        team = Team(sweep, launch, console, packing, at_once, forecast, scratch, trainable)
         for stage in dict.fromkeys(trial.stage for trial in (left or tried)):
             ready = _with_teachers(sweep, [trial for trial in left if trial.stage == stage], console)
             if not ready and not sweep.study.dynamic:
                 continue
-            complete, aborted = _run_trials(sweep, ready, packing, at_once, launch, console, trainable, scratch)
+            complete, aborted = _run_trials(team, ready)
             if not complete:
                 calm()
                 return aborted  # interrupted
@@ -120,6 +135,10 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> str:
     calm()
     last_words("interrupted")
     return ""
+
+
+def _again(sweep: Sweep, launch: Launch) -> str:
+    return f"interrupted; continue with: {resume_command(sweep.folder, launch)}"
 
 
 @contextlib.contextmanager
@@ -157,18 +176,9 @@ def _with_data(trials: Sequence[Trial]) -> type[ATTrainable]:
     return trainable
 
 
-def _run_trials(
-    sweep: Sweep,
-    trials: Sequence[Trial],
-    packing: Packing,
-    at_once: int,
-    launch: Launch,
-    console: Console,
-    trainable: type[ATTrainable],
-    scratch: str,
-) -> tuple[bool, str]:
+def _run_trials(team: Team, trials: Sequence[Trial]) -> tuple[bool, str]:
     """Run the trials that are left of a stage; whether all of it have ended, in whatever way, and why not, if known."""
-    study = sweep.study
+    sweep, study, packing, at_once = team.sweep, team.sweep.study, team.packing, team.at_once
     policy = build_policy(study)
     ledger = Ledger(sweep, policy, lambda config: packing.need(config).gpu)
     # A stage is scheduled by itself; stages and early stopping do not go together.
@@ -182,7 +192,7 @@ def _run_trials(
     finished = {name: status for name, status in statuses.items() if name not in left}
     selection = study.samples()[0].config.train.selection
     epochs = {trial.name: trial.config.train.epochs for trial in everything}
-    progress = SweepProgress(epochs, finished, selection, console, study.size)
+    progress = SweepProgress(epochs, finished, selection, team.console, study.size, team.forecast)
     progress.recall(board.states)
     # As many workers start at a time as there are places; Tune's default for a searcher is one after the other.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once)
@@ -190,7 +200,7 @@ def _run_trials(
     with progress, own_handlers():
         if not run.board.complete and run.failure is None:
             tune.Tuner(
-                trainable,
+                team.trainable,
                 tune_config=tune.TuneConfig(
                     num_samples=-1,
                     search_alg=StudySearcher(run),
@@ -201,15 +211,15 @@ def _run_trials(
                 ),
                 run_config=tune.RunConfig(
                     name=sweep.name,
-                    storage_path=scratch,
+                    storage_path=team.scratch,
                     verbose=0,
                     failure_config=tune.FailureConfig(max_failures=WORKER_RETRIES),
-                    callbacks=[ProgressCallback(progress, run, launch.fail_fast)],
+                    callbacks=[ProgressCallback(progress, run, team.launch.fail_fast)],
                 ),
             ).fit()
     if run.failure is not None:
         where, problem, remedy = run.failure.parts
-        again = f" with: {resume_command(sweep.folder, launch)}" if remedy.endswith("again") else ""
+        again = f" with: {resume_command(sweep.folder, team.launch)}" if remedy.endswith("again") else ""
         raise StorageFailed(where, problem, remedy + again)
     return run.board.complete, run.aborted
 
@@ -228,12 +238,21 @@ def _at_once(concurrency: int, needs: Iterable[Need], trials: int) -> int:
     return max(1, min(trials, fitting, concurrency or fitting))
 
 
-def _announcement(trials: Sequence[Trial], total: int, measured: dict[str, float], at_once: int) -> str:
-    """How many trials, how many at a time, and on CPUs how long, from the batches just measured."""
-    line = f"{counted(total, 'trial')}, {at_once} at a time"
-    if any(trial.config.resources.gpu for trial in trials):
+def _forecast(trials: Sequence[Trial], speeds: Mapping[str, Speed], at_once: int) -> Forecast:
+    """What the trials will take, from the batches just measured; of GPUs only how they compare is known."""
+    on_gpu = any(trial.config.resources.gpu for trial in trials)
+    here = max(1, (os.cpu_count() or 1) // max(trial.config.resources.cpu for trial in trials))
+    slower = 1.0 if on_gpu else slowdown(min(at_once, here), trials[0].config.resources.cpu)
+    costs = {trial.name: TrialCost.of(trial.config, speeds[family(trial.config)], slower) for trial in trials}
+    typical = TrialCost.mean(costs.values())
+    return Forecast(costs, typical, at_once, known=not on_gpu)
+
+
+def _announcement(sweep: Sweep, left: Sequence[Trial], total: int, forecast: Forecast) -> str:
+    """How many trials, how many at a time, and on CPUs how long."""
+    line = f"{counted(total, 'trial')}, {forecast.at_once} at a time"
+    seconds = forecast.left({trial.name: 0 for trial in left}, total - len(left))
+    if seconds is None:
         return line
-    seconds = [t.config.train.epochs * epoch_passes(t.config) * measured[family(t.config)] for t in trials]
-    if len(seconds) != total:  # a search: its corners stand for what will be drawn
-        seconds = [sum(seconds) / len(seconds)] * total
-    return f"{line}, at most about {duration(sweep_seconds(seconds, at_once))}"
+    most = "" if isinstance(sweep.study.scheduler, FIFO | PBT) else "at most "
+    return f"{line}, {most}about {duration(WORKER_START + seconds)}"

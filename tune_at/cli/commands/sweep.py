@@ -28,7 +28,7 @@ def run(arguments: Namespace) -> int:
     study = study_of(arguments)
     study.trials()  # each drawn point, too, is checked before the folder is
     name = arguments.name or "-".join(filter(None, (study.name, study.preset, time.strftime("%Y%m%d-%H%M%S"))))
-    planned = Sweep.plan(study, arguments.storage, name)
+    planned = Sweep.plan(study, arguments.storage, name, tried=arguments.dry_run)
     for warning in warnings_of(study):
         console().print(warning, markup=False, soft_wrap=True)
     if arguments.dry_run:

@@ -5,6 +5,7 @@ import secrets
 import socket
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -20,31 +21,38 @@ SETTLING = 5.0
 """Seconds within which a network file system shows a new file to other nodes."""
 
 
-def require_nodes(storage: Place) -> None:
-    """Raise `UserError` with the node's name if a node that trials may go to cannot work with the folder `storage`.
+def unfit_nodes(storage: Place) -> list[UserError]:
+    """What is wrong with the nodes that trials may go to: each must run our code and see the folder `storage`.
 
     Asks nothing where there is one node only. The folder is made if need be, and removed again if it is refused.
     """
     nodes = [node for node in ray.nodes() if node["Alive"]]
     if len(nodes) < 2:
-        return
+        return []
     asked = [node for node in nodes if node["Resources"].get("CPU", 0) >= 1]
     with _nonce(storage) as nonce:
         answers = [_look.options(scheduling_strategy=_on(node)).remote(str(nonce)) for node in asked]
-        for node, answer in zip(asked, answers, strict=True):
-            where = f"node {node['NodeManagerAddress']} ({node['NodeManagerHostname']})"
-            try:
-                seen, version = ray.get(answer, timeout=TASK_SECONDS)
-            except ray.exceptions.GetTimeoutError:
-                raise UserError(where, f"does not run a task within {TASK_SECONDS:.0f} s", "see its logs") from None
-            except ray.exceptions.RayError as error:
-                remedy = "install tune-at and its dependencies there, as here"
-                raise UserError(where, f"cannot run a task: {_last_line(error)}", remedy) from None
-            if version != __version__:
-                raise UserError(where, f"has tune-at {version}, here is {__version__}", "make them the same")
-            if not seen:
-                remedy = "name a folder that all nodes share (NFS, Lustre, EFS, ...)"
-                raise UserError("--storage", f"{storage} is not the same folder on {where}", remedy)
+        deadline = time.monotonic() + TASK_SECONDS
+        problems = [_judge(node, answer, storage, deadline) for node, answer in zip(asked, answers, strict=True)]
+    return [problem for problem in problems if problem is not None]
+
+
+def _judge(node: dict[str, Any], answer: Any, storage: Place, deadline: float) -> UserError | None:
+    """What is wrong with a node, by its answer until `deadline`."""
+    where = f"node {node['NodeManagerAddress']} ({node['NodeManagerHostname']})"
+    try:
+        seen, version = ray.get(answer, timeout=max(0.1, deadline - time.monotonic()))
+    except ray.exceptions.GetTimeoutError:
+        return UserError(where, f"does not run a task within {TASK_SECONDS:.0f} s", "see its logs")
+    except ray.exceptions.RayError as error:
+        remedy = "install tune-at and its dependencies there, as here"
+        return UserError(where, f"cannot run a task: {_last_line(error)}", remedy)
+    if version != __version__:
+        return UserError(where, f"has tune-at {version}, here is {__version__}", "make them the same")
+    if not seen:
+        remedy = "name a folder that all nodes share (NFS, Lustre, EFS, ...)"
+        return UserError("--storage", f"{storage} is not the same folder on {where}", remedy)
+    return None
 
 
 @ray.remote(num_cpus=0, max_retries=1)

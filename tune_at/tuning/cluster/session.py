@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +19,7 @@ import ray
 from ray.tune.execution import class_cache
 
 from tune_at.errors import UserError
+from tune_at.errors import joined as together
 from tune_at.tuning.cluster.connect import find_cluster
 from tune_at.tuning.cluster.tokens import cluster_authentication, local_authentication
 from tune_at.tuning.interruption import uninterrupted
@@ -107,33 +108,49 @@ def live_nodes() -> list[dict[str, float]]:
 
 
 def require_placeable(wanted: Iterable[Need], joined: bool = False) -> None:
-    """Raise `UserError` for a trial that no single node of the running cluster could ever hold.
+    """Raise `UserError` for trials that no single node of the running cluster could ever hold.
 
     Tune itself would wait for ever, and in silence where the nodes together have enough. `joined`: whether the cluster
     is the user's own rather than a fresh one on this machine.
     """
-    nodes = live_nodes()
-    for need in dict.fromkeys(wanted):
-        for key, kind, amount in (("cpu", "CPU", need.cpu), ("gpu", "GPU", need.gpu)):
-            most = max((node.get(kind, 0.0) for node in nodes), default=0.0)
-            if amount > most:
-                none = kind == "GPU" and not most
-                more = "nodes with GPUs" if none else "larger nodes"
-                other = f"add {more} to the cluster" if joined else f"join a cluster with {'GPUs' if none else more}"
-                found = _found(len(nodes), joined, none) + ("" if none else f" {most:g}")
-                less = "set resources.gpu=0 to train on CPUs" if none else f"set resources.{key} to at most {most:g}"
-                raise UserError(
-                    f"resources.{key}",
-                    f"{amount:g} {kind}{'s' * (amount != 1)} a trial, but {found}",
-                    f"{less}, or {other}",
-                )
+    if problems := unplaceable(wanted, live_nodes(), joined):
+        raise together(problems, "resources")
+
+
+def unplaceable(wanted: Iterable[Need], nodes: Sequence[Mapping[str, float]], joined: bool = False) -> list[UserError]:
+    """What is too much for any single one of `nodes`; empty if each of `wanted` fits into one of them."""
+    needs = list(dict.fromkeys(wanted))
+    problems = []
+    for key, kind in (("cpu", "CPU"), ("gpu", "GPU")):
+        most = max((node.get(kind, 0.0) for node in nodes), default=0.0)
+        amount = max((float(getattr(need, key)) for need in needs), default=0.0)
+        if amount > most:
+            none = kind == "GPU" and not most
+            more = "nodes with GPUs" if none else "larger nodes"
+            other = f"add {more} to the cluster" if joined else f"join a cluster with {'GPUs' if none else more}"
+            which = _most(len(nodes), joined, none) + ("" if none else f" {most:g}")
+            less = "set resources.gpu=0 to train on CPUs" if none else f"set resources.{key} to at most {most:g}"
+            problem = f"{amount:g} {kind}{'s' * (amount != 1)} a trial, but {which}"
+            problems.append(UserError(f"resources.{key}", problem, f"{less}, or {other}"))
+    for need in needs if not problems else []:
         if not any(need.times_in(node) for node in nodes):
-            raise UserError(
-                "resources", f"no node has {need.cpu:g} CPUs and {need.gpu:g} GPUs together", "lower one of them"
-            )
+            problem = f"no node has {need.cpu:g} CPUs and {need.gpu:g} GPUs together"
+            problems.append(UserError("resources", problem, "lower one of them"))
+    return problems
 
 
-def _found(nodes: int, joined: bool, none: bool) -> str:
+def this_machine() -> dict[str, float] | None:
+    """The CPUs and GPUs that a fresh Ray on this machine will have; None if this version of Ray does not tell."""
+    try:
+        from ray._private.resource_and_label_spec import ResourceAndLabelSpec
+
+        spec = ResourceAndLabelSpec().resolve(is_head=True, node_ip_address="127.0.0.1")
+        return {"CPU": float(spec.num_cpus), "GPU": float(spec.num_gpus)}
+    except Exception:  # it is not public: whatever it has become, Ray is asked once it runs
+        return None
+
+
+def _most(nodes: int, joined: bool, none: bool) -> str:
     """Which node has the most, up to the number."""
     only = "the cluster's only node" if joined else "this machine"
     if nodes < 2 or not joined:
