@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tune_at.config.section import Pixels, Section
+from tune_at.config.section import Pixels, Section, Whole
 from tune_at.registry import Entry, Registry
 
 LossName = Literal["ce", "kl", "cw", "dlr"]
@@ -20,7 +20,7 @@ class AttackSection(Section):
     """Radius of the ball, in pixels on [0, 1]."""
     step: Pixels = 2 / 255
     """Length of one attack step, in pixels on [0, 1]."""
-    steps: Annotated[int, Field(ge=1)] = 10
+    steps: Annotated[Whole, Field(ge=1)] = 10
     """Steps of the training attack."""
 
 

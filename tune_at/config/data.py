@@ -1,13 +1,17 @@
 """Data sections: which images, how they are split, how many labels are noise, which augmentation."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 
 from tune_at.config.facts import DataFacts, KnownData, as_key
-from tune_at.config.section import Rate, Section
+from tune_at.config.section import Broken, Rate, Section, Whole, YesNo
 from tune_at.registry import Entry, Registry
+
+if TYPE_CHECKING:
+    from tune_at.config.trial import TrialConfig
 
 
 class DataSection(Section):
@@ -28,13 +32,13 @@ class DataSection(Section):
     """Share r of training labels drawn anew, uniformly over all classes: P = (1-r) I + r/C (Sec. 3.1)."""
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of the training images held out, class-balanced, with their true labels."""
-    subset: Literal["all"] | Annotated[int, Field(ge=1)] = "all"
+    subset: Literal["all"] | Annotated[Whole, Field(ge=1)] = "all"
     """Number of training images used, class-balanced, after the validation split."""
-    split_seed: Annotated[int, Field(ge=0)] = 0
+    split_seed: Annotated[Whole, Field(ge=0)] = 0
     """Seed of the validation split and of the subset; the same for all trials that are compared."""
-    crop: Annotated[int, Field(ge=0)] = 0
+    crop: Annotated[Whole, Field(ge=0)] = 0
     """Random crop after padding each side by this many pixels; 0 is none."""
-    flip: bool = False
+    flip: YesNo = False
     """Random horizontal flip."""
 
     def model_post_init(self, context: Any) -> None:
@@ -77,6 +81,16 @@ class DataSection(Section):
     def given_validation(self) -> int:
         """Number of validation images that the data set has as a split of its own; 0 is none."""
         return 0
+
+    def rules(self, config: "TrialConfig") -> Iterator[Broken]:
+        """There must be as many training images as `subset` asks for."""
+        available = self.available_samples
+        if self.subset != "all" and self.subset > available:
+            yield Broken(
+                "data.subset",
+                f"{self.subset} is more than the {available} training images of {self.name}",
+                "lower it, or lower data.validation",
+            )
 
     @property
     def validation_samples(self) -> int:
@@ -170,7 +184,7 @@ class ImageFolder(DataSection):
     val: Literal["auto", "test", "validation", "unused"] = "auto"
     """What the folder `val` is: the `test` split, the `validation` split, or `unused`; `auto` is the validation split
     where there is a test split beside it."""
-    image_size: Annotated[int, Field(ge=4)] = 32
+    image_size: Annotated[Whole, Field(ge=4)] = 32
     """Height and width that images are scaled to, in pixels."""
 
     @field_validator("path")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from tune_at.config.section import Section
+from tune_at.config.section import Section, Whole
 from tune_at.registry import Entry, Registry
 
 
@@ -22,7 +22,7 @@ class SmallCNN(ModelSection):
     """Four 3×3 convolutions with batch norm, the second strided, then a linear layer on all features."""
 
     name: Literal["small_cnn"] = "small_cnn"
-    width: Annotated[int, Field(ge=1)] = 24
+    width: Annotated[Whole, Field(ge=1)] = 24
     """Channels of each convolution's output."""
 
     def flops(self, shape: tuple[int, int, int], num_classes: int) -> float:

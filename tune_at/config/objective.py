@@ -1,12 +1,16 @@
 """Objective sections: what a training step minimises."""
 
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from tune_at.config.section import Pixels, Rate, Section, When, to_epoch
+from tune_at.config.section import Broken, Pixels, Rate, Section, When, to_epoch
 from tune_at.registry import Entry, Registry
+
+if TYPE_CHECKING:
+    from tune_at.config.trial import TrialConfig
 
 
 class ObjectiveSection(Section):
@@ -24,6 +28,15 @@ class ObjectiveSection(Section):
     def teachers(self) -> dict[str, str]:
         """Roles of teachers and the objectives that train them; none for most."""
         return {}
+
+    def rules(self, config: "TrialConfig") -> Iterator[Broken]:
+        """The norm must be one of the method's."""
+        if config.attack.norm not in self.norms:
+            yield Broken(
+                "attack.norm",
+                f"{config.attack.norm!r}, but {self.name} is for {' and '.join(self.norms)} only",
+                "change one of them",
+            )
 
 
 class Standard(ObjectiveSection):
@@ -75,6 +88,13 @@ class TemporalEnsembling(ObjectiveSection):
     """Epoch from which p is kept and the penalty counts: 90 of 200."""
     full: When = 0.75
     """Epoch from which the weight is w: 150 of 200."""
+
+    def rules(self, config: "TrialConfig") -> Iterator[Broken]:
+        """The weight must rise from `start` to `full`."""
+        yield from super().rules(config)
+        start, full = (to_epoch(moment, config.train.epochs) for moment in (self.start, self.full))
+        if start > full:
+            yield Broken("objective.start", f"epoch {start} is after objective.full, {full}", "lower it")
 
     def start_epoch(self, epochs: int) -> int:
         """`start` as an epoch."""

@@ -1,12 +1,16 @@
 """Optimiser sections and learning-rate schedules. A schedule is a pure function of the epoch."""
 
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, Strict
 
-from tune_at.config.section import Rate, Section, When, to_epoch
+from tune_at.config.section import Broken, Rate, Section, When, YesNo, to_epoch
 from tune_at.registry import Entry, Registry
+
+if TYPE_CHECKING:
+    from tune_at.config.trial import TrialConfig
 
 
 class ScheduleSection(Section):
@@ -23,7 +27,7 @@ class Piecewise(ScheduleSection):
     """The learning rate falls by `factor` after each milestone."""
 
     name: Literal["piecewise"] = "piecewise"
-    milestones: tuple[Annotated[When, Field(gt=0)], ...] = (0.5, 0.75)
+    milestones: Annotated[tuple[Annotated[When, Field(gt=0)], ...], Strict(False)] = (0.5, 0.75)
     """Last epoch before each fall; a number below 1 is a share of the run."""
     factor: Annotated[float, Field(gt=0, le=1)] = 0.1
     """What the learning rate is multiplied by at a milestone."""
@@ -101,6 +105,9 @@ else:
     ScheduleConfig = Annotated[SCHEDULES.union, SCHEDULES.discriminator]
 
 
+_Share = Annotated[float, Field(ge=0, lt=1)]
+
+
 class OptimSection(Section):
     """What every optimiser has."""
 
@@ -121,8 +128,13 @@ class SGD(OptimSection):
 
     name: Literal["sgd"] = "sgd"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    nesterov: bool = False
+    nesterov: YesNo = False
     """Nesterov's form of momentum."""
+
+    def rules(self, config: "TrialConfig") -> Iterator[Broken]:
+        """Nesterov's form needs momentum."""
+        if self.nesterov and self.momentum == 0:
+            yield Broken("optim.nesterov", "True, but optim.momentum is 0", "raise optim.momentum")
 
 
 class Adam(OptimSection):
@@ -131,7 +143,7 @@ class Adam(OptimSection):
     name: Literal["adam"] = "adam"
     lr: Annotated[float, Field(gt=0)] = 1e-3
     """Base learning rate."""
-    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
+    betas: Annotated[tuple[_Share, _Share], Strict(False)] = (0.9, 0.999)
     """Decay of the two moving averages."""
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from tune_at.config.section import SELECTION_SPLITS, Rate, Section
+from tune_at.config.section import SELECTION_SPLITS, Rate, Section, Whole
 from tune_at.errors import UserError, suggestion
 from tune_at.registry import Entry, Registry
 
@@ -19,7 +19,7 @@ class SchedulerSection(Section):
     name: str
     metric: str = "robust_accuracy"
     """On the selection split (validation): {robust,natural}_{accuracy,loss}."""
-    smooth: Annotated[int, Field(ge=1)] = 1
+    smooth: Annotated[Whole, Field(ge=1)] = 1
     """Evaluated epochs over which the metric is averaged before it is judged."""
 
 
@@ -33,11 +33,11 @@ class ASHA(SchedulerSection):
     """Asynchronous successive halving (Li et al., 2020): at each rung the best 1/eta go on."""
 
     name: Literal["asha"] = "asha"
-    grace: Annotated[int, Field(ge=1)] = 1
+    grace: Annotated[Whole, Field(ge=1)] = 1
     """Epoch of the first rung; the others are at grace * eta^k."""
     eta: Annotated[float, Field(gt=1)] = 3
     """At each rung a trial goes on if it is among the best 1/eta so far."""
-    brackets: Annotated[int, Field(ge=1)] = 1
+    brackets: Annotated[Whole, Field(ge=1)] = 1
     """Ladders of rungs, each starting one rung later; a trial is in one of them by chance."""
 
 
@@ -45,7 +45,7 @@ class HyperBand(SchedulerSection):
     """Hyperband (Li et al., 2018): brackets of trials, each halved when all of its trials have reached the rung."""
 
     name: Literal["hyperband"] = "hyperband"
-    eta: Annotated[int, Field(ge=2)] = 3
+    eta: Annotated[Whole, Field(ge=2)] = 3
     """At each rung the best 1/eta of the bracket go on."""
 
 
@@ -53,9 +53,9 @@ class Median(SchedulerSection):
     """The median stopping rule (Golovin et al., 2017): stop what is worse than the median of the others' means."""
 
     name: Literal["median"] = "median"
-    grace: Annotated[int, Field(ge=1)] = 1
+    grace: Annotated[Whole, Field(ge=1)] = 1
     """Epochs before which nothing is stopped, and which no mean includes."""
-    min_trials: Annotated[int, Field(ge=1)] = 3
+    min_trials: Annotated[Whole, Field(ge=1)] = 3
     """Trials that must have come as far before one is judged."""
 
 
@@ -63,7 +63,7 @@ class PBT(SchedulerSection):
     """Population based training (Jaderberg et al., 2017): the worst go on from the best's weights, with new values."""
 
     name: Literal["pbt"] = "pbt"
-    every: Annotated[int, Field(ge=1)] = 5
+    every: Annotated[Whole, Field(ge=1)] = 5
     """Epochs between two rounds."""
     quantile: Annotated[float, Field(gt=0, le=0.5)] = 0.25
     """Share of the population that is replaced in a round."""

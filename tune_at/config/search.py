@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, Strict
 
-from tune_at.config.section import Section
+from tune_at.config.section import Section, Whole
 from tune_at.registry import Entry, Registry
 
 
@@ -24,11 +24,11 @@ class Grid(SearchSection):
 class Sampled(SearchSection):
     """What searchers that draw points have. Each point is run once for each of the study's seeds."""
 
-    trials: Annotated[int, Field(ge=1)] = 16
+    trials: Annotated[Whole, Field(ge=1)] = 16
     """Points to try; `resume --trials` raises it."""
     space: Mapping[str, Any] = Field(default_factory=dict)
     """Dotted path to distribution: uniform, loguniform, int, logint with [low, high], or choice with a list."""
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    seed: Annotated[Whole, Field(ge=0, lt=2**63)] = 0
     """Seed of the search itself."""
 
 
@@ -42,11 +42,11 @@ class Optuna(Sampled):
     """Optuna: TPE for one objective, NSGA-II for several."""
 
     algorithm: Literal["optuna"] = "optuna"
-    objectives: Annotated[tuple[str, ...], Field(min_length=1)] = ("robust_accuracy",)
+    objectives: Annotated[tuple[str, ...], Strict(False), Field(min_length=1)] = ("robust_accuracy",)
     """Metrics on the selection split; of several, the whole Pareto front is searched."""
     score: Literal["best", "last"] = "best"
     """The epoch whose metrics count: the trial's best by robust accuracy, or its last."""
-    startup: Annotated[int, Field(ge=1)] = 10
+    startup: Annotated[Whole, Field(ge=1)] = 10
     """Points drawn at random before TPE models them; for NSGA-II the size of a generation."""
 
 

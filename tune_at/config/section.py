@@ -1,17 +1,67 @@
 """The base of all config sections and the number types that they share."""
 
+import typing
+from collections.abc import Iterator
 from fractions import Fraction
-from typing import Annotated, Any
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.fields import FieldInfo
+
+if TYPE_CHECKING:
+    from tune_at.config.trial import TrialConfig
+
+
+class Broken(NamedTuple):
+    """A rule that a config breaks."""
+
+    where: str
+    """Dotted path."""
+    problem: str
+    remedy: str
 
 
 class Section(BaseModel):
-    """A frozen part of a TrialConfig. Unknown keys, NaN and infinity are refused."""
+    """A frozen part of a TrialConfig or a study.
+
+    Unknown keys, NaN and infinity are refused. Types are strict: no boolean is a number, no number a boolean, and no
+    text either, but for fractions where a length is meant.
+    """
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True, use_attribute_docstrings=True
-    )
+        frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True, use_attribute_docstrings=True,
+        strict=True,
+    )  # fmt: skip
+
+    def rules(self, config: "TrialConfig") -> Iterator[Broken]:
+        """What this section breaks of the rules between it and the rest of its trial's config; usually nothing."""
+        return iter(())
+
+    def moments(self) -> Iterator[tuple[str, float, Any]]:
+        """The (dotted path, value, default) of each moment of the run in this section and in those within it."""
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if isinstance(value, Section):
+                yield from ((f"{name}.{path}", moment, default) for path, moment, default in value.moments())
+            elif name in _moment_fields(type(self)):
+                for moment in value if isinstance(value, tuple) else (value,):
+                    yield name, moment, field.default
+
+
+@cache
+def _moment_fields(section: type[Section]) -> frozenset[str]:
+    return frozenset(name for name, field in section.model_fields.items() if _is_moment(field))
+
+
+def _is_moment(field: FieldInfo) -> bool:
+    """Whether a field is a `When`, or a list of such."""
+    marks = [*field.metadata, *(m for item in typing.get_args(field.annotation) for m in typing.get_args(item)[1:])]
+    return any(isinstance(mark, _Moment) for mark in marks)
+
+
+class _Moment:
+    """Marks the type of a moment of the run."""
 
 
 def parse_fraction(value: Any) -> Any:
@@ -24,10 +74,25 @@ def parse_fraction(value: Any) -> Any:
     return value
 
 
+def _whole(value: Any) -> Any:
+    return int(value) if type(value) is float and value.is_integer() else value
+
+
+def _yes_or_no(value: Any) -> Any:
+    words = {"yes": True, "on": True, "no": False, "off": False}
+    return words.get(value.lower(), value) if isinstance(value, str) else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+"""A whole number; `1e3` and `128.0` are such, `true` and `"3"` are not."""
+
+YesNo = Annotated[bool, BeforeValidator(_yes_or_no)]
+"""True or false, or YAML 1.1's words yes, no, on and off; 1 and 0 are not."""
+
 Pixels = Annotated[float, BeforeValidator(parse_fraction), Field(ge=0, le=1)]
 """A length in pixel values on [0, 1]; '8/255' is read as the fraction."""
 
-When = Annotated[float, Field(ge=0)]
+When = Annotated[float, _Moment(), Field(ge=0)]
 """A moment of a run: below 1 a share of its epochs, otherwise an epoch. `to_epoch` makes it an epoch."""
 
 

@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Strict
 
 from tune_at.config.section import Section, parse_fraction
 from tune_at.errors import UserError, suggestion
@@ -38,7 +39,7 @@ class Range(Section):
 class Choice(Section):
     """One of several values: numbers, names, or mappings such as `{name: trades, beta: 3}`."""
 
-    values: tuple[Any, ...]
+    values: Annotated[tuple[Any, ...], Strict(False)]
 
     def draw(self, rng: np.random.Generator) -> Any:
         """One value."""
@@ -94,7 +95,7 @@ def _range(form: Literal["uniform", "loguniform", "int", "logint"], values: list
 
 
 def _number(value: Any) -> Any:
-    """YAML reads `1e-3`, which has no dot, as a string."""
+    """A bound. Text that is a number is taken, too: YAML 1.1 read `1e-3` as text, and recorded studies have it so."""
     try:
         return float(value) if isinstance(value, str) and "/" not in value else parse_fraction(value)
     except ValueError:

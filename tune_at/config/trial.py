@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -12,8 +12,8 @@ from tune_at.config.data import DATASETS, DataConfig, Digits
 from tune_at.config.facts import KnownData
 from tune_at.config.model import MODELS, ModelConfig, SmallCNN
 from tune_at.config.objective import OBJECTIVES, PGDAT, ObjectiveConfig
-from tune_at.config.optim import OPTIMIZERS, SCHEDULES, SGD, OptimConfig, Piecewise
-from tune_at.config.section import Section, to_epoch
+from tune_at.config.optim import OPTIMIZERS, SCHEDULES, SGD, OptimConfig
+from tune_at.config.section import Broken, Section, Whole, YesNo, to_epoch
 from tune_at.config.tree import Tree, fill_names
 from tune_at.config.validation import user_error
 from tune_at.config.versions import FIRST, SCHEMA, recorded, upgraded
@@ -33,44 +33,72 @@ NAMED_SECTIONS: dict[str, Registry] = {
 class TrainSection(Section):
     """Length and protocol of the training."""
 
-    epochs: Annotated[int, Field(ge=1)] = 200
-    batch_size: Annotated[int, Field(ge=1)] = 128
+    epochs: Annotated[Whole, Field(ge=1)] = 200
+    batch_size: Annotated[Whole, Field(ge=1)] = 128
     """Samples a step; the last, partial batch of an epoch is kept."""
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     """Of convolutions and products in training and attacks; what is stored, updated and judged is float32. On CPUs
     `tf32` is `fp32`."""
-    compile: bool = False
+    compile: YesNo = False
     """Compile the network's passes, in attacks and in the update; the first steps then take a minute or so."""
     selection: Literal["validation", "test"] = "validation"
     """Split on which the best epoch is chosen; `test` is the paper's protocol."""
-    checkpoint_every: Annotated[int, Field(ge=1)] = 1
+    checkpoint_every: Annotated[Whole, Field(ge=1)] = 1
     """Epochs between checkpoints; the last epoch always has one."""
+
+    def rules(self, config: "TrialConfig") -> Iterator[Broken]:
+        """Batches that batch norm can be taken over, and a split to choose the best epoch on."""
+        samples = config.data.train_samples
+        if samples % self.batch_size == 1:
+            yield Broken(
+                "train.batch_size",
+                f"{self.batch_size} leaves a last batch of one image, over which batch norm has no variance",
+                "change it by one",
+            )
+        if self.batch_size > samples:
+            yield Broken(
+                "train.batch_size",
+                f"{self.batch_size} is more than the {samples} training images",
+                "lower it, or raise data.subset",
+            )
+        if self.selection == "test" and config.data.test_size == 0:
+            yield Broken(
+                "train.selection",
+                "'test', but there is no test image to choose the best epoch on",
+                "set train.selection=validation, or give the data a test split",
+            )
+        if self.selection == "validation" and config.data.validation_samples == 0:
+            yield Broken(
+                "data.validation",
+                f"{config.data.validation:g} leaves no image to choose the best epoch on",
+                "raise it, or set train.selection=test for the paper's protocol",
+            )
 
 
 class EvaluationSection(Section):
     """How accuracies are measured after an epoch: PGD on the cross-entropy from a random start."""
 
-    steps: Annotated[int, Field(ge=1)] = 10
+    steps: Annotated[Whole, Field(ge=1)] = 10
     """Steps of the evaluation attack, in the ball and with the step size of `attack`."""
-    every: Annotated[int, Field(ge=1)] = 1
+    every: Annotated[Whole, Field(ge=1)] = 1
     """Epochs between evaluations; the last epoch is always evaluated."""
-    train_every: Annotated[int, Field(ge=1)] = 1
+    train_every: Annotated[Whole, Field(ge=1)] = 1
     """Of these evaluations, every how manieth measures the training part too; the last one always does."""
-    train_samples: Annotated[int, Field(ge=0)] = 1000
+    train_samples: Annotated[Whole, Field(ge=0)] = 1000
     """Size of the fixed part of the training set on which training accuracy is measured; 0 is none."""
-    test_samples: Literal["all"] | Annotated[int, Field(ge=1)] = "all"
+    test_samples: Literal["all"] | Annotated[Whole, Field(ge=1)] = "all"
     """Size of the part of the test set that is evaluated after an epoch, class-balanced and fixed."""
-    keep_attacking: bool = True
+    keep_attacking: YesNo = True
     """Whether an example is attacked further once it has fallen. If not, evaluation costs less, accuracy is that
     against the worst iterate instead of the last one, and robust losses are those at the points found first."""
-    batch_size: Annotated[int, Field(ge=1)] = 512
+    batch_size: Annotated[Whole, Field(ge=1)] = 512
     """Samples a batch. In l-inf no result depends on it beyond rounding; in l2 the random starts do."""
 
 
 class ResourcesSection(Section):
     """What a trial takes of a node."""
 
-    cpu: Annotated[int, Field(ge=1)] = 1
+    cpu: Annotated[Whole, Field(ge=1)] = 1
     """Processor cores; also the number of threads, on which the last bits of a CPU result depend."""
     gpu: Literal["auto"] | Annotated[float, Field(ge=0)] = 0.0
     """GPUs; a fraction below 1 shares one among trials, `auto` by their measured memory. 0 trains on the CPU."""
@@ -97,7 +125,7 @@ class TrialConfig(Section):
     train: TrainSection = TrainSection()
     evaluation: EvaluationSection = EvaluationSection()
     resources: ResourcesSection = ResourcesSection()
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    seed: Annotated[Whole, Field(ge=0, lt=2**63)] = 0
     """Seed of the network, the label noise, the order of the data and the attacks."""
 
     @model_validator(mode="before")
@@ -117,12 +145,13 @@ class TrialConfig(Section):
             where: put before the path in the message, e.g. a file's name.
             complete: whether the rules between sections hold too; a study's base alone need not obey them yet.
             data: what is known of the data sets; by default a folder of images is counted when its sizes are needed.
-            schema: the schema version under which the tree was written, whose defaults are meant.
+            schema: the schema version under which the tree was written, whose defaults are meant. In version 1 "0.1" and
+                true were taken for numbers; later types are strict.
         """
         if schema < SCHEMA:
             tree = upgraded(fill_names(tree, NAMED_SECTIONS), cls, schema, NAMED_SECTIONS)
         try:
-            config = cls.model_validate(tree, context=data)
+            config = cls.model_validate(tree, context=data, strict=None if schema > FIRST else False)
         except ValidationError as error:
             raise user_error(error, cls, where) from None
         if complete and (data is None or data.knows(config.data)):
@@ -131,69 +160,17 @@ class TrialConfig(Section):
 
     def check(self, where: str = "") -> None:
         """Rules between sections. Raises `UserError`."""
-        prefix = f"{where}: " if where else ""
-        if isinstance(self.optim.schedule, Piecewise):
-            for written, epoch in zip(
-                self.optim.schedule.milestones,
-                self.optim.schedule.milestone_epochs(self.train.epochs),
-                strict=True,
-            ):
-                if epoch > self.train.epochs:
-                    raise UserError(
-                        f"{prefix}optim.schedule.milestones",
-                        f"{written:g} is after the last epoch, {self.train.epochs}",
-                        "lower it, raise train.epochs, or write shares of the run such as [0.5, 0.75]",
-                    )
-        for key in ("start", "full", "swa_start"):
-            moment = getattr(self.objective, key, 0)
-            if to_epoch(moment, self.train.epochs) > self.train.epochs:
-                raise UserError(
-                    f"{prefix}objective.{key}",
-                    f"{moment:g} is after the last epoch, {self.train.epochs}",
-                    "lower it, raise train.epochs, or write a share of the run such as 0.45",
-                )
-        start, full = (to_epoch(getattr(self.objective, key, 0), self.train.epochs) for key in ("start", "full"))
-        if hasattr(self.objective, "full") and start > full:
-            raise UserError(f"{prefix}objective.start", f"epoch {start} is after objective.full, {full}", "lower it")
-        if self.data.train_samples % self.train.batch_size == 1:
-            raise UserError(
-                f"{prefix}train.batch_size",
-                f"{self.train.batch_size} leaves a last batch of one image, over which batch norm has no variance",
-                "change it by one",
-            )
-        if self.attack.norm not in self.objective.norms:
-            raise UserError(
-                f"{prefix}attack.norm",
-                f"{self.attack.norm!r}, but {self.objective.name} is for {' and '.join(self.objective.norms)} only",
-                "change one of them",
-            )
-        if isinstance(self.optim, SGD) and self.optim.nesterov and self.optim.momentum == 0:
-            raise UserError(f"{prefix}optim.nesterov", "True, but optim.momentum is 0", "raise optim.momentum")
-        available = self.data.available_samples
-        if self.data.subset != "all" and self.data.subset > available:
-            raise UserError(
-                f"{prefix}data.subset",
-                f"{self.data.subset} is more than the {available} training images of {self.data.name}",
-                "lower it, or lower data.validation",
-            )
-        if self.train.batch_size > self.data.train_samples:
-            raise UserError(
-                f"{prefix}train.batch_size",
-                f"{self.train.batch_size} is more than the {self.data.train_samples} training images",
-                "lower it, or raise data.subset",
-            )
-        if self.train.selection == "test" and self.data.test_size == 0:
-            raise UserError(
-                f"{prefix}train.selection",
-                "'test', but there is no test image to choose the best epoch on",
-                "set train.selection=validation, or give the data a test split",
-            )
-        if self.train.selection == "validation" and self.data.validation_samples == 0:
-            raise UserError(
-                f"{prefix}data.validation",
-                f"{self.data.validation:g} leaves no image to choose the best epoch on",
-                "raise it, or set train.selection=test for the paper's protocol",
-            )
+        for broken in self._broken():
+            raise UserError(f"{where}: {broken.where}" if where else broken.where, broken.problem, broken.remedy)
+
+    def _broken(self) -> Iterator[Broken]:
+        sections = {name: getattr(self, name) for name in type(self).model_fields}
+        for name, section in sections.items():
+            if isinstance(section, Section):
+                yield from _late(name, section, self.train.epochs)
+        for section in sections.values():
+            if isinstance(section, Section):
+                yield from section.rules(self)
 
     def as_tree(self) -> Tree:
         """All values as nested plain dictionaries, ready for JSON and YAML."""
@@ -222,3 +199,14 @@ class TrialConfig(Section):
     def hash(self) -> str:
         """Sixteen hexadecimal digits that name this config, the same in each version that can say what it says."""
         return hashlib.sha256(self.as_json(FIRST).encode()).hexdigest()[:16]
+
+
+def _late(name: str, section: Section, epochs: int) -> Iterator[Broken]:
+    """The moments of a section that are after the last epoch. A default is the method's own: short runs may cut it."""
+    for path, moment, default in section.moments():
+        if to_epoch(moment, epochs) > epochs and moment != default:
+            yield Broken(
+                f"{name}.{path}",
+                f"{moment:g} is after the last epoch, {epochs}",
+                "lower it, raise train.epochs, or write a share of the run such as 0.45",
+            )

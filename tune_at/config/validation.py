@@ -1,13 +1,16 @@
 """From pydantic's list of errors to one line with path, value and remedy."""
 
+import reprlib
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from tune_at.errors import UserError, nearest, suggestion
+from tune_at.config.synonyms import remedy_for
+from tune_at.errors import UserError, suggestion
 
 RULES = {
     "greater_than_equal": "must be at least {ge}",
@@ -15,45 +18,103 @@ RULES = {
     "less_than_equal": "must be at most {le}",
     "less_than": "must be below {lt}",
     "literal_error": "must be {expected}",
+    "float_type": "it is not a number",
+    "int_type": "it is not a whole number",
+    "bool_type": "it is neither true nor false",
+    "string_type": "it is not text",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "dict_type": "must be a mapping",
+    "mapping_type": "must be a mapping",
+    "model_type": "must be a mapping",
+    "model_attributes_type": "must be a mapping",
 }
 
+_SHORT = reprlib.Repr()
+_SHORT.maxdict, _SHORT.maxlist, _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlevel = 3, 6, 80, 80, 2
 
-def user_error(error: ValidationError, model: type[BaseModel], where: str = "") -> UserError:
-    """The first of pydantic's errors as a `UserError`; `where` names the file, if any."""
+
+def user_error(error: ValidationError, model: type[BaseModel], where: str = "", section: str = "") -> UserError:
+    """The first of pydantic's errors as a `UserError`.
+
+    Args:
+        error: what pydantic raised.
+        model: the type that was validated.
+        where: the file, if any.
+        section: the dotted path at which the model stands, if it is not the whole of a config or a file.
+    """
     details = error.errors()
     # A union such as `"all" | int` reports one error a member: the last is the most specific.
     first = [d for d in details if _path(d["loc"], model) == _path(details[0]["loc"], model)][-1]
     path = _path(first["loc"], model)
-    prefix = f"{where}: " if where else ""
+    prefix = (f"{where}: " if where else "") + (f"{section}." if section else "")
     kind, context = first["type"], first.get("ctx", {})
+    if kind == "missing":
+        return UserError(prefix + path, "is missing", _bounds(path, model, section) or f"write {path}: ...")
     if kind == "extra_forbidden":
-        known = sorted(set(field_paths(model)))
-        if path in known:
-            return UserError(prefix + path, f"no such key for this {path.rpartition('.')[0]}.name", "drop it")
-        near = nearest(path, known)
-        section = path.rpartition(".")[0]
-        here = [p for p in known if p.rpartition(".")[0] == section]
-        remedy = f"did you mean {' or '.join(near)}?" if near else f"known here: {', '.join(here)}"
-        return UserError(prefix + path, f"no such key (value {first['input']!r})", remedy)
+        return _unknown_key(path, first, model, prefix, section)
     if kind == "union_tag_invalid":
         names = [tag.strip("' ") for tag in str(context["expected_tags"]).split(",")]
         return UserError(f"{prefix}{path}.name", f"{context['tag']!r} is unknown", suggestion(context["tag"], names))
+    if kind == "invalid_key":
+        return UserError(prefix + path, "is a number or a truth value in YAML, and a key must be text", "quote it")
     message = first["msg"].removeprefix("Value error, ")
     rule = RULES[kind].format(**context) if kind in RULES else message[0].lower() + message[1:]
-    return UserError(prefix + path, f"{first['input']!r} {_rule(rule)}", _bounds(path, model))
+    return UserError(prefix + path, f"{shown(first['input'])} {_rule(rule)}", _bounds(path, model, section))
+
+
+def shown(value: Any) -> str:
+    """A value as it may stand in a message: a large one is cut short."""
+    return _SHORT.repr(value)
+
+
+def _unknown_key(path: str, first: Any, model: type[BaseModel], prefix: str, section: str) -> UserError:
+    known = sorted(field_paths(model))
+    holder, _, key = path.rpartition(".")
+    if path in known:  # some other member of this union has it
+        named = [m for m in _members(model, holder) if "name" in m.model_fields]
+        having = [str(m.model_fields["name"].default) for m in named if key in m.model_fields]
+        written = next((str(tag) for tag in first["loc"] if str(tag) in _names(named)), "")
+        value = shown(first["input"])
+        return UserError(
+            prefix + path,
+            f"no such key for this {holder}.name{', ' * bool(written)}{written}; {_joined(having)} {_has(having)} it",
+            f"write {{name: {having[0]}, {key}: {value}}}, in an axis of {holder} too, or drop it",
+        )
+    here = [p for p in known if p.rpartition(".")[0] == holder]
+    remedy = remedy_for(path, known, section) or f"known here: {', '.join(here)}"
+    return UserError(prefix + path, f"no such key (value {shown(first['input'])})", remedy)
+
+
+def _joined(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _has(names: Sequence[str]) -> str:
+    return "has" if len(names) == 1 else "have"
+
+
+def _names(models: Sequence[type[BaseModel]]) -> set[str]:
+    return {str(m.model_fields["name"].default) for m in models}
 
 
 def _rule(message: str) -> str:
     return message if message.startswith("must") else f"is refused: {message}"
 
 
-def field_paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Every dotted path that some config of this type can have, over all members of its unions."""
+@cache
+def _all_paths(model: type[BaseModel], prefix: str) -> tuple[str, ...]:
+    paths = []
     for name, field in model.model_fields.items():
-        members = list(_models(field))
-        yield prefix + name
-        for member in members:
-            yield from field_paths(member, f"{prefix}{name}.")
+        paths.append(prefix + name)
+        for member in _models(field):
+            paths += _all_paths(member, f"{prefix}{name}.")
+    return tuple(dict.fromkeys(paths))
+
+
+def field_paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Every dotted path that some config of this type can have, over all members of its unions, each once."""
+    return iter(_all_paths(model, prefix))
 
 
 def find_field(model: type[BaseModel], path: str) -> FieldInfo | None:
@@ -63,6 +124,14 @@ def find_field(model: type[BaseModel], path: str) -> FieldInfo | None:
     if field is None or not rest:
         return field
     return next((f for m in _models(field) if (f := find_field(m, rest)) is not None), None)
+
+
+def _members(model: type[BaseModel], path: str) -> list[type[BaseModel]]:
+    """The types that the section at a dotted path can have."""
+    here = [model]
+    for part in path.split("."):
+        here = [m for owner in here if part in owner.model_fields for m in _models(owner.model_fields[part])]
+    return here
 
 
 def _models(field: FieldInfo) -> Iterator[type[BaseModel]]:
@@ -84,7 +153,7 @@ def _path(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
         if (tagged and len(here) > 1) or (tagged and not any(part in m.model_fields for m in here)):
             continue
         fields = [m.model_fields[part] for m in here if part in m.model_fields]
-        if not fields and not mapping and (not here or part.isdigit()):
+        if part == "[key]" or (not fields and not mapping and (not here or part.isdigit())):
             continue
         parts.append(part)
         mapping = any(typing.get_origin(field.annotation) is dict for field in fields)
@@ -92,8 +161,8 @@ def _path(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
     return ".".join(parts)
 
 
-def _bounds(path: str, model: type[BaseModel]) -> str:
+def _bounds(path: str, model: type[BaseModel], section: str) -> str:
     field: Any = find_field(model, path)
     if field is None or not field.description:
         return ""
-    return f"{path} is: {field.description.splitlines()[0]}"
+    return f"{section}{'.' * bool(section)}{path} is: {field.description.splitlines()[0]}"

@@ -133,7 +133,7 @@ def _seeds(origin: str, value: Any) -> list[int]:
     seeds = value if isinstance(value, list) else [value]
     if isinstance(value, list) and len(set(map(str, value))) < len(value):
         raise UserError(f"{origin} seeds", f"{value!r} names a seed twice", "drop one of them")
-    if not seeds or not all(isinstance(seed, int) and 0 <= seed < 2**63 for seed in seeds):
+    if not seeds or not all(type(seed) is int and 0 <= seed < 2**63 for seed in seeds):
         raise UserError(f"{origin} seeds", f"{value!r} is no list of whole numbers", "write seeds=[0,1,2]")
     return seeds
 

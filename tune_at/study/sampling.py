@@ -59,8 +59,7 @@ def _parse(section: Any, tree: Mapping[str, Any], where: str, part: str) -> Any:
     try:
         return model.model_validate(tree)
     except ValidationError as error:
-        found = user_error(error, model)
-        raise UserError(f"{where}: {part}.{found.where}", found.problem, found.remedy) from None
+        raise user_error(error, model, where, part) from None
 
 
 def space_of(written: Mapping[str, Any], known: Collection[str], where: str) -> dict[str, Distribution]:
