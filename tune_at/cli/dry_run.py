@@ -2,14 +2,13 @@
 
 import os
 
-import yaml
-
 from tune_at.config.scheduler import FIFO, PBT
 from tune_at.config.search import Sampled
 from tune_at.study.cost import RAY_START, WORKER_START, sweep_seconds, trial_seconds
 from tune_at.study.study import Study
 from tune_at.study.sweep import Sweep
 from tune_at.study.trials import Trial
+from tune_at.study.yaml_text import dump
 from tune_at.wording import counted, duration
 
 
@@ -24,7 +23,7 @@ def dry_run(planned: Sweep, concurrency: int) -> None:
         print(f"its points depend on results; instead of trials, {counted(len(shown), 'corner')} of the space:")
     for number, trial in enumerate(shown.values(), 1):
         print(f"\n{_corner(number, trial) if study.dynamic else trial.name}:")
-        print("  " + yaml.safe_dump(trial.config.as_tree(), sort_keys=False).rstrip().replace("\n", "\n  "))
+        print("  " + dump(trial.config.as_tree()).rstrip().replace("\n", "\n  "))
     # On this machine, one trial a GPU; a cluster may hold more.
     fit = 1 if trials[0].config.resources.gpu else max(1, (os.cpu_count() or 1) // trials[0].config.resources.cpu)
     at_once = min(fit, concurrency or fit, study.size)

@@ -13,8 +13,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-import yaml
-
 from tune_at.config.facts import KnownData
 from tune_at.config.scheduler import FIFO, PBT, SchedulerSection
 from tune_at.config.search import Grid, Random, Sampled, SearchSection
@@ -46,6 +44,7 @@ from tune_at.study.trials import (
     swept_value,
     trial_name,
 )
+from tune_at.study.yaml_text import dump, load
 from tune_at.version import __version__
 
 
@@ -239,7 +238,7 @@ class Study:
 
     def as_yaml(self) -> str:
         """The resolved study as YAML, whose first line carries the digest of the rest."""
-        body = yaml.safe_dump(
+        body = dump(
             {
                 "study": self.name, "title": self.title, "paper": self.paper, "preset": self.preset,
                 "source": self.source, "overrides": dict(self.overrides), "base": self.base,
@@ -249,8 +248,7 @@ class Study:
                 **({"earlier": list(self.earlier)} if self.earlier else {}),
                 **({"data": known} if (known := self.data.as_record()) else {}),
                 "tune_at": __version__, "configs": self.configs_digest(),
-            },
-            sort_keys=False,
+            }
         )  # fmt: skip
         return f"# digest: {_digest(body)}\n{body}"
 
@@ -262,7 +260,7 @@ class Study:
             raise UserError(
                 where, "was changed after its sweep began", "undo the change, or start a new sweep with --name"
             )
-        tree = yaml.safe_load(body)
+        tree = load(body, where)
         earlier = tree.get("search", {}).pop("extended", ())  # where it stood in the first sweeps of version 0.1
         study = cls(
             tree["study"], tree["title"], tree["paper"], tree["preset"], tree["overrides"], tree["base"],

@@ -22,6 +22,7 @@ from tune_at.store.writer import part_path
 from tune_at.study.paths import anchored
 from tune_at.study.study import Study
 from tune_at.study.trials import Trial
+from tune_at.study.yaml_text import in_version_1
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,8 @@ def _drawn(row: Mapping[Any, Any], config: Tree, columns: Iterable[str], data: K
 
 def _as_tree(study: Study) -> dict[str, object]:
     search = study.search.model_dump(mode="json", exclude={"trials"})  # `resume --trials` changes it
+    written = in_version_1({"base": study.base, "axes": study.axes, "stages": study.stages})
     return {
-        **anchored({"base": study.base, "axes": study.axes, "stages": study.stages}), "seeds": study.seeds,
+        **anchored(written), "seeds": study.seeds,
         "search": search, "scheduler": study.scheduler.model_dump(mode="json"),
     }  # fmt: skip
