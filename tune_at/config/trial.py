@@ -145,8 +145,8 @@ class TrialConfig(Section):
             where: put before the path in the message, e.g. a file's name.
             complete: whether the rules between sections hold too; a study's base alone need not obey them yet.
             data: what is known of the data sets; by default a folder of images is counted when its sizes are needed.
-            schema: the schema version under which the tree was written, whose defaults are meant. In version 1 "0.1" and
-                true were taken for numbers; later types are strict.
+            schema: the schema version under which the tree was written, whose defaults are meant. In version 1 "0.1"
+                and true were taken for numbers; later types are strict.
         """
         if schema < SCHEMA:
             tree = upgraded(fill_names(tree, NAMED_SECTIONS), cls, schema, NAMED_SECTIONS)
