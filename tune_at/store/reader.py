@@ -1,6 +1,7 @@
 """Reading tables: pandas, Arrow or SQL."""
 
-from collections.abc import Container, Sequence
+import contextlib
+from collections.abc import Container, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from tune_at.store.place import Place, Where, each, to_place
 from tune_at.store.schema import CHECKSUM_KEY, TABLES, build_table, check_version, checksum
 
 if TYPE_CHECKING:
+    import duckdb
     import pandas as pd
 
 
@@ -51,25 +53,36 @@ def query(sweep: Where | SweepFolder, sql: str) -> pa.Table:
     Every table of the store is a view of its name. Raises `UserError` with DuckDB's message for a statement that
     fails.
     """
+    with answering(sweep, sql) as (connection, statement):
+        result = connection.sql(statement).to_arrow_table()
+    twice = {name for name in result.column_names if result.column_names.count(name) > 1}
+    if twice:
+        raise UserError("query", f"gives two columns named {min(twice)}", "name them with AS, or join with USING")
+    return result
+
+
+@contextlib.contextmanager
+def answering(sweep: Where | SweepFolder, sql: str) -> "Iterator[tuple[duckdb.DuckDBPyConnection, str]]":
+    """A connection that has the sweep's tables, and the one statement of `sql`, ready to be run or put in brackets.
+
+    Times are shown in UTC, as they are recorded. DuckDB's errors inside the context become `UserError`s.
+    """
     import duckdb
 
     with duckdb.connect() as connection:
         for table in TABLES:
             connection.register(table, read_arrow(sweep, table))
+        connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET enable_external_access = false")
         try:
             statements = connection.extract_statements(sql)
             if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
                 raise UserError("query", "is not one SELECT statement", "the tables are read, never written")
-            result = connection.sql(sql).to_arrow_table()
+            yield connection, statements[0].query.rstrip().rstrip(";")
         except duckdb.Error as error:
             message = str(error).splitlines()[0]
             remedy = f'the tables are {" and ".join(TABLES)}; dotted columns are quoted: "data.noise_rate"'
             raise UserError("query", message, remedy) from None
-    twice = {name for name in result.column_names if result.column_names.count(name) > 1}
-    if twice:
-        raise UserError("query", f"gives two columns named {min(twice)}", "name them with AS, or join with USING")
-    return result
 
 
 def sweep_folder(sweep: Where | SweepFolder) -> SweepFolder:

@@ -15,10 +15,9 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """`query DIR/NAME SQL`."""
-    from tune_at.cli.output import print_result
-    from tune_at.store import query as run_query
+    from tune_at.cli.output import print_query
 
-    print_result(run_query(arguments.sweep, arguments.sql), arguments.format)
+    print_query(arguments.sweep, arguments.sql, arguments.format)
     return 0
 
 
