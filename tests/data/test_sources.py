@@ -77,6 +77,40 @@ def test_shards_are_found_in_a_folder_of_the_data_sets_name_first(tmp_path):
     assert find_shards(tmp_path / "nowhere", "svhn") == {}
 
 
+@pytest.mark.parametrize("name", ["cifar10", "cifar100", "svhn"])
+@pytest.mark.parametrize("below", ["", "data", "plain_text", "default"])
+@pytest.mark.parametrize("form", ["{}-00000-of-00001.parquet", "{}/0000.parquet"])
+def test_a_layout_of_the_hub_is_known_for_every_data_set(tmp_path, name, below, form):
+    """In a folder of the data set's name, in a clone that is called otherwise, and in one that bears its name."""
+    places = ((tmp_path / "a" / name, "a"), (tmp_path / "clone", "clone"), (tmp_path / "b" / name, f"b/{name}"))
+    for folder, asked in places:
+        for part in ("train", "test"):
+            write_shard(folder / below / form.format(part), random_images(1), [0])
+        shards = find_shards(tmp_path / asked, name)
+        assert [path.relative_to(folder / below) for path in shards["test"]] == [Path(form.format("test"))]
+    assert find_shards(tmp_path / "b" / name, "svhn" if name != "svhn" else "cifar10") == {}
+
+
+def test_shards_that_are_missing_or_there_twice_are_named(tmp_path):
+    def fails(*parts):
+        with pytest.raises(UserError) as caught:
+            find_shards(tmp_path, "cifar10")
+        assert all(part in str(caught.value) for part in parts), str(caught.value)
+
+    own = tmp_path / "cifar10"
+    write_shard(own / "plain_text" / "test-00000-of-00001.parquet", random_images(1), [0])
+    for number in (0, 2):
+        write_shard(own / "plain_text" / f"train-{number:05d}-of-00003.parquet", random_images(1), [0])
+    fails(str(own), "has no train-00001-of-00003.parquet", "fetch that file")
+    write_shard(own / "plain_text" / "train-00001-of-00003.parquet", random_images(1), [0])
+    assert len(find_shards(tmp_path, "cifar10")["train"]) == 3
+    write_shard(own / "plain_text" / "train-00000-of-00001.parquet", random_images(3), [0, 1, 2])
+    fails("train-00000-of-00001.parquet and train-00002-of-00003.parquet", "of two copies", "keep the files of one")
+    (own / "plain_text" / "train-00000-of-00001.parquet").unlink()
+    write_shard(own / "copy" / "test-00000-of-00001.parquet", random_images(1), [0])
+    fails("has the split test in copy and in plain_text", "keep one of the folders")
+
+
 def test_mistakes_in_files_are_named(tmp_path):
     def fails(*parts):
         with pytest.raises(UserError) as caught:

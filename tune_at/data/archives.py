@@ -44,8 +44,12 @@ def read_torchvision(config: Vision, root: Path, download: bool = False) -> Sour
         by_split = "split" in inspect.signature(kind).parameters
         which = {"split": "train" if train else "test"} if by_split else {"train": train}
         try:
+            if download:
+                _complete(kind, root)
             data = kind(str(root), download=download, **which)
-        except RuntimeError as error:  # not there, or a checksum that does not match
+        except RuntimeError as error:  # a checksum that does not match, of a file or of what was downloaded
+            if download:
+                raise UserError(f"data set {config.name}", f"cannot be fetched: {error}", "try it again") from None
             problem = f"is damaged: {damaged}" if (damaged := _damaged(kind, root)) else f"cannot be read: {error}"
             raise UserError(f"data set {config.name}", problem, f"{_fetching(config)} replaces it") from None
         except OSError as error:
@@ -55,6 +59,15 @@ def read_torchvision(config: Vision, root: Path, download: bool = False) -> Sour
             images = images.transpose(0, 3, 1, 2)
         splits.append(ImageSet(np.ascontiguousarray(images), np.asarray(labels, dtype=np.int64)))
     return Source(splits[0], splits[1])
+
+
+def _complete(kind: Any, root: Path) -> None:
+    """Download what torchvision takes for complete although its list of classes is missing or damaged."""
+    from torchvision.datasets.utils import check_integrity, download_and_extract_archive
+
+    meta = getattr(kind, "meta", None)
+    if meta and not check_integrity(root / kind.base_folder / meta["filename"], meta["md5"]):
+        download_and_extract_archive(kind.url, str(root), filename=kind.filename, md5=kind.tgz_md5)
 
 
 def _class_of(config: Vision) -> Any:
