@@ -17,7 +17,8 @@ base:
   objective: sat
   attack: {eps: 0.1, step: 0.05, steps: 1}
   train: {epochs: 60, batch_size: 9}
-  evaluation: {steps: 1, every: 10, train_samples: 0}
+  evaluation: {steps: 1, every: 10, train_samples: 10}
+figures: [memorization_curves]
 """
 
 
