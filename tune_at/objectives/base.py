@@ -76,7 +76,7 @@ class Objective(ABC, Generic[Config]):
         return self.each(model, of)
 
     def epoch_end(self, model: nn.Module, epoch: int, epochs: int, images: Iterable[Tensor]) -> None:
-        """Called after the last update of an epoch. `images`: the clean training images in batches."""
+        """Called after the last update of an epoch. `images`: the clean training images, shuffled, in batches."""
 
     def evaluated(self, model: nn.Module) -> nn.Module:
         """The network whose accuracy counts, and that is kept as the best: the one that is trained, for most."""

@@ -6,10 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim.swa_utils import AveragedModel, update_bn
+from torch.optim.swa_utils import AveragedModel
 
 from tune_at.attacks.pgd import PGD, pgd
 from tune_at.config.objective import KDSWA
+from tune_at.engine.statistics import estimate_statistics
 from tune_at.objectives.base import Loss, Objective, Step, accuracy
 
 
@@ -17,7 +18,8 @@ class KDSWAObjective(Objective[KDSWA]):
     """0.3 CE + 0.1 KD(standard teacher) + 0.6 KD(robust teacher), all on x' of PGD.
 
     What is evaluated is the average of the weights at the ends of epochs from `swa_start` on, each with weight
-    1 / (n + 1), with batch-norm statistics re-estimated on the clean training images.
+    1 / (n + 1), with batch-norm statistics estimated on the clean training images, shuffled, each batch weighted by its
+    samples.
     """
 
     def networks(self, make: Callable[[], nn.Module]) -> nn.Module:
@@ -54,8 +56,8 @@ class KDSWAObjective(Objective[KDSWA]):
         if self.config.averages(epoch, epochs):
             self.average.to(next(model.parameters()).device)
             self.average.update_parameters(model)
-            update_bn(images, self.average)
             self.average.eval()
+            estimate_statistics(self.average, images)
 
     def evaluated(self, model: nn.Module) -> nn.Module:
         """The average, once there is one."""

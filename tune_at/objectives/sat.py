@@ -28,7 +28,7 @@ class SATObjective(Objective[SAT]):
 
     def soft_targets(self, step: Step, predicted: Tensor) -> Tensor:
         """The batch's targets (b, C), moved towards the predictions once the time has come."""
-        self.targets = self.targets.to(step.x.device)
+        self.targets = self.targets.to(step.x)
         # F.one_hot reads its argument's largest value, and so waits for the device.
         one_hot = torch.zeros_like(predicted, dtype=self.targets.dtype).scatter_(1, step.y[:, None], 1)
         if step.epoch < self.config.start_epoch(step.epochs):

@@ -27,18 +27,18 @@ class Ensembled(Objective[Config]):
 
     def targets(self, step: Step, momentum: float) -> Tensor:
         """Update p for the batch and return p̂ (b, C)."""
-        self.p = self.p.to(step.x.device)
-        found = clean_probabilities(step.attacked, step.x).to(self.p.dtype)
-        p = momentum * self.p[places(step)] + (1 - momentum) * found
+        self.p = self.p.to(step.x)
+        predicted = clean_probabilities(step.attacked, step.x).to(step.x.dtype)
+        p = momentum * self.p[places(step)] + (1 - momentum) * predicted
         self.p[places(step)] = p
-        return (p / p.sum(1, keepdim=True)).to(step.x.dtype)
+        return p / p.sum(1, keepdim=True)
 
     def attacked(self, step: Step, loss: SampleLoss, name: LossName) -> Tensor:
         """x' that maximises `loss`, with the start that goes with the named loss."""
         return maximise(step.attacked, step.x, loss, PGD.of(self.attack, name), step.generator)
 
     def state_dict(self) -> dict[str, Any]:
-        """P."""
+        """p."""
         return {"p": self.p}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -75,7 +75,7 @@ class PGDATTEObjective(Ensembled[PGDATTE]):
 
 
 class TRADESTEObjective(Ensembled[TRADESTE]):
-    """TRADES + w(t) ‖f - p̂‖². The attack maximises KL + w(t) ‖f(x') - p̂‖² (Sec. 4.2)."""
+    """TRADES + w(t) ‖f - p̂‖². From `start` on the attack maximises beta · KL + w(t) ‖f(x') - p̂‖² (Sec. 4.2)."""
 
     def loss(self, step: Step) -> Loss:
         """Mean over the batch; before `start` it is TRADES."""
@@ -86,7 +86,9 @@ class TRADESTEObjective(Ensembled[TRADESTE]):
             kl = kl_divergence(log_probabilities(step.attacked, step.x))
 
         def inner(logits: Tensor) -> Tensor:
-            return kl(logits) if target is None else kl(logits) + weight * squared_distance(logits, target)
+            if target is None:
+                return kl(logits)
+            return self.config.beta * kl(logits) + weight * squared_distance(logits, target)
 
         x_adv = self.attacked(step, inner, "kl")
         natural, robust = step.model(step.x), step.model(x_adv)

@@ -150,8 +150,7 @@ class Trainer:
             torch.manual_seed(derive_seed(self.config.seed, "global", epoch))
             began = time.perf_counter()
             scalars = self._train(epoch)
-            images = (batch.x for batch in self.data["train"].in_order(self.config.evaluation.batch_size))
-            self.objective.epoch_end(self.model, epoch, self.config.train.epochs, images)
+            self.objective.epoch_end(self.model, epoch, self.config.train.epochs, self._clean_images(epoch))
             trained = time.perf_counter()
             finite = math.isfinite(scalars["loss"])
             metrics = self._evaluate(epoch) if finite and self._is_evaluated(epoch) else {}
@@ -171,6 +170,13 @@ class Trainer:
                 sums[name] += value * len(batch.y)
         means = torch.stack(list(sums.values())) / len(train)
         return dict(zip(sums, means.tolist(), strict=True))
+
+    def _clean_images(self, epoch: int) -> Iterator[Tensor]:
+        """The training images without augmentation, shuffled, in even batches of at least `train.batch_size`."""
+        train = self.data["train"]
+        order = torch.randperm(len(train), generator=generator("cpu", self.config.seed, "statistics", epoch))
+        for part in order.to(self.device).tensor_split(len(train) // self.config.train.batch_size):
+            yield train.take(part).x
 
     def _update(self, batch: Batch, epoch: int, chance: torch.Generator) -> dict[str, Tensor]:
         step = Step(
