@@ -8,6 +8,7 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 
 from tune_at.config.facts import DataFacts, KnownData, as_key
 from tune_at.config.section import Broken, Rate, Section, Whole, YesNo
+from tune_at.config.versions import Since
 from tune_at.registry import Entry, Registry
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ class ImageFolder(DataSection):
     path: str
     """The folder with `train` and `test`; from Python and in --set relative to the working folder, in a study's file to
     the file's."""
-    val: Literal["auto", "test", "validation", "unused"] = "auto"
+    val: Annotated[Literal["auto", "test", "validation", "unused"], Since(2, absent="unused")] = "auto"
     """What the folder `val` is: the `test` split, the `validation` split, or `unused`; `auto` is the validation split
     where there is a test split beside it."""
     image_size: Annotated[Whole, Field(ge=4)] = 32

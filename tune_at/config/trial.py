@@ -186,14 +186,17 @@ class TrialConfig(Section):
 
     @classmethod
     def from_json(cls, text: str, where: str = "") -> "TrialConfig":
-        """Read what `as_json` wrote, now or in an older version. Raises `UserError` if it cannot be read."""
+        """Read what `as_json` wrote, now or in an older version; nothing is known of its data.
+
+        Raises `UserError` if it cannot be read.
+        """
         try:
             tree = json.loads(text)
         except ValueError as error:
             raise UserError(where or "config", f"is not JSON: {error}", "restore the file") from None
         if not isinstance(tree, dict):
             raise UserError(where or "config", f"{text} is not a config", "restore the file")
-        return cls.parse(tree, where, complete=False, schema=FIRST)
+        return cls.parse(tree, where, complete=False, data=KnownData(recorded=True), schema=FIRST)
 
     @property
     def hash(self) -> str:

@@ -38,7 +38,7 @@ def write_trial(spec: TrialSpec, status: Status, **columns: Any) -> None:
         "status": status,
         "epochs": 0,
         "selection": config.train.selection,
-        "config": config.as_json(),
+        "config": config.as_json(spec.schema),
         "config_hash": config.hash,
         "ended": datetime.now(UTC) if status.ended else None,
         "node": socket.gethostname(),

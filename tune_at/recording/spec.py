@@ -5,6 +5,7 @@ from typing import Any
 
 from tune_at.config.facts import KnownData
 from tune_at.config.trial import TrialConfig
+from tune_at.config.versions import SCHEMA
 from tune_at.store.layout import SweepFolder
 from tune_at.store.place import Place
 from tune_at.study.sampling import with_values
@@ -32,6 +33,8 @@ class TrialSpec:
     """What the sweep has recorded of the trial's data: `KnownData.only`."""
     gpu: float = 0.0
     """GPUs that Ray reserves. Where the config says `auto` it is measured, so it stands beside the config."""
+    schema: int = SCHEMA
+    """The schema version of the trial's sweep, in which its config is recorded."""
 
     @property
     def place(self) -> SweepFolder:

@@ -8,6 +8,7 @@ checkpoint and writes the rows anew from it.
 from datetime import UTC, datetime
 from typing import Any
 
+from tune_at.config.versions import SCHEMA
 from tune_at.data.identity import as_state
 from tune_at.recording.rows import device_name, peak_memory_mb, stored_epochs, stored_row, write_trial
 from tune_at.recording.spec import TrialSpec
@@ -153,6 +154,7 @@ class RecordedTrial:
         best = self.trainer.best
         assert best is not None
         state = {
+            "schema": SCHEMA,
             "epoch": best.epoch,
             "config": self.trainer.config.as_json(),
             "data": as_state(self.trainer.identity),

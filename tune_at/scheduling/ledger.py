@@ -136,6 +136,7 @@ class Ledger:
             proposal=state.proposal,
             gpu=self.gpus(trial.config),
             data=self.sweep.study.data.only([trial.config.data]),
+            schema=self.sweep.study.schema,
         )
 
 

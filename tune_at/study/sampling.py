@@ -15,6 +15,7 @@ from tune_at.config.space import Choice, Distribution, Range, parse_distribution
 from tune_at.config.tree import Tree, set_path
 from tune_at.config.trial import NAMED_SECTIONS, TrialConfig
 from tune_at.config.validation import user_error
+from tune_at.config.versions import SCHEMA, upgraded
 from tune_at.errors import UserError, suggestion
 from tune_at.seeding import derive_seed
 from tune_at.study.trials import Trial
@@ -26,8 +27,8 @@ MOST_CORNERS = 256
 """Combinations of choices that are tried before a search starts."""
 
 
-def parse_search(tree: Mapping[str, Any], where: str) -> SearchSection:
-    """The `search` section of a study; none is the grid."""
+def parse_search(tree: Mapping[str, Any], where: str, schema: int = SCHEMA) -> SearchSection:
+    """The `search` section of a study, written under a schema version; none is the grid."""
     name = tree.get("algorithm", "grid")
     if name not in SEARCHERS:
         raise UserError(f"{where}: search.algorithm", f"{name!r} is unknown", suggestion(str(name), SEARCHERS))
@@ -41,21 +42,22 @@ def parse_search(tree: Mapping[str, Any], where: str) -> SearchSection:
                 "choose random or optuna, or drop the space with the whole search: search=null",
             )
         tree = {key: value for key, value in tree.items() if key != "space" or not isinstance(space, Mapping)}
-    found: SearchSection = _parse(SEARCHERS[name].config, tree, where, "search")
+    found: SearchSection = _parse(SEARCHERS[name].config, tree, where, "search", schema)
     return found
 
 
-def parse_scheduler(tree: Mapping[str, Any], where: str) -> SchedulerSection:
-    """The `scheduler` section of a study; none is FIFO."""
+def parse_scheduler(tree: Mapping[str, Any], where: str, schema: int = SCHEMA) -> SchedulerSection:
+    """The `scheduler` section of a study, written under a schema version; none is FIFO."""
     name = tree.get("name", "fifo")
     if name not in SCHEDULERS:
         raise UserError(f"{where}: scheduler.name", f"{name!r} is unknown", suggestion(str(name), SCHEDULERS))
-    found: SchedulerSection = _parse(SCHEDULERS[name].config, tree, where, "scheduler")
+    found: SchedulerSection = _parse(SCHEDULERS[name].config, tree, where, "scheduler", schema)
     return found
 
 
-def _parse(section: Any, tree: Mapping[str, Any], where: str, part: str) -> Any:
+def _parse(section: Any, tree: Mapping[str, Any], where: str, part: str, schema: int) -> Any:
     model: type[BaseModel] = section
+    tree = upgraded(tree, model, schema, {})
     try:
         return model.model_validate(tree)
     except ValidationError as error:

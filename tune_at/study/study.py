@@ -8,6 +8,7 @@ other path changes the base.
 import copy
 import hashlib
 import itertools
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,6 +20,7 @@ from tune_at.config.search import Grid, Random, Sampled, SearchSection
 from tune_at.config.space import Distribution
 from tune_at.config.tree import Tree, set_path
 from tune_at.config.trial import NAMED_SECTIONS, TrialConfig
+from tune_at.config.versions import FIRST, SCHEMA, recorded, require_known
 from tune_at.data.folder import take_facts
 from tune_at.errors import UserError, suggestion
 from tune_at.study.file import find_study, read_study
@@ -70,6 +72,9 @@ class Study:
     data: KnownData = field(default_factory=lambda: KnownData(take_facts), compare=False, repr=False)
     """What is known of the data sets that the configs name: counted while the study is resolved, or recorded."""
 
+    schema: int = SCHEMA
+    """The schema version under which the sweep began: what is not written has that version's defaults."""
+
     @classmethod
     def resolve(
         cls,
@@ -77,11 +82,13 @@ class Study:
         preset: str = "",
         overrides: Mapping[str, Any] | None = None,
         data: KnownData | None = None,
+        schema: int = SCHEMA,
     ) -> "Study":
         """Read a study by its name or path and apply a preset, then `overrides` (dotted path → value).
 
         A relative `data.path` starts from the folder of the study's file, one in `overrides` from the working folder.
         `data` is what is known of the data already; by default it is looked at.
+        Under an older `schema` it is what the file meant to a program of that version.
 
         Raises `UserError` for an unknown study, preset, key or value.
         """
@@ -95,7 +102,7 @@ class Study:
         draft = Draft(written)
         if "seed" in draft.base:
             raise UserError(f"{path.name}: base.seed", f"{draft.base['seed']!r}", "write `seeds: [...]` beside base")
-        TrialConfig.parse(draft.base, path.name, complete=False, data=data)
+        TrialConfig.parse(draft.base, path.name, complete=False, data=data, schema=schema)
         for axis in draft.axes:
             check_path(f"{path.name}: axes.{axis}", axis)
         for stage, keys in written.stages.items():
@@ -109,11 +116,12 @@ class Study:
         origin = _origin(path.stem, overrides or {})
         resolved = cls(
             path.stem, written.title, written.paper, preset, dict(overrides or {}), base, axes, seeds,
-            list(written.figures), stages, parse_search(draft.engine["search"], origin),
-            parse_scheduler(draft.engine["scheduler"], origin), str(path.resolve()), data=data,
+            list(written.figures), stages, parse_search(draft.engine["search"], origin, schema),
+            parse_scheduler(draft.engine["scheduler"], origin, schema), str(path.resolve()), data=data,
+            schema=schema,
         )  # fmt: skip
         draft.require_effect(resolved.space)
-        TrialConfig.parse(base, resolved.origin, complete=False, data=data)
+        resolved._parse(base, complete=False)
         if isinstance(resolved.search, Sampled) and not axes and not resolved.space:
             raise UserError(
                 f"{resolved.origin}: search.space", "is empty", "name at least one key and its distribution"
@@ -224,8 +232,8 @@ class Study:
                 set_path(tree, list(axes)[i], point[i], NAMED_SECTIONS)
             yield stage, self._parse(tree), swept_columns(axes)
 
-    def _parse(self, tree: Tree) -> TrialConfig:
-        return TrialConfig.parse(tree, self.origin, data=self.data)
+    def _parse(self, tree: Tree, *, complete: bool = True) -> TrialConfig:
+        return TrialConfig.parse(tree, self.origin, complete=complete, data=self.data, schema=self.schema)
 
     @property
     def origin(self) -> str:
@@ -233,7 +241,7 @@ class Study:
         return _origin(self.name, self.overrides)
 
     def configs_digest(self) -> str:
-        """A digest of all resolved configs, defaults included."""
+        """A digest of all resolved configs: all that they say, but what their schema version could not say."""
         return _digest(" ".join(trial.config.hash for trial in self.samples()))
 
     def as_yaml(self) -> str:
@@ -244,9 +252,10 @@ class Study:
                 "source": self.source, "overrides": dict(self.overrides), "base": self.base,
                 "axes": {k: list(v) for k, v in self.axes.items()}, "seeds": self.seeds, "figures": self.figures,
                 "stages": {stage: dict(changes) for stage, changes in self.stages.items()},
-                "search": self.search.model_dump(mode="json"), "scheduler": self.scheduler.model_dump(mode="json"),
+                "search": recorded(self.search, self.schema), "scheduler": recorded(self.scheduler, self.schema),
                 **({"earlier": list(self.earlier)} if self.earlier else {}),
                 **({"data": known} if (known := self.data.as_record()) else {}),
+                **({"schema": self.schema} if self.schema > FIRST else {}),  # which version 1 did not write
                 "tune_at": __version__, "configs": self.configs_digest(),
             }
         )  # fmt: skip
@@ -254,7 +263,12 @@ class Study:
 
     @classmethod
     def from_yaml(cls, text: str, where: str) -> "Study":
-        """Read what `as_yaml` wrote. Raises `UserError` if it was edited since."""
+        """Read what `as_yaml` wrote, in this version or an older one.
+
+        Raises `UserError` if it was edited since, or if a newer version wrote it.
+        """
+        named = re.search(r"^schema: *(\d+) *$", text, re.MULTILINE)  # a newer record may differ in all else
+        schema = require_known(int(named[1]) if named else None, where)
         head, _, body = text.partition("\n")
         if head.removeprefix("# digest: ").strip() != _digest(body):
             raise UserError(
@@ -265,8 +279,9 @@ class Study:
         study = cls(
             tree["study"], tree["title"], tree["paper"], tree["preset"], tree["overrides"], tree["base"],
             tree["axes"], tree["seeds"], tree["figures"], tree.get("stages", {}),
-            parse_search(tree.get("search", {}), where), parse_scheduler(tree.get("scheduler", {}), where),
-            tree["source"], tuple(tree.get("earlier", earlier)), KnownData.from_record(tree.get("data"), take_facts),
+            parse_search(tree.get("search", {}), where, schema),
+            parse_scheduler(tree.get("scheduler", {}), where, schema), tree["source"],
+            tuple(tree.get("earlier", earlier)), KnownData.from_record(tree.get("data"), take_facts), schema,
         )  # fmt: skip
         if study.configs_digest() != tree["configs"]:
             raise UserError(

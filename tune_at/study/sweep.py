@@ -11,6 +11,7 @@ from typing import Any
 from tune_at.config.facts import KnownData
 from tune_at.config.tree import Tree, difference
 from tune_at.config.trial import TrialConfig
+from tune_at.config.versions import FIRST
 from tune_at.errors import UserError
 from tune_at.store.files import create_folder, require_writable, write_whole
 from tune_at.store.layout import SweepFolder
@@ -162,7 +163,9 @@ class Sweep:
             return  # moved, deleted, or on another machine: study.yaml has all that is needed
         remedy = "undo the change, continue with --as-recorded, or start a new sweep"
         try:
-            current = Study.resolve(recorded.source, recorded.preset, recorded.overrides, recorded.data)
+            current = Study.resolve(
+                recorded.source, recorded.preset, recorded.overrides, recorded.data, recorded.schema
+            )
         except UserError as error:
             raise UserError(
                 recorded.source, f"has changed since the sweep began and is refused: {error}", remedy
@@ -198,7 +201,7 @@ def _read_point(path: Place) -> list[dict[str, Any]]:
 
 def _drawn(row: Mapping[Any, Any], config: Tree, columns: Iterable[str], data: KnownData) -> Trial:
     swept = {column: None if (value := row.get(column)) != value else value for column in columns}
-    return Trial(row["trial"], TrialConfig.parse(config, data=data), swept)
+    return Trial(row["trial"], TrialConfig.parse(config, data=data, schema=FIRST), swept)
 
 
 def _as_tree(study: Study) -> dict[str, object]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from tune_at.config.versions import require_known
 from tune_at.store.files import write_whole
 from tune_at.store.layout import CHECKPOINT, EXPLOIT, SUFFIX, checkpoint_name
 from tune_at.store.place import Place, Where, to_place
@@ -30,8 +31,8 @@ def save_state(path: Where, state: dict[str, Any]) -> None:
 
 
 def load_state(path: Where, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Read what `save_state` wrote. Raises `DamagedCheckpoint` if a byte is missing or changed, or
-    `StorageFailed`.
+    """Read what `save_state` wrote. Raises `DamagedCheckpoint` if a byte is missing or changed,
+    `StorageFailed`, or `UserError` if a newer version wrote it.
 
     torch's format is a zip archive with a CRC-32 of each record, which torch itself does not verify.
     """
@@ -45,6 +46,7 @@ def load_state(path: Where, device: torch.device | str = "cpu") -> dict[str, Any
         raise
     except Exception as error:
         raise DamagedCheckpoint(f"{path}: {str(error).splitlines()[0]}") from None
+    require_known(state.get("schema"), str(path))
     return state
 
 
