@@ -1,6 +1,5 @@
 """A sweep's tables joined into one tidy frame."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ import pandas as pd
 from tune_at.config.objective import OBJECTIVES
 from tune_at.config.scheduler import FIFO, SchedulerSection
 from tune_at.config.tree import leaves
+from tune_at.config.trial import TrialConfig
 from tune_at.errors import UserError
 from tune_at.store import read_table
 from tune_at.store.layout import SweepFolder
@@ -66,7 +66,9 @@ def load_frames(sweep: Where | SweepFolder) -> Frames:
 
 def join(rows: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Spread each trial's config over columns and put them beside its epochs."""
-    configs = pd.DataFrame([dict(leaves(json.loads(config))) for config in rows["config"]], index=rows.index)
+    configs = pd.DataFrame(
+        [dict(leaves(TrialConfig.tree_from_json(config))) for config in rows["config"]], index=rows.index
+    )
     keep = [c for c in rows.columns if c not in configs.columns and c not in ("config", "epochs")]
     trials = pd.concat([rows[keep].drop(columns="seed", errors="ignore"), configs], axis=1)
     return trials, epochs.merge(trials, on="trial", validate="many_to_one")

@@ -5,7 +5,6 @@ its seeds. A trial that diverged or failed wins nothing, and neither does its po
 to any that is whole: its mean may be that of the lucky ones.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import numpy as np
 
 from tune_at.config.section import SELECTION_SPLITS
 from tune_at.config.tree import leaves
+from tune_at.config.trial import TrialConfig
 from tune_at.store.schema import TRIALS
 from tune_at.store.status import Status
 from tune_at.study.comparison import Comparison, compare
@@ -135,7 +135,7 @@ def rank(
         swept: the columns that tell points apart; by default those that the table has beyond its schema.
     """
     rows: list[Any] = scored(trials, epochs).to_dict("records")
-    configs = [dict(leaves(json.loads(row["config"]))) if "config" in row else row for row in rows]
+    configs = [dict(leaves(TrialConfig.tree_from_json(row["config"]))) if "config" in row else row for row in rows]
     comparison = compare(configs, metric)
     columns = [c for c in trials.columns if c not in TRIALS.names] if swept is None else swept
     members: dict[Any, list[int]] = {}

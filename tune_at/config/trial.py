@@ -198,6 +198,11 @@ class TrialConfig(Section):
             raise UserError(where or "config", f"{text} is not a config", "restore the file")
         return cls.parse(tree, where, complete=False, data=KnownData(recorded=True), schema=FIRST)
 
+    @staticmethod
+    def tree_from_json(text: str) -> Tree:
+        """What `as_json` wrote, now or in an older version, as `as_tree` gives it; nothing is validated."""
+        return upgraded(json.loads(text), TrialConfig, FIRST, NAMED_SECTIONS)
+
     @property
     def hash(self) -> str:
         """Sixteen hexadecimal digits that name this config, the same in each version that can say what it says."""

@@ -99,8 +99,9 @@ def upgraded(
         path: where the section stands, as `named` has it.
     """
     tree = dict(tree)
-    for name, field in section.model_fields.items():
-        for mark in _marks(section).get(name, ()):
+    for name, marks in _marks(section).items():
+        field = section.model_fields[name]
+        for mark in marks:
             if mark.version <= schema:
                 continue
             if isinstance(mark, Renamed):
