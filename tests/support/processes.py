@@ -1,4 +1,8 @@
-"""Starting sweeps as a user does and killing what they are made of."""
+"""Starting sweeps as a user does, holding their trials where a test wants them, and killing what they are made of.
+
+No test knows how far another process is: it waits for what it can see, or holds a trial at a `Gate`. How long that may
+take is nobody's business but a stuck test's: see `PATIENCE_WITH_PROCESSES`.
+"""
 
 import contextlib
 import os
@@ -9,20 +13,28 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from tune_at.recording.spec import TrialSpec
+from tune_at.recording.trial import RecordedTrial
 from tune_at.store import read_arrow
+from tune_at.store.layout import SweepFolder
 from tune_at.store.schema import TIMES
+from tune_at.study.study import Study
+from tune_at.study.sweep import Sweep
 
 ROOT = Path(__file__).parent.parent.parent
 
+PATIENCE_WITH_PROCESSES = 600.0
+"""Seconds after which a process is taken to be stuck, on whatever machine, however busy."""
+
 STUDY = """\
-title: Two objectives, three quick epochs a second
+title: Two objectives, quick epochs
 base:
   data: {name: digits, subset: 300, noise_rate: 0.4}
   model: {name: small_cnn, width: 16}
-  attack: {eps: 0.1, step: 0.03, steps: 8}
+  attack: {eps: 0.1, step: 0.03, steps: 4}
   optim: {lr: 0.05, nesterov: true}
   train: {epochs: 16, batch_size: 50}
-  evaluation: {steps: 4, train_samples: 100}
+  evaluation: {steps: 2, train_samples: 100}
 axes:
   objective: [pgd_at, trades]
   optim.schedule: [piecewise, cosine]
@@ -36,19 +48,24 @@ def command(*arguments):
 
 def run(*arguments, **options):
     """A finished command."""
-    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=240, **options)
+    options = {"capture_output": True, "text": True, "timeout": PATIENCE_WITH_PROCESSES, **options}
+    return subprocess.run(command(*arguments), **options)
 
 
-def start(*arguments):
+def start(*arguments, **options):
     """A command in a session of its own, as a terminal gives it one. `stop_all` ends it if the test does not."""
-    process = subprocess.Popen(
-        command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, **options}
+    process = subprocess.Popen(command(*arguments), start_new_session=True, **options)
     STARTED.append(process)
     return process
 
 
 STARTED: list[subprocess.Popen] = []
+
+
+def output_of(process):
+    """All that a started command has printed, once it has ended."""
+    return process.communicate(timeout=PATIENCE_WITH_PROCESSES)[0]
 
 
 def stop_all() -> None:
@@ -61,24 +78,77 @@ def stop_all() -> None:
         process.wait()
 
 
-def wait_for_epoch(sweep: Path, epoch: int, timeout: float = 120) -> None:
+def until(condition, process=None, pause=0.02):
+    """What `condition` returns once it is true. Fails if `process` ends before."""
+    deadline = time.monotonic() + PATIENCE_WITH_PROCESSES
+    while not (result := condition()):
+        if process is not None and process.poll() is not None and not (result := condition()):
+            raise AssertionError(f"{process.args} ended before: {process.communicate()[0]}")
+        if result:
+            break
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {PATIENCE_WITH_PROCESSES:.0f} s for nothing")
+        time.sleep(pause)
+    return result
+
+
+def planned(study, storage, name):
+    """A sweep's folder as `sweep` makes it, for a test that puts gates into it before `resume` runs it."""
+    sweep = Sweep.plan(Study.resolve(str(study)), str(storage), name)
+    sweep.create()
+    return sweep
+
+
+def run_epochs(sweep, trial, epochs):
+    """Leave a trial as an earlier run does that was killed after so many epochs."""
+    config, swept = trial.config.as_tree(), dict(trial.swept)
+    folder, name = str(sweep.folder), sweep.folder.name
+    here = RecordedTrial(TrialSpec(folder, name, sweep.study.name, trial.stage, trial.name, config, swept))
+    for _ in range(epochs):
+        here.step()
+
+
+class Gate:
+    """Holds a trial whenever a worker takes it: where it reads its newest checkpoint, it finds a pipe to wait at.
+
+    The pipe stands in the trial's folder under the name of an epoch that is never reached. Once it is open, or its
+    maker is dead, it reads as a checkpoint that is damaged, and the trial goes on from the one before.
+    """
+
+    def __init__(self, sweep, trial):
+        self.path = Path(str(SweepFolder.of(sweep).checkpoint(trial, 999_999)))
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(self.path)
+        self.end = os.open(self.path, os.O_RDWR | os.O_NONBLOCK)  # a writer: who opens the pipe has to wait for data
+
+    def held(self, driver):
+        """The process below `driver` that waits at the gate, if there is one."""
+        for pid in workers(driver):
+            with contextlib.suppress(OSError):
+                if any(self.path == link.readlink() for link in Path(f"/proc/{pid}/fd").iterdir()):
+                    return pid
+        return 0
+
+    def open(self):
+        """Let the trial go on."""
+        if self.end >= 0:
+            self.path.unlink(missing_ok=True)
+            os.close(self.end)
+            self.end = -1
+
+
+def wait_for_epoch(sweep: Path, epoch: int, process=None) -> None:
     """Until some trial has a checkpoint of `epoch` or later."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        if any(int(path.stem[-6:]) >= epoch for path in sweep.glob("checkpoints/*/epoch-*.pt")):
-            return
-        time.sleep(0.02)
-    raise TimeoutError(f"no checkpoint of epoch {epoch} in {sweep}")
+    until(lambda: any(reached >= epoch for reached in epochs_reached(sweep).values()), process)
 
 
-def wait_for_checkpoint(sweep: Path, known: set[Path], timeout: float = 120) -> None:
-    """Until there is a checkpoint besides the `known` ones."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        if set(sweep.glob("checkpoints/*/epoch-*.pt")) - known:
-            return
-        time.sleep(0.02)
-    raise TimeoutError(f"no new checkpoint in {sweep}")
+def epochs_reached(sweep: Path) -> dict[str, int]:
+    """The epoch of each trial's newest checkpoint; gates do not count."""
+    reached: dict[str, int] = {}
+    for path in sweep.glob("checkpoints/*/epoch-*.pt"):
+        if path.is_file():
+            reached[path.parent.name] = max(reached.get(path.parent.name, 0), int(path.stem[-6:]))
+    return reached
 
 
 def descendants(pid: int) -> dict[int, str]:
@@ -102,28 +172,22 @@ def workers(driver: subprocess.Popen) -> list[int]:
     return sorted(pid for pid, title in descendants(driver.pid).items() if title.startswith("ray::ATTrainable"))
 
 
-def wait_for_team(driver: subprocess.Popen, size: int, timeout: float = 120) -> list[int]:
+def wait_for_team(driver: subprocess.Popen, size: int) -> list[int]:
     """The processes that train trials, once there are `size` of them."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        if len(team := workers(driver)) == size:
-            return team
-        time.sleep(0.02)
-    raise TimeoutError(f"{driver.args} did not start {size} workers")
+    return until(lambda: team if len(team := workers(driver)) == size else None, driver)
 
 
-def wait_until_gone(pids: list[int], timeout: float = 60) -> None:
+def is_gone(pid: int) -> bool:
+    """Whether a process does not run any more."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+def wait_until_gone(pids) -> None:
     """Until none of the processes runs any more."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        states = []
-        for pid in pids:
-            with contextlib.suppress(OSError):
-                states.append(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0])
-        if set(states) <= {"Z", "X"}:
-            return
-        time.sleep(0.02)
-    raise TimeoutError(f"processes {pids} are still there")
+    until(lambda: all(map(is_gone, pids)))
 
 
 def results(sweep: Path, table: str) -> pa.Table:

@@ -8,14 +8,18 @@ import pytest
 from processes import (
     ROOT,
     STUDY,
+    Gate,
+    epochs_reached,
     kill,
+    output_of,
+    planned,
     results,
     run,
+    run_epochs,
     start,
     stop_all,
-    wait_for_checkpoint,
+    until,
     wait_for_epoch,
-    wait_for_team,
     wait_until_gone,
     workers,
 )
@@ -54,8 +58,25 @@ def no_process_outlives_its_test():
     stop_all()
 
 
-def begin(storage, name):
-    return start("sweep", storage / "faults.yaml", "--storage", storage, "--name", name), storage / name
+@pytest.fixture
+def gated(storage):
+    """A function name → (sweep's folder, its four trials, a gate at each of the last two).
+
+    Two trials run at a time: the first two run freely, and the sweep cannot end before its gates are open.
+    """
+    gates = []
+
+    def make(name, epochs=0):
+        sweep = planned(storage / "faults.yaml", storage, name)
+        trials = sweep.study.trials()
+        for trial in trials[2:]:
+            run_epochs(sweep, trial, epochs)
+            gates.append(Gate(sweep.folder, trial.name))
+        return storage / name, trials, gates[-2:]
+
+    yield make
+    for gate in gates:
+        gate.open()
 
 
 def assert_equal_tables(sweep, undisturbed):
@@ -85,36 +106,45 @@ def test_the_trainer_alone_gives_the_rows_that_ray_gives(undisturbed, storage):
             assert {k: v for k, v in theirs.items() if v == v} == {k: v for k, v in ours.items() if k not in TIMES}
 
 
-def test_kill_9_of_a_trials_process(storage, undisturbed):
-    driver, sweep = begin(storage, "trial-killed")
-    for epoch in (3, 9):
-        wait_for_epoch(sweep, epoch)
-        kill(workers(driver)[0])
-    output, _ = driver.communicate(timeout=240)
+def test_kill_9_of_a_trials_process(gated, undisturbed):
+    sweep, _, gates = gated("trial-killed")
+    driver = start("resume", sweep)
+    wait_for_epoch(sweep, 3, driver)
+    kill(until(lambda: workers(driver), driver)[0])  # in the middle of an epoch, or between two trials
+    waiting = until(lambda: gates[0].held(driver), driver)
+    kill(waiting)  # before its first epoch
+    until(lambda: gates[0].held(driver) not in (0, waiting), driver)
+    for gate in gates:
+        gate.open()
+    output = output_of(driver)
     assert driver.returncode == 0, output
+    assert output.count("worker lost: ") == 2
     assert_equal_tables(sweep, undisturbed)
 
 
-def test_kill_9_of_the_driver_twice_and_a_damaged_checkpoint(storage, undisturbed):
-    driver, sweep = begin(storage, "driver-killed")
-    wait_for_epoch(sweep, 4)
+def test_kill_9_of_the_driver_twice_and_a_damaged_checkpoint(gated, undisturbed):
+    sweep, trials, gates = gated("driver-killed", epochs=5)
+    driver = start("resume", sweep)
+    wait_for_epoch(sweep, 6, driver)  # of one of the first two
     assert "is being run by process" in run("resume", sweep).stderr
     team = workers(driver)
     kill(driver.pid)
     driver.communicate()
     wait_until_gone(team)
-    assert 0 < len(read_table(sweep, "epochs")) < 4 * 16
+    assert 2 * 5 < len(read_table(sweep, "epochs")) <= 2 * 16 + 2 * 5
 
-    known = set(sweep.glob("checkpoints/*/epoch-*.pt"))
     again = start("resume", sweep)
-    team = wait_for_team(again, 2)
-    wait_for_checkpoint(sweep, known)
+    until(lambda: gates[0].held(again), again)
+    gates[0].open()
+    until(lambda: epochs_reached(sweep)[trials[2].name] > 5, again)
+    team = workers(again)
     kill(again.pid)
     again.communicate()
     wait_until_gone(team)  # a worker that outlives its driver for a moment may still finish its trial
 
-    unfinished = [row["trial"] for row in read_table(sweep, "trials").to_dict("records") if row["status"] == "running"]
-    newest = next(found[0] for trial in unfinished if (found := checkpoints(sweep / "checkpoints" / trial)))
+    gates[1].open()
+    newest = checkpoints(sweep / "checkpoints" / trials[3].name)[0]
+    assert newest.name == "epoch-000005.pt"
     newest.write_bytes(newest.read_bytes()[:-100])
     done = run("resume", sweep)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -123,11 +153,14 @@ def test_kill_9_of_the_driver_twice_and_a_damaged_checkpoint(storage, undisturbe
     assert_equal_tables(sweep, undisturbed)
 
 
-def test_ctrl_c_leaves_a_sweep_that_resume_completes(storage, undisturbed):
-    driver, sweep = begin(storage, "interrupted")
-    wait_for_epoch(sweep, 4)
+def test_ctrl_c_leaves_a_sweep_that_resume_completes(gated, undisturbed):
+    sweep, _, gates = gated("interrupted")
+    driver = start("resume", sweep)
+    wait_for_epoch(sweep, 4, driver)
     os.killpg(driver.pid, signal.SIGINT)
-    output, _ = driver.communicate(timeout=120)
+    for gate in gates:
+        gate.open()  # a worker that waits there could not be told to end
+    output = output_of(driver)
     assert driver.returncode == 130, output
     assert f"trials left; continue with: python run.py resume {sweep}" in output
     assert "Traceback" not in output
