@@ -8,6 +8,7 @@ import pandas as pd
 from analysis.frames import Figure, Frames, add_series, final_epochs, panel_title
 from analysis.style import DARK, LIGHT, legend_below, panels, styled
 from tune_at.errors import UserError
+from tune_at.store.status import Status
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
@@ -23,6 +24,10 @@ def prepare_generalization_gap(frames: Frames) -> pd.DataFrame:
         seeds, in [-1, 1]), spread (standard deviation over seeds, ddof 1; NaN for one seed), seeds, and train, test
         (mean accuracies).
     """
+    completed = frames.epochs[frames.epochs["status"] == Status.COMPLETED]
+    if completed["train_robust_accuracy"].notna().any() and completed["test_robust_accuracy"].isna().all():
+        remedy = "a folder of images can have one with data.val=test"
+        raise UserError("generalization_gap", "the trials' data has no test split", remedy)
     final = final_epochs(frames.epochs)
     final = final[final["train_robust_accuracy"].notna()]
     if final.empty:

@@ -108,6 +108,9 @@ def test_a_sweep_that_cannot_answer_says_why():
     unmeasured = frames([("pgd_at", 0.0, 0, "completed", [(None, None, 0.5, 0.5)])])
     with pytest.raises(UserError, match=r"set evaluation\.train_samples"):
         prepare_memorization_curves(unmeasured)
+    untested = frames([("pgd_at", 0.0, 0, "completed", [(0.6, 0.5, None, None)])])
+    with pytest.raises(UserError, match=r"has no test split; a folder of images can have one with data\.val=test"):
+        prepare_generalization_gap(untested)
     with pytest.raises(UserError, match="no completed trial"):
         prepare_generalization_gap(frames([("pgd_at", 0.0, 0, "running", [(0.1, 0.1, 0.5, 0.5)])]))
 

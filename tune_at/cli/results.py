@@ -115,7 +115,9 @@ KINDS = ("natural", "robust")
 
 def _last(epochs: "pd.DataFrame", trials: set[str]) -> dict[str, dict[str, float]]:
     """The last evaluated epoch's row of each of the trials that has one."""
-    measured = epochs[epochs["trial"].isin(trials) & epochs["test_robust_accuracy"].notna()]
+    # Not all data has a test split.
+    evaluated = epochs.filter(items=["test_robust_accuracy", "val_robust_accuracy"]).notna().any(axis=1)
+    measured = epochs[epochs["trial"].isin(trials) & evaluated]
     last = measured.sort_values("epoch").groupby("trial").tail(1)
     rows: list[Any] = last.to_dict("records")
     return {row["trial"]: row for row in rows}
