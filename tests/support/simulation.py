@@ -10,7 +10,8 @@ from tune_at.scheduling.driver import SweepRun
 from tune_at.scheduling.ledger import Ledger
 from tune_at.scheduling.policies import build_policy
 from tune_at.scheduling.proposals import Proposer
-from tune_at.store.reader import read_part
+from tune_at.store.fold import set_aside, unfold
+from tune_at.store.parts import read_part
 from tune_at.store.status import Status
 from tune_at.store.writer import part_path, write_rows
 from tune_at.study.study import Study
@@ -58,13 +59,14 @@ class Simulation:
     def restart(self):
         """What `resume` does: everything from the folder."""
         self.sweep = Sweep.open(str(self.folder))
-        damaged = self.sweep.damaged()
-        unfinished = {trial.name for trial in self.sweep.unfinished(damaged)}
-        self.sweep.discard(damaged)
+        snapshot = self.sweep.read()
+        unfinished = {trial.name for trial in self.sweep.unfinished(snapshot)}
+        set_aside(self.sweep.folder, snapshot)
+        unfold(self.sweep.folder, snapshot, unfinished)
         study = self.sweep.study
         policy = build_policy(study)
         ledger = Ledger(self.sweep, policy)
-        board = ledger.load(self.sweep.trials(), study.size, unfinished)
+        board = ledger.load(self.sweep.trials(snapshot), study.size, unfinished, snapshot)
         self.run = SweepRun(board, policy, ledger, Proposer(study) if study.dynamic else None, self.at_once)
         self.at = {}
 
@@ -96,17 +98,19 @@ class Simulation:
         spec = self.run.ledger.spec(state)
         # From what is in the store, like a worker that comes back from its checkpoint.
         epoch = self.at.get(state.name, state.epoch) + 1
+        if epoch > 1 and self._status(state, epoch - 1, self.curve(spec, epoch - 1)).ended:
+            epoch -= 1  # some of its rows were damaged after it had ended: it reports its end again
         lr = spec.config_after(epoch - 1).optim.lr
         value = self.curve(spec, epoch)
         every = state.trial.config.evaluation.every
         evaluated = math.isfinite(value) and (epoch % every == 0 or epoch == state.epochs)
         row = {"epoch": epoch, "lr": lr} | ({f"val_{metric}": value for metric in METRICS} if evaluated else {})
-        rows = [*self._rows(state.name), {"trial": state.name, **row}]
+        rows = [*self._rows(state.name)[: epoch - 1], {"trial": state.name, **row}]
         folder = self.sweep.folder
         if self.run.policy.copies:
             save_state(folder.checkpoint(state.name, epoch), {"epoch": epoch})
         write_rows(folder, "epochs", state.name, rows)
-        status = Status.DIVERGED if math.isnan(value) else Status.COMPLETED if epoch == state.epochs else Status.RUNNING
+        status = self._status(state, epoch, value)
         if status.ended or epoch == 1:
             write_trial(spec, status, epochs=epoch)
         self.at[state.name] = epoch
@@ -115,6 +119,9 @@ class Simulation:
         for other in self.run.board.states:
             if other.ended:
                 self.run.ended(other.name)
+
+    def _status(self, state, epoch, value):
+        return Status.DIVERGED if math.isnan(value) else Status.COMPLETED if epoch == state.epochs else Status.RUNNING
 
     def _rows(self, trial):
         path = part_path(self.folder, "epochs", trial)

@@ -18,8 +18,8 @@ from tune_at.recording.spec import TrialSpec
 from tune_at.store.failures import DamagedPart
 from tune_at.store.files import write_whole
 from tune_at.store.layout import SweepFolder
+from tune_at.store.parts import read_part
 from tune_at.store.place import Place
-from tune_at.store.reader import read_part
 from tune_at.store.schema import build_table
 from tune_at.store.status import Status
 from tune_at.store.writer import part_path, write_rows
@@ -43,7 +43,7 @@ def write_trial(spec: TrialSpec, status: Status, **columns: Any) -> None:
         "ended": datetime.now(UTC) if status.ended else None,
         "node": socket.gethostname(),
         "versions": versions(),
-        "search": spec.proposal,
+        "proposal": spec.proposal,
         **columns,
         **spec.swept,
     }

@@ -111,8 +111,14 @@ class SweepRun:
 
     def ended(self, name: str) -> None:
         """A trial has left Tune."""
-        self.board.by_name[name].active, self.news = False, True
+        state = self.board.by_name[name]
+        state.active, self.news = False, True
         self.paused.discard(name)
+        if state.ended and self.failure is None:
+            try:
+                self.ledger.fold([state])
+            except StorageFailed as error:
+                self.fail(error)
 
     def retry(self, name: str, times: int) -> bool:
         """Whether a trial that Tune has given up, after losing its worker `times` times, is given to it anew.

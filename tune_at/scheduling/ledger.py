@@ -7,13 +7,16 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tune_at.config.scheduler import METRICS
+from tune_at.config.section import SELECTION_SPLITS
 from tune_at.config.trial import TrialConfig
 from tune_at.recording.rows import write_stopped, write_trial
 from tune_at.recording.spec import TrialSpec
 from tune_at.scheduling.board import Board, Decision, TrialState
 from tune_at.scheduling.policies.base import Policy, Verdict
 from tune_at.store.files import write_whole
-from tune_at.store.reader import read_table
+from tune_at.store.fold import BATCH, fold
+from tune_at.store.snapshot import Snapshot
 from tune_at.store.status import Status
 from tune_at.store.writer import write_rows
 from tune_at.study.sweep import Sweep, write_point
@@ -27,31 +30,48 @@ class Ledger:
     def __init__(self, sweep: Sweep, policy: Policy, gpus: Callable[[TrialConfig], float] = lambda config: 0.0) -> None:
         """`gpus`: how much of a GPU a trial takes, for its spec."""
         self.sweep, self.policy, self.gpus = sweep, policy, gpus
+        self.unfolded: set[str] = set()
+        """Trials that have ended since their rows were last folded."""
 
-    def load(self, trials: Sequence[Trial], total: int, unfinished: Container[str]) -> Board:
+    def load(
+        self, trials: Sequence[Trial], total: int, unfinished: Container[str], snapshot: Snapshot | None = None
+    ) -> Board:
         """The board as the tables have it. A trial that failed before is tried again: it counts as unfinished."""
+        snapshot = snapshot or self.sweep.read()
         board = Board(total)
         board.add(trials)
-        folder = self.sweep.folder
-        statuses = self.sweep.statuses()
-        proposals = {trial.name: proposal for trial, proposal in self.sweep.drawn()} if self.sweep.study.dynamic else {}
+        statuses = self.sweep.statuses(snapshot)
+        drawn = self.sweep.drawn(snapshot) if self.sweep.study.dynamic else []
+        proposals = {trial.name: proposal for trial, proposal in drawn}
         for state in board.states:
             state.status = statuses.get(state.name, Status.PENDING)
             state.proposal = proposals.get(state.name)
             if state.name in unfinished:
                 state.status = Status.PENDING
-        for row in read_table(folder, "decisions").to_dict("records"):
+        for row in snapshot.frame("decisions").to_dict("records"):
             if row["trial"] in board.by_name:
                 board.by_name[row["trial"]].decisions[row["epoch"]] = _decision(row)
-        for trial, rows in read_table(folder, "epochs").groupby("trial"):
-            if str(trial) in board.by_name:
-                for row in rows.to_dict("records"):
-                    board.by_name[str(trial)].report(row["epoch"], row)
+        columns = ["epoch", *(f"{split}_{metric}" for split in SELECTION_SPLITS.values() for metric in METRICS)]
+        epochs = snapshot.arrow("epochs")
+        names = epochs["trial"].to_pylist()
+        for name, row in zip(names, epochs.select(columns).to_pylist(), strict=True):
+            if name in board.by_name:
+                board.by_name[name].report(row["epoch"], row)
         for state in board.states:
             if not state.ended:
                 self._settle_stop(state)
                 self._forget_unsaved(state)
         return board
+
+    def fold(self, ended: Iterable[TrialState]) -> None:
+        """Take note of trials that have ended and left their workers; fold their rows once they are many.
+
+        Raises `StorageFailed`; then they are as they were.
+        """
+        self.unfolded |= {state.name for state in ended}
+        if len(self.unfolded) >= BATCH:
+            fold(self.sweep.folder, self.unfolded)
+            self.unfolded.clear()
 
     def _settle_stop(self, state: TrialState) -> None:
         """Finish what was killed between the decision to stop a trial and its row."""

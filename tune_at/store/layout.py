@@ -1,15 +1,15 @@
 """Where each thing of a sweep's folder lies. No other file spells these names.
 
-study.yaml               the study as it was resolved
-launch.json              where its data was, for `resume`
-.lock                    who runs it
-store/TABLE/TRIAL.parquet          a trial's rows, as training writes them
-store/TABLE/TRIAL/KEY.parquet      rows that come from elsewhere: one file a key
-checkpoints/TRIAL/…      epoch-000012.pt, best.pt, exploit-000012.pt
-tensorboard/TRIAL/…      events
-search/0007.json         a point that a searcher has drawn
-logs/TRIAL.txt           the traceback of a failure
-report/FIGURE.png, .csv
+- `study.yaml`: the study as it was resolved; `launch.json`: where its data was, for `resume`; `.lock`: who runs it
+- `store/TABLE/TRIAL.parquet`: a trial's rows, as training writes them
+- `store/TABLE/TRIAL/KEY.parquet`: rows that come from elsewhere, one file a key
+- `store/folded/TABLE/000001-000016.parquet`: the parts of many trials, see `tune_at.store.fold`
+- `store/damaged/`: what was damaged and set aside
+- `checkpoints/TRIAL/`: `epoch-000012.pt`, `best.pt`, `exploit-000012.pt`
+- `tensorboard/TRIAL/`: events
+- `search/0007.json`: a point that a searcher has drawn
+- `logs/TRIAL.txt`: the traceback of a failure
+- `report/FIGURE.png`, `.csv`
 """
 
 from dataclasses import dataclass
@@ -76,6 +76,15 @@ class SweepFolder:
         if key:
             return self.table(table) / trial / f"{key}.parquet"
         return self.table(table) / f"{trial}.parquet"
+
+    def folded(self, table: str) -> Place:
+        """The folder of a table's folded files."""
+        return self.store / "folded" / table
+
+    @property
+    def damaged(self) -> Place:
+        """The folder of files of the store that were damaged and set aside."""
+        return self.store / "damaged"
 
     def checkpoints(self, trial: str) -> Place:
         """The folder of a trial's checkpoints."""

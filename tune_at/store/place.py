@@ -26,8 +26,11 @@ T = TypeVar("T")
 class LocalPlace(PosixPath):
     """A file or folder on this machine."""
 
-    def read_bytes(self) -> bytes:
-        """The file's content. Raises `FileNotFoundError`, or `StorageFailed`."""
+    def read_bytes(self, changes: bool = True) -> bytes:
+        """The file's content. Raises `FileNotFoundError`, or `StorageFailed`.
+
+        `changes`: whether it may be replaced; what is read here is whole in any case.
+        """
         return patiently(self, super().read_bytes)
 
     def write_whole(self, data: Data) -> None:
@@ -84,6 +87,35 @@ class LocalPlace(PosixPath):
         except FileNotFoundError:
             return []
         return [self / name for name in sorted(names) if name.startswith(prefix) and name.endswith(suffix)]
+
+    def below(self, suffix: str = "") -> "dict[str, LocalPlace]":
+        """The files in the folder and in its folders with names of this end, by their path from here, sorted."""
+        files: dict[str, LocalPlace] = {}
+
+        def look(folder: LocalPlace) -> None:
+            try:
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        here = folder / entry.name
+                        if entry.is_dir():
+                            look(here)
+                        elif entry.name.endswith(suffix):
+                            files[str(here.relative_to(self))] = here
+            except FileNotFoundError:
+                return  # absent, or removed while it was looked at
+
+        patiently(self, lambda: look(self))
+        return {path: files[path] for path in sorted(files)}
+
+    def move_to(self, target: "Place") -> None:
+        """Give the file another name, in one step. Raises `FileNotFoundError`, or `StorageFailed`."""
+
+        def move() -> None:
+            new = Path(str(target))
+            new.parent.mkdir(parents=True, exist_ok=True)
+            PosixPath.replace(self, new)
+
+        patiently(self, move)
 
     def remove_tree(self) -> None:
         """Remove the folder and all in it, if it is there."""

@@ -1,31 +1,34 @@
 """Reading tables: pandas, Arrow or SQL."""
 
 import contextlib
-from collections.abc import Container, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tune_at.errors import UserError, suggestion
-from tune_at.store.failures import DamagedPart, StorageFailed
+from tune_at.store.failures import StorageFailed
 from tune_at.store.layout import SweepFolder
+from tune_at.store.parts import read_part
 from tune_at.store.patience import storage_problem
-from tune_at.store.place import Place, Where, each, to_place
-from tune_at.store.schema import CHECKSUM_KEY, TABLES, build_table, check_version, checksum
+from tune_at.store.place import Where
+from tune_at.store.schema import TABLES, TRAINED
+from tune_at.store.snapshot import Snapshot, read_snapshot
 
 if TYPE_CHECKING:
     import duckdb
     import pandas as pd
 
+__all__ = ["damaged_parts", "query", "read_arrow", "read_part", "read_results", "read_table", "sweep_folder"]
 
-def read_arrow(sweep: Where | SweepFolder, table: str, without: Container[str] = ()) -> pa.Table:
+
+def read_arrow(sweep: Where | SweepFolder, table: str) -> pa.Table:
     """All rows of a table as Arrow, sorted by their key. An absent table is empty.
 
     Args:
         sweep: the sweep's folder, or its address such as `s3://bucket/runs/demo`.
-        table: `trials`, `epochs` or `decisions`.
-        without: trials whose files are not read.
+        table: a name in `TABLES`: `trials`, `epochs`, `decisions`, `evaluations`, `samples` or `probes`.
 
     Raises:
         UserError: no sweep there, no such table, a damaged file (it is named), a newer schema, or storage that fails.
@@ -33,18 +36,17 @@ def read_arrow(sweep: Where | SweepFolder, table: str, without: Container[str] =
     folder = sweep_folder(sweep)
     if table not in TABLES:
         raise UserError("table", f"{table!r} is unknown", suggestion(table, TABLES))
-    _, key = TABLES[table]
-    paths: Sequence[Place] = folder.table(table).files(suffix=".parquet")
-    parts = each([path for path in paths if path.stem not in without], read_part)
-    if not parts:
-        return build_table(table, [])
-    joined = pa.concat_tables(parts, promote_options="permissive").combine_chunks()
-    return joined.sort_by([(column, "ascending") for column in key])
+    return read_snapshot(folder, (table,), strict=True).arrow(table)
 
 
-def read_table(sweep: Where | SweepFolder, table: str, without: Container[str] = ()) -> "pd.DataFrame":
+def read_table(sweep: Where | SweepFolder, table: str) -> "pd.DataFrame":
     """All rows of a table as a pandas frame, sorted by their key; see `read_arrow`."""
-    return read_arrow(sweep, table, without).to_pandas()
+    return read_arrow(sweep, table).to_pandas()
+
+
+def read_results(sweep: Where | SweepFolder) -> Snapshot:
+    """What training has written: `trials`, `epochs` and `decisions` of one moment. Raises as `read_arrow`."""
+    return read_snapshot(sweep_folder(sweep), strict=True)
 
 
 def query(sweep: Where | SweepFolder, sql: str) -> pa.Table:
@@ -69,9 +71,13 @@ def answering(sweep: Where | SweepFolder, sql: str) -> "Iterator[tuple[duckdb.Du
     """
     import duckdb
 
+    named = {word.lower() for word in re.findall(r"\w+", sql)}
+    # What training does not write may be large, or damaged: it is read only where the statement names it.
+    tables = [name for name in TABLES if name in TRAINED or name in named]
+    snapshot = read_snapshot(sweep_folder(sweep), tables, strict=True)
     with duckdb.connect() as connection:
-        for table in TABLES:
-            connection.register(table, read_arrow(sweep, table))
+        for table in tables:
+            connection.register(table, snapshot.arrow(table))
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET enable_external_access = false")
         try:
@@ -81,62 +87,23 @@ def answering(sweep: Where | SweepFolder, sql: str) -> "Iterator[tuple[duckdb.Du
             yield connection, statements[0].query.rstrip().rstrip(";")
         except duckdb.Error as error:
             message = str(error).splitlines()[0]
-            remedy = f'the tables are {" and ".join(TABLES)}; dotted columns are quoted: "data.noise_rate"'
+            remedy = f'the tables are {", ".join(TABLES)}; dotted columns are quoted: "data.noise_rate"'
             raise UserError("query", message, remedy) from None
 
 
 def sweep_folder(sweep: Where | SweepFolder) -> SweepFolder:
     """The folder of a sweep. Raises `UserError` if there is none."""
-    folder = SweepFolder.of(sweep)
+    folder, remedy = SweepFolder.of(sweep), "give the folder that `sweep` named, DIR/NAME"
     try:
         known = folder.study.is_file()
     except OSError as error:
-        raise StorageFailed(
-            str(sweep), storage_problem(error), "give the folder that `sweep` named, DIR/NAME"
-        ) from None
+        raise StorageFailed(str(sweep), storage_problem(error), remedy) from None
     if not known:
-        raise UserError(
-            str(sweep), f"is no sweep: it has no {folder.study.name}", "give the folder that `sweep` named, DIR/NAME"
-        )
+        raise UserError(str(sweep), f"is no sweep: it has no {folder.study.name}", remedy)
     return folder
 
 
 def damaged_parts(sweep: Where | SweepFolder) -> dict[str, str]:
-    """The trials of which a table's file is damaged, with the reason; reads every file of the store."""
-    folder = sweep_folder(sweep)
-    damaged = {}
-    for table in TABLES:
-        paths: Sequence[Place] = folder.table(table).files(suffix=".parquet")
-        for path, damage in zip(paths, each(paths, _damage), strict=True):
-            if damage:
-                damaged[path.stem] = damage
-    return damaged
-
-
-def is_damaged(path: Place) -> bool:
-    """Whether a file of the store is there and cannot be read back whole."""
-    return path.exists() and bool(_damage(path))
-
-
-def _damage(path: Place) -> str:
-    try:
-        read_part(path)
-    except DamagedPart as error:
-        return str(error)
-    return ""
-
-
-def read_part(path: Where) -> pa.Table:
-    """One file of the store, checked. Raises `DamagedPart`, `StorageFailed`, or `UserError` for a newer schema."""
-    try:
-        # Read first and parsed then: an error of the storage is no damage.
-        table = pq.read_table(pa.BufferReader(to_place(path).read_bytes()), page_checksum_verification=True)
-        check_version(table.schema, str(path))
-        if int((table.schema.metadata or {})[CHECKSUM_KEY]) != checksum(table):
-            raise ValueError("the checksum does not match")
-    except UserError:
-        raise
-    except (pa.ArrowException, OSError, ValueError, KeyError) as error:  # ValueError: text that is no UTF-8, too
-        reason: Any = (str(error) or type(error).__name__).splitlines()[0]
-        raise DamagedPart(str(path), f"is damaged: {reason}", "`python run.py resume` writes it again") from None
-    return table
+    """The trials of which a file that training can write again is damaged, with the reason."""
+    damage = read_snapshot(sweep_folder(sweep)).damage
+    return {found.trial: str(found.error) for found in damage if found.trial}

@@ -133,8 +133,11 @@ class RemotePlace:
         """Whether there is an object of this name."""
         return bool(self.info().type.name == "File")
 
-    def read_bytes(self) -> bytes:
-        """The object's content. Raises `FileNotFoundError`, or `StorageFailed`."""
+    def read_bytes(self, changes: bool = True) -> bytes:
+        """The object's content. Raises `FileNotFoundError`, or `StorageFailed`.
+
+        `changes`: whether the object may be replaced; of one that never is, no second look at its size is needed.
+        """
         filesystem = self.filesystem
 
         def read() -> bytes:
@@ -142,7 +145,7 @@ class RemotePlace:
                 with filesystem.open_input_file(self.path) as file:
                     data: bytes = file.read_at(file.size(), 0)
                 # The size was asked for first: of an object that was replaced in between, only a part has come.
-                if filesystem.get_file_info(self.path).size == len(data):
+                if not changes or filesystem.get_file_info(self.path).size == len(data):
                     return data
             raise TimeoutError(errno.ETIMEDOUT, "it is replaced faster than it can be read")
 
@@ -184,6 +187,20 @@ class RemotePlace:
         found = patiently(self, lambda: filesystem.get_file_info(selector))
         names = sorted(info.base_name for info in found if info.type.name == "File")
         return [self / name for name in names if name.startswith(prefix) and name.endswith(suffix)]
+
+    def below(self, suffix: str = "") -> "dict[str, RemotePlace]":
+        """All objects below this with names of this end, by their path from here, sorted."""
+        from pyarrow.fs import FileSelector
+
+        filesystem, selector = self.filesystem, FileSelector(self.path, allow_not_found=True, recursive=True)
+        infos = patiently(self, lambda: filesystem.get_file_info(selector))
+        paths = (info.path.removeprefix(f"{self.path}/") for info in infos if info.type.name == "File")
+        return {path: self / path for path in sorted(paths) if path.endswith(suffix)}
+
+    def move_to(self, target: Any) -> None:
+        """Copy the object to another name, then remove it. Raises `FileNotFoundError`, or `StorageFailed`."""
+        filesystem = self.filesystem
+        patiently(self, lambda: filesystem.move(self.path, target.path))
 
     def remove_tree(self) -> None:
         """Remove all objects below this."""

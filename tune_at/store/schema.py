@@ -1,25 +1,36 @@
-"""Arrow schemas of the tables and their version.
+"""Arrow schemas of the tables, which rows make a part, and whether training writes them again.
 
-A trial's rows are one Parquet file a table, `store/<table>/<trial>.parquet`, replaced whole. A (trial, epoch) has one
-place in one file, so no crash and no retry can make two rows of it.
+A part is one Parquet file, replaced whole. Training's parts are one a (table, trial), so a (trial, epoch) has one place
+in one file and no crash and no retry can make two rows of it. Rows that come from elsewhere, and later, have parts with
+a key of their own beside the trial: `Table.part` names its columns.
 """
 
+import hashlib
 import json
+import re
 import zlib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tune_at.errors import UserError
 
-VERSION = 1
-"""Raised when a column changes its meaning; a reader refuses newer tables."""
+VERSION = 2
+"""Raised when a column changes its name or meaning; a reader refuses newer tables, and reads older ones.
+
+1: `trials.proposal` was called `search`; texts were summed as JSON.
+2: parts with keys, the tables `evaluations`, `samples` and `probes`, folded files.
+"""
 
 VERSION_KEY = b"tune_at_schema_version"
 
 CHECKSUM_KEY = b"tune_at_checksum"
+
+RENAMED = {1: {"search": "proposal"}}
+"""Columns by the version up to which they had another name."""
 
 TRIALS = pa.schema(
     [
@@ -43,7 +54,7 @@ TRIALS = pa.schema(
         pa.field("peak_memory_mb", pa.float64()),
         pa.field("versions", pa.string()),  # JSON
         pa.field("error", pa.string()),
-        pa.field("search", pa.string()),  # JSON: the point of a search that later points depend on
+        pa.field("proposal", pa.string()),  # JSON: the point of a search that later points depend on
     ]
 )
 """One row a trial, and one further column a swept key, named by its dotted path."""
@@ -54,10 +65,10 @@ EPOCHS = pa.schema(
         pa.field("epoch", pa.int32(), nullable=False),  # from 1
         pa.field("lr", pa.float64(), nullable=False),
         *(
-            pa.field(f"{split}_{kind}_{measure}", pa.float64())
+            pa.field(f"{split}_{kind}_{metric}", pa.float64())
             for split in ("train", "val", "test")
             for kind in ("natural", "robust")
-            for measure in ("accuracy", "loss")
+            for metric in ("accuracy", "loss")
         ),
         pa.field("train_seconds", pa.float64()),
         pa.field("evaluation_seconds", pa.float64()),
@@ -84,34 +95,160 @@ DECISIONS = pa.schema(
 )
 """One row a decision of the scheduler."""
 
-TABLES: dict[str, tuple[pa.Schema, tuple[str, ...]]] = {
-    "trials": (TRIALS, ("trial",)),
-    "epochs": (EPOCHS, ("trial", "epoch")),
-    "decisions": (DECISIONS, ("trial", "epoch")),
-}
-"""Each table's schema and the columns that identify a row; rows are sorted by them."""
+EVALUATIONS = pa.schema(
+    [
+        pa.field("trial", pa.string(), nullable=False),
+        pa.field("checkpoint", pa.string(), nullable=False),  # `best`, or `epoch-000012`
+        pa.field("attack", pa.string(), nullable=False),  # its name and settings as the user wrote them
+        pa.field("batch", pa.int32(), nullable=False),  # from 0: what is done is not done again
+        pa.field("epoch", pa.int32(), nullable=False),  # the checkpoint's
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("n", pa.int64(), nullable=False),  # samples in the batch
+        pa.field("correct", pa.int64(), nullable=False),  # of these, right under the attack
+        pa.field("accuracy", pa.float64(), nullable=False),  # correct / n
+        pa.field("seconds", pa.float64()),
+        pa.field("settings", pa.string(), nullable=False),  # JSON
+        pa.field("evaluated", pa.timestamp("us", tz="UTC")),
+    ]
+)
+"""One row a (trial, checkpoint, attack, batch)."""
 
-TIMES = {
-    "trials": ("started", "ended", "peak_memory_mb", "node"),
-    "epochs": ("train_seconds", "evaluation_seconds"),
-    "decisions": ("decided",),
-}
-"""Columns that differ between two runs of the same trial; every other column is equal bit for bit on a CPU."""
+SAMPLES = pa.schema(
+    [
+        pa.field("trial", pa.string(), nullable=False),
+        pa.field("checkpoint", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("example", pa.int64(), nullable=False),  # its place in the data as stored
+        pa.field("label", pa.int32(), nullable=False),  # the true one
+        pa.field("trained_label", pa.int32()),  # the one that was trained on, noise and all
+        pa.field("natural_prediction", pa.int32()),
+        pa.field("robust_prediction", pa.int32()),
+        pa.field("natural_loss", pa.float64()),
+        pa.field("robust_loss", pa.float64()),
+    ]
+)
+"""One row a (trial, checkpoint, split, example), and one further column a quantity that is measured by sample."""
+
+PROBES = pa.schema(
+    [
+        pa.field("trial", pa.string(), nullable=False),
+        pa.field("checkpoint", pa.string(), nullable=False),  # empty for what was measured while training
+        pa.field("epoch", pa.int32(), nullable=False),
+        pa.field("probe", pa.string(), nullable=False),
+        pa.field("quantity", pa.string(), nullable=False),
+        pa.field("x", pa.float64()),  # where on the quantity's axis; null for a single number
+        pa.field("value", pa.float64(), nullable=False),
+    ]
+)
+"""One row a measured point of a (trial, checkpoint or epoch, probe, quantity)."""
+
+
+class Table(NamedTuple):
+    """A table of the store.
+
+    Attributes:
+        schema: the columns that are always there.
+        key: the columns that identify a row; rows are sorted by them.
+        part: the columns that name a part beside its trial; none where a trial's rows are one part.
+        rebuilt: whether training writes the rows again, given the trial's checkpoints. What is not rebuilt is never
+            removed, damaged or not.
+        times: columns that differ between two runs of the same trial; every other column is equal bit for bit on a
+            CPU.
+    """
+
+    schema: pa.Schema
+    key: tuple[str, ...]
+    part: tuple[str, ...] = ()
+    rebuilt: bool = False
+    times: tuple[str, ...] = ()
+
+
+TABLES = {
+    "trials": Table(
+        TRIALS, ("trial",), rebuilt=True, times=("started", "ended", "peak_memory_mb", "node")
+    ),
+    "epochs": Table(
+        EPOCHS, ("trial", "epoch"), rebuilt=True, times=("train_seconds", "evaluation_seconds")
+    ),
+    "decisions": Table(DECISIONS, ("trial", "epoch"), rebuilt=True, times=("decided",)),
+    "evaluations": Table(
+        EVALUATIONS,
+        ("trial", "checkpoint", "attack", "batch"),
+        part=("checkpoint", "attack", "batch"),
+        times=("seconds", "evaluated"),
+    ),
+    "samples": Table(
+        SAMPLES, ("trial", "checkpoint", "split", "example"), part=("checkpoint", "split")
+    ),
+    "probes": Table(
+        PROBES,
+        ("trial", "checkpoint", "epoch", "probe", "quantity", "x"),
+        part=("checkpoint", "epoch", "probe"),
+    ),
+}  # fmt: skip
+"""The tables by name."""
+
+TRAINED = tuple(name for name, table in TABLES.items() if table.rebuilt)
+"""The tables that training writes."""
+
+TIMES = {name: table.times for name, table in TABLES.items()}
+"""Each table's columns that tell the time."""
+
+
+def part_key(table: str, row: Mapping[str, Any]) -> str:
+    """The name of the part that a row belongs to, safe as a file's name; empty where a trial's rows are one part.
+
+    Two different keys never have the same name: it ends with a digest of the key.
+    """
+    columns = TABLES[table].part
+    if not columns:
+        return ""
+    values = [row.get(column) for column in columns]
+    text = re.sub(r"[^A-Za-z0-9_=+-]+", "_", "-".join(str(value) for value in values if value not in (None, "")))
+    digest = hashlib.sha256(json.dumps(values, default=str).encode()).hexdigest()
+    return f"{text[:80].lstrip('_')}-{digest[:12]}"
+
+
+def version_of(schema: pa.Schema, where: str) -> int:
+    """The version that a table was written with. Raises `UserError` for one of a newer version of this program."""
+    version = int((schema.metadata or {}).get(VERSION_KEY, b"0"))
+    if version > VERSION:
+        raise UserError(where, f"has schema version {version}, this program knows up to {VERSION}", "upgrade tune-at")
+    return version
+
+
+def modernised(table: pa.Table, version: int) -> pa.Table:
+    """A table of an older version with the names that its columns have today."""
+    for last, names in RENAMED.items():
+        if version <= last and set(names) & set(table.schema.names):
+            table = table.rename_columns([names.get(name, name) for name in table.schema.names])
+    return table
 
 
 def build_table(name: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """Rows as an Arrow table of the declared schema, with extra columns typed by their values."""
+    """Rows as an Arrow table of the declared schema, sorted by their key, with extra columns typed by their values."""
     rows = list(rows)
-    base, _ = TABLES[name]
-    extra = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in base.names]
-    schema = base
+    schema = TABLES[name].schema
+    extra = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in schema.names]
     for key in extra:
         schema = schema.append(pa.field(key, _type_of([row.get(key) for row in rows])))
     table = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
-    return table.replace_schema_metadata({VERSION_KEY: str(VERSION), CHECKSUM_KEY: str(checksum(table))})
+    return sealed(sorted_by_key(name, table) if len(rows) > 1 else table)
 
 
-def checksum(table: pa.Table) -> int:
+def sorted_by_key(name: str, table: pa.Table) -> pa.Table:
+    """The rows of a table in the order of their key."""
+    return table.sort_by([(column, "ascending") for column in TABLES[name].key])
+
+
+def sealed(table: pa.Table, extra: Mapping[bytes, str] | None = None) -> pa.Table:
+    """The table with its version, its checksum and `extra` as its metadata."""
+    return table.replace_schema_metadata(
+        {VERSION_KEY: str(VERSION), **(extra or {}), CHECKSUM_KEY: str(checksum(table))}
+    )
+
+
+def checksum(table: pa.Table, version: int = VERSION) -> int:
     """CRC-32 of the columns' names, types and values.
 
     Parquet's own checksums cover its pages, but not the footer that says where and what they are.
@@ -119,7 +256,7 @@ def checksum(table: pa.Table) -> int:
     crc = zlib.crc32(repr([(field.name, str(field.type)) for field in table.schema]).encode())
     for column in table.columns:
         if pa.types.is_string(column.type):
-            data = json.dumps(column.to_pylist()).encode()
+            data = _text(column) if version > 1 else json.dumps(column.to_pylist()).encode()
         elif pa.types.is_null(column.type):
             data = b""
         else:
@@ -131,11 +268,21 @@ def checksum(table: pa.Table) -> int:
     return crc
 
 
-def check_version(schema: pa.Schema, where: str) -> None:
-    """Raise `UserError` for a table that a newer version of this program wrote."""
-    found = int((schema.metadata or {}).get(VERSION_KEY, b"0"))
-    if found > VERSION:
-        raise UserError(where, f"has schema version {found}, this program knows up to {VERSION}", "upgrade tune-at")
+def _text(column: pa.ChunkedArray) -> bytes:
+    """The nulls, lengths and bytes of a column of text."""
+    missing = pc.is_null(column).to_numpy().tobytes()
+    lengths = pc.fill_null(pc.binary_length(column), 0).to_numpy().astype(np.int64).tobytes()
+    texts = []
+    for chunk in column.chunks:
+        _, offsets, data = chunk.buffers()
+        if data is None or not len(chunk):
+            continue
+        ends = np.frombuffer(offsets, np.int32, len(chunk) + 1, 4 * chunk.offset)
+        if chunk.null_count:  # a null may have bytes that nobody reads
+            texts += [text.encode() for text in chunk.to_pylist() if text is not None]
+        else:
+            texts.append(memoryview(data)[ends[0] : ends[-1]].tobytes())
+    return missing + lengths + b"".join(texts)
 
 
 def _type_of(values: list[Any]) -> pa.DataType:

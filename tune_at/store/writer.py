@@ -1,4 +1,4 @@
-"""Writing a trial's rows."""
+"""Writing rows: a part at a time, whole or not at all."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -10,29 +10,41 @@ import pyarrow.parquet as pq
 from tune_at.store.files import write_whole
 from tune_at.store.layout import SweepFolder
 from tune_at.store.place import Place, Where
-from tune_at.store.schema import TABLES, build_table
+from tune_at.store.schema import TABLES, build_table, part_key
 
 
-def write_rows(sweep: Where | SweepFolder, table: str, trial: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Replace a trial's rows in a table, whole or not at all. Raises `StorageFailed`.
+def write_rows(
+    sweep: Where | SweepFolder, table: str, trial: str, rows: Iterable[Mapping[str, Any]], key: str = ""
+) -> None:
+    """Replace a part of a table, whole or not at all. Raises `StorageFailed`.
 
     Args:
         sweep: the sweep's folder or address.
         table: a name in `TABLES`.
         trial: the trial's name.
-        rows: all rows of the trial; keys outside the schema become columns of their own.
+        rows: all rows of the part; keys outside the schema become columns of their own. Of `trials`, `epochs` and
+            `decisions` a part is a trial.
+        key: the part's, as `part_key` gives it; by default that of the first row. Needed only where there are no rows.
     """
     plain = [{key: _plain(value) for key, value in row.items()} for row in rows]
+    keys = {key} if key else {part_key(table, row) for row in plain} or {""}
+    if len(keys) > 1 or (not any(keys) and TABLES[table].part):
+        raise ValueError(f"{table}: rows of {len(keys)} parts, named by {', '.join(TABLES[table].part)}")
+    write_table(part_path(sweep, table, trial, keys.pop()), build_table(table, plain))
+
+
+def write_table(path: Place, table: pa.Table) -> None:
+    """Make a sealed table the content of a file of the store. Raises `StorageFailed`."""
     sink = pa.BufferOutputStream()
-    pq.write_table(build_table(table, plain), sink, write_page_checksum=True)
-    write_whole(part_path(sweep, table, trial), memoryview(sink.getvalue()))
+    pq.write_table(table, sink, write_page_checksum=True)
+    write_whole(path, memoryview(sink.getvalue()))
 
 
-def part_path(sweep: Where | SweepFolder, table: str, trial: str) -> Place:
-    """The file of a trial's rows."""
+def part_path(sweep: Where | SweepFolder, table: str, trial: str, key: str = "") -> Place:
+    """The file of a trial's rows, or of its part with this key."""
     if table not in TABLES:
         raise KeyError(table)
-    return SweepFolder.of(sweep).part(table, trial)
+    return SweepFolder.of(sweep).part(table, trial, key)
 
 
 def _plain(value: Any) -> Any:

@@ -1,9 +1,10 @@
 """A sweep's folder: creating it, finding out what is left to do in it, and refusing a changed study."""
 
+import contextlib
 import json
 import shlex
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,11 @@ from tune_at.config.versions import FIRST
 from tune_at.errors import UserError
 from tune_at.store.files import create_folder, require_writable, write_whole
 from tune_at.store.layout import SweepFolder
+from tune_at.store.lock import sweep_lock
 from tune_at.store.place import LocalPlace, Place, to_place
-from tune_at.store.reader import damaged_parts, is_damaged, read_table, sweep_folder
-from tune_at.store.schema import TABLES
+from tune_at.store.reader import sweep_folder
+from tune_at.store.snapshot import Snapshot, read_snapshot
 from tune_at.store.status import Status
-from tune_at.store.writer import part_path
 from tune_at.study.paths import anchored
 from tune_at.study.study import Study
 from tune_at.study.trials import Trial
@@ -86,52 +87,54 @@ class Sweep:
         except FileExistsError:
             raise UserError("--name", f"{self.folder} exists by now", "choose another --name") from None
 
-    def statuses(self) -> dict[str, Status]:
+    @contextlib.contextmanager
+    def held(self) -> Iterator[Snapshot]:
+        """Hold the sweep's lock for the block, with what its tables say. Raises `Locked` or `StorageFailed`."""
+        with sweep_lock(self.folder):
+            yield self.read()
+
+    def read(self) -> Snapshot:
+        """The tables that training writes, read once; what is damaged is named in it."""
+        return read_snapshot(self.folder)
+
+    def statuses(self, snapshot: Snapshot | None = None) -> dict[str, Status]:
         """The status of each trial that has a row; the others are pending."""
-        rows = read_table(self.folder, "trials")
-        return dict(zip(rows["trial"], map(Status, rows["status"]), strict=True))
+        rows = (snapshot or self.read()).arrow("trials")
+        return dict(zip(rows["trial"].to_pylist(), map(Status, rows["status"].to_pylist()), strict=True))
 
-    def damaged(self) -> dict[str, str]:
-        """The trials of which a file in the store is damaged, with the reason."""
-        return damaged_parts(self.folder)
-
-    def discard(self, trials: Iterable[str]) -> None:
-        """Remove the rows of trials, which then are unfinished.
-
-        They continue from their checkpoints, so what is written again equals what was there. Decisions about them stay
-        if they can be read.
-        """
-        for trial in trials:
-            for table in TABLES:
-                path = part_path(self.folder, table, trial)
-                if table != "decisions" or is_damaged(path):
-                    path.unlink(missing_ok=True)
-
-    def unfinished(self, damaged: Container[str] = ()) -> list[Trial]:
-        """The trials that `resume` has to run: those without a final status, without all their rows, or `damaged`."""
-        rows = read_table(self.folder, "trials", without=damaged)
-        counts = read_table(self.folder, "epochs", without=damaged).groupby("trial").size()
-        done = {
-            row["trial"]
-            for row in rows.to_dict("records")
-            if Status(row["status"]).final and counts.get(row["trial"], 0) == row["epochs"]
+    def done(self, snapshot: Snapshot) -> set[str]:
+        """The trials that `resume` leaves alone: those with a final status and all their rows, none of them damaged."""
+        rows = snapshot.arrow("trials")
+        counts = snapshot.arrow("epochs")["trial"].value_counts()
+        stored = dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
+        columns = (rows[name].to_pylist() for name in ("trial", "status", "epochs"))
+        complete = {
+            trial
+            for trial, status, epochs in zip(*columns, strict=True)
+            if Status(status).final and stored.get(trial, 0) == epochs
         }
-        return [trial for trial in self.trials(damaged) if trial.name not in done]
+        return complete - snapshot.damaged_trials
 
-    def trials(self, damaged: Container[str] = ()) -> list[Trial]:
+    def unfinished(self, snapshot: Snapshot | None = None) -> list[Trial]:
+        """The trials that `resume` has to run, of those that are known."""
+        snapshot = snapshot or self.read()
+        done = self.done(snapshot)
+        return [trial for trial in self.trials(snapshot) if trial.name not in done]
+
+    def trials(self, snapshot: Snapshot | None = None) -> list[Trial]:
         """All trials that are known: those of the study, or those that a search has drawn so far."""
         if not self.study.dynamic:
             return self.study.trials()
-        return [trial for trial, _ in self.drawn(damaged)]
+        return [trial for trial, _ in self.drawn(snapshot)]
 
-    def drawn(self, damaged: Container[str] = ()) -> list[tuple[Trial, str]]:
+    def drawn(self, snapshot: Snapshot | None = None) -> list[tuple[Trial, str]]:
         """The trials that a search has drawn, in order, each with what its searcher has to know of it.
 
         Raises `UserError` if both copies of a point, its rows and its file, are damaged.
         """
-        rows = read_table(self.folder, "trials", without=damaged).to_dict("records") if self.folder.exists() else []
+        rows = (snapshot or self.read()).frame("trials").to_dict("records")
         columns, seeds, data = self.study.columns, self.study.seeds, self.study.data
-        known = {row["trial"]: (_drawn(row, json.loads(row["config"]), columns, data), row["search"]) for row in rows}
+        known = {row["trial"]: (_drawn(row, json.loads(row["config"]), columns, data), row["proposal"]) for row in rows}
         complete = Counter(map(_number, known))
         for path in self.folder.points.files(suffix=".json"):
             if complete[int(path.stem)] < len(seeds):
@@ -142,9 +145,9 @@ class Sweep:
         # Not by name: seed 10 would come before seed 2.
         return sorted(known.values(), key=lambda item: (_number(item[0].name), seeds.index(item[0].config.seed)))
 
-    def left(self, damaged: Container[str] = ()) -> int:
-        """The number of trials that are unfinished or have yet to be drawn."""
-        return len(self.unfinished(damaged)) + self.study.size - len(self.trials(damaged))
+    def left(self, snapshot: Snapshot | None = None) -> int:
+        """The number of trials that are unfinished or have yet to be drawn. Parses none of them."""
+        return self.study.size - len(self.done(snapshot or self.read()))
 
     def extended(self, trials: int) -> "Sweep":
         """The sweep with more points to search. Nothing is written yet: see `save`."""

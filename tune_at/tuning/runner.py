@@ -22,7 +22,9 @@ from tune_at.data.arrays import plain_source
 from tune_at.data.sources import load_source
 from tune_at.store.failures import StorageFailed
 from tune_at.store.files import remove_temporaries
+from tune_at.store.fold import fold, set_aside, unfold
 from tune_at.store.lock import sweep_lock
+from tune_at.store.snapshot import Snapshot
 from tune_at.store.status import Status
 from tune_at.study.cost import WORKER_START, Speed, TrialCost
 from tune_at.study.forecast import Forecast
@@ -63,6 +65,10 @@ class Team:
     """What all stages of a sweep share once it runs."""
 
     sweep: Sweep
+    snapshot: Snapshot
+    """The tables as they were before."""
+    statuses: dict[str, Status]
+    """Of all trials of the stages so far, as they are now."""
     launch: Launch
     console: Console
     packing: Packing
@@ -74,22 +80,26 @@ class Team:
     trainable: type[ATTrainable]
 
 
-def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> str:
+def run_sweep(sweep: Sweep, launch: Launch, console: Console, snapshot: Snapshot | None = None) -> str:
     """Run the trials that are left, creating the sweep's folder if this is the first time.
 
     Returns when all have ended or the user has interrupted; if a failure has stopped it, the reason. Raises
     `UserError` before anything is written if a trial cannot work or cannot be placed, and `StorageFailed` once its
     storage does.
+
+    Args:
+        sweep: what to run, and where.
+        launch: how.
+        console: where its progress is shown.
+        snapshot: its tables, of a caller that holds its lock; see `Sweep.held`.
     """
     with contextlib.ExitStack() as held:
         new = not sweep.folder.exists()
         last_words("interrupted; nothing was written" if new else _again(sweep, launch))
         launch = launch.completed(sweep.folder)
-        damaged = {}
-        if not new:
-            held.enter_context(sweep_lock(sweep.folder))
-            damaged = sweep.damaged()
-        left = [] if new and sweep.study.dynamic else sweep.study.trials() if new else sweep.unfinished(damaged)
+        if snapshot is None:
+            snapshot = Snapshot() if new else held.enter_context(sweep.held())
+        left = [] if new and sweep.study.dynamic else sweep.study.trials() if new else sweep.unfinished(snapshot)
         # A search that depends on its results is tried by its corners.
         tried = [*left, *sweep.study.samples()] if sweep.study.dynamic else left
         require(sweep.study, tried, launch.address, sweep.folder.place.parent if new else None)
@@ -104,7 +114,7 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> str:
         last_words(scratch=scratch)
         require_cluster(whole_needs(tried), bool(launch.address), sweep.folder.place.parent)
         packing = pack(tried)
-        total = sweep.study.size if new else sweep.left(damaged)
+        total = sweep.left(snapshot)
         at_once = _at_once(launch.concurrency, [packing.need(trial.config) for trial in tried], total)
         forecast = _forecast(tried, speeds, at_once)
         # Nothing has been written so far; from here on nothing is refused.
@@ -115,26 +125,30 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console) -> str:
         launch = replace(launch, trials=0)
         last_words(_again(sweep, launch))
         launch.record(sweep.folder)
-        for damage in damaged.values():
-            console.print(damage, highlight=False, markup=False, soft_wrap=True)
-        sweep.discard(damaged)
+        for line in set_aside(sweep.folder, snapshot):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+        unfold(sweep.folder, snapshot, [trial.name for trial in left])
         remove_temporaries(sweep.folder)
         console.print(_announcement(sweep, left, total, forecast), highlight=False, markup=False)
         write_experiment(sweep.folder, (trial.config.as_tree() for trial in (sweep.study.trials() or tried)))
         trainable = _with_data(tried) if launch.ship_data else ATTrainable
-        team = Team(sweep, launch, console, packing, at_once, forecast, scratch, trainable)
+        statuses, complete, stopped = sweep.statuses(snapshot), True, ""
+        team = Team(sweep, snapshot, statuses, launch, console, packing, at_once, forecast, scratch, trainable)
         for stage in dict.fromkeys(trial.stage for trial in (left or tried)):
-            ready = _with_teachers(sweep, [trial for trial in left if trial.stage == stage], console)
+            ready = _with_teachers(statuses, [trial for trial in left if trial.stage == stage], console)
             if not ready and not sweep.study.dynamic:
                 continue
-            complete, aborted = _run_trials(team, ready)
+            complete, stopped = _run_trials(team, ready)
             if not complete:
                 calm()
-                return aborted  # interrupted
-        remove_temporaries(sweep.folder)  # of workers that were killed on the way
+                break
+        if complete:
+            remove_temporaries(sweep.folder)  # of workers that were killed on the way
+        fold(sweep.folder, {name for name, status in statuses.items() if status.ended}, last=True)
     calm()
-    last_words("interrupted")
-    return ""
+    if complete:
+        last_words("interrupted")
+    return "" if complete else stopped
 
 
 def _again(sweep: Sweep, launch: Launch) -> str:
@@ -153,9 +167,8 @@ def scratch_folder() -> Iterator[str]:
         yield folder
 
 
-def _with_teachers(sweep: Sweep, trials: Sequence[Trial], console: Console) -> list[Trial]:
+def _with_teachers(statuses: Mapping[str, Status], trials: Sequence[Trial], console: Console) -> list[Trial]:
     """The trials whose teachers, if they have any, are completed; the others are named and stay pending."""
-    statuses = sweep.statuses()
     ready = []
     for trial in trials:
         missing = [name for name in trial.teachers.values() if statuses.get(name) != Status.COMPLETED]
@@ -179,15 +192,16 @@ def _with_data(trials: Sequence[Trial]) -> type[ATTrainable]:
 def _run_trials(team: Team, trials: Sequence[Trial]) -> tuple[bool, str]:
     """Run the trials that are left of a stage; whether all of it have ended, in whatever way, and why not, if known."""
     sweep, study, packing, at_once = team.sweep, team.sweep.study, team.packing, team.at_once
+    snapshot, statuses = team.snapshot, team.statuses
     policy = build_policy(study)
     ledger = Ledger(sweep, policy, lambda config: packing.need(config).gpu)
     # A stage is scheduled by itself; stages and early stopping do not go together.
-    known = trials if study.stages else sweep.trials()
+    known = trials if study.stages else sweep.trials(snapshot)
     total = len(known) if study.stages else study.size
-    board = ledger.load(known, total, {trial.name for trial in trials})
+    board = ledger.load(known, total, {trial.name for trial in trials}, snapshot)
     run = SweepRun(board, policy, ledger, _proposer(study), at_once)
-    everything = sweep.trials()
-    statuses = sweep.statuses()
+    statuses |= {state.name: state.status for state in board.states if state.ended}
+    everything = sweep.trials(snapshot)
     left = {state.name for state in board.states if not state.ended}
     finished = {name: status for name, status in statuses.items() if name not in left}
     selection = study.samples()[0].config.train.selection
@@ -217,6 +231,7 @@ def _run_trials(team: Team, trials: Sequence[Trial]) -> tuple[bool, str]:
                     callbacks=[ProgressCallback(progress, run, team.launch.fail_fast)],
                 ),
             ).fit()
+    statuses |= {state.name: state.status for state in run.board.states}
     if run.failure is not None:
         where, problem, remedy = run.failure.parts
         again = f" with: {resume_command(sweep.folder, team.launch)}" if remedy.endswith("again") else ""

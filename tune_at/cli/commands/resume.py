@@ -1,10 +1,11 @@
 """`resume DIR/NAME`: run what is left."""
 
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 
 from tune_at.cli.command import Command
 from tune_at.cli.options import add_launch, add_sweep, at_least_one
-from tune_at.cli.outcome import finish, run_to_end
+from tune_at.cli.outcome import finish, run_left
 from tune_at.cli.terminal import console
 from tune_at.tuning.launch import Launch
 
@@ -23,6 +24,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """`resume DIR/NAME`."""
+    from tune_at.store.fold import set_aside
     from tune_at.study.sweep import Sweep
 
     launch = Launch.of(arguments)
@@ -31,10 +33,15 @@ def run(arguments: Namespace) -> int:
         existing = existing.extended(arguments.trials)
     if not arguments.as_recorded:
         existing.require_unchanged()
-    if not existing.left(existing.damaged()):
-        console().print(f"{existing.folder} is complete: nothing is left to run")
-        return finish(existing, launch)
-    return run_to_end(existing, launch)
+    with existing.held() as snapshot:
+        left = existing.left(snapshot)
+        if left:
+            stopped = run_left(existing, launch, snapshot)
+        else:
+            for line in set_aside(existing.folder, snapshot):
+                console().print(line, markup=False, soft_wrap=True)
+            console().print(f"{existing.folder} is complete: nothing is left to run")
+    return finish(existing, replace(launch, trials=0), stopped, shown=True) if left else finish(existing, launch)
 
 
 COMMAND = Command("resume", "continue a sweep that was interrupted or killed, or retry failed trials", add_options, run)

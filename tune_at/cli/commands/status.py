@@ -18,13 +18,14 @@ def run(arguments: Namespace) -> int:
     """`status DIR/NAME`."""
     from analysis.summary import summary
     from tune_at.cli.results import at_rest, results_tables
-    from tune_at.store import read_table
     from tune_at.store.lock import is_locked
+    from tune_at.store.reader import read_results
     from tune_at.store.status import Status
     from tune_at.study.sweep import Sweep
 
     existing = Sweep.open(arguments.sweep)
-    trials, epochs, decisions = (read_table(existing.folder, table) for table in ("trials", "epochs", "decisions"))
+    results = read_results(existing.folder)
+    trials, epochs, decisions = (results.frame(table) for table in ("trials", "epochs", "decisions"))
     total = existing.study.size
     running = is_locked(existing.folder)
     if not running:
@@ -34,14 +35,14 @@ def run(arguments: Namespace) -> int:
     words = ", ".join(f"{count} {name}" for name, count in sorted(numbers.items()) if count)
     console().print(f"{existing.study.title}: {counted(total, 'trial')}: {words}", markup=False)
     wide = console(wide=True)
-    wide.print(results_tables(existing.study, trials, epochs, decisions, existing.trials(), width()))
+    wide.print(results_tables(existing.study, trials, epochs, decisions, existing.trials(results), width()))
     for line in summary(
         existing.study, trials, epochs, decisions, as_typed(existing.folder.report / "pareto_front.png")
     ):
         print(line)
     if running:
         print("running now")
-    elif existing.left():
+    elif existing.left(results):
         print(f"not running; continue with: {resume_command(existing.folder)}")
     return 0
 

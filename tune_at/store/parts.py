@@ -1,0 +1,132 @@
+"""Files of the store: which there are, and reading one with all its checks."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tune_at.errors import UserError
+from tune_at.store.failures import DamagedPart
+from tune_at.store.layout import SweepFolder
+from tune_at.store.place import Place, Where, to_place
+from tune_at.store.schema import CHECKSUM_KEY, TABLES, checksum, modernised, version_of
+
+PARQUET = ".parquet"
+
+UNITS_KEY = b"tune_at_units"
+"""Metadata of a folded file: JSON of [unit, rows] in the order of the rows."""
+
+
+@dataclass(frozen=True, order=True)
+class Fold:
+    """A folded file. It holds what the folds `first` to `last` held; of a unit in two of them the later one counts."""
+
+    first: int
+    last: int
+    place: Place
+
+    def within(self, other: "Fold") -> bool:
+        """Whether another one has all that this one has."""
+        return self != other and other.first <= self.first and self.last <= other.last
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of a table. A unit is what one part holds: `TRIAL`, or `TRIAL/KEY`.
+
+    Attributes:
+        parts: each unit's own file, which counts more than what folds say of the unit.
+        folds: folded files, oldest first.
+        merged: folded files that a later one has taken in, left by a crash.
+    """
+
+    parts: Mapping[str, Place]
+    folds: Sequence[Fold] = ()
+    merged: Sequence[Fold] = ()
+
+    @property
+    def places(self) -> list[Place]:
+        """All files that count."""
+        return [*(fold.place for fold in self.folds), *self.parts.values()]
+
+
+def list_files(folder: SweepFolder, table: str) -> Files:
+    """The files of a table. Raises `StorageFailed`.
+
+    The parts are listed first: one that is folded in between is in a folded file by then.
+    """
+    parts = folder.table(table).below(PARQUET)
+    return Files({path.removesuffix(PARQUET): place for path, place in parts.items()}, *list_folds(folder, table))
+
+
+def list_folds(folder: SweepFolder, table: str) -> tuple[list[Fold], list[Fold]]:
+    """The folded files of a table: those that count, oldest first, and those that others have taken in."""
+    folds = []
+    for place in folder.folded(table).files(suffix=PARQUET):
+        if numbers := re.fullmatch(r"(\d+)-(\d+)\.parquet", place.name):
+            folds.append(Fold(int(numbers[1]), int(numbers[2]), place))
+    folds.sort()
+    merged = [fold for fold in folds if any(fold.within(other) for other in folds)]
+    return [fold for fold in folds if fold not in merged], merged
+
+
+def fold_place(folder: SweepFolder, table: str, first: int, last: int) -> Place:
+    """The place of a folded file."""
+    return folder.folded(table) / f"{first:06d}-{last:06d}{PARQUET}"
+
+
+def read_part(path: Where, changes: bool = True) -> pa.Table:
+    """One file of the store, checked, with the columns that its table has today.
+
+    `changes`: whether somebody may replace it while it is read. Raises `FileNotFoundError`, `DamagedPart`,
+    `StorageFailed`, or `UserError` for a newer schema.
+    """
+    try:
+        # Read first and parsed then: an error of the storage is not damage.
+        data = to_place(path).read_bytes(changes)
+        table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
+        version = version_of(table.schema, str(path))
+        if int((table.schema.metadata or {})[CHECKSUM_KEY]) != checksum(table, version):
+            raise ValueError("the checksum does not match")
+    except (UserError, FileNotFoundError):
+        raise
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:  # ValueError: text that is not UTF-8, too
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise DamagedPart(str(path), f"is damaged: {reason}", remedy_for(path)) from None
+    return modernised(table, version)
+
+
+def read_fold(place: Place) -> tuple[pa.Table, list[tuple[str, int]]]:
+    """A folded file and its units, each with its number of rows, in the order of the rows. Raises as `read_part`."""
+    table = read_part(place, changes=False)
+    try:
+        units = [(str(unit), int(rows)) for unit, rows in json.loads(table.schema.metadata[UNITS_KEY])]
+        if sum(rows for _, rows in units) != table.num_rows:
+            raise ValueError("it has another number of rows than it says")
+    except (KeyError, ValueError, TypeError) as error:
+        raise DamagedPart(str(place), f"is damaged: {error}", remedy_for(place)) from None
+    return table, units
+
+
+def is_damaged(path: Place) -> bool:
+    """Whether a file of the store is there and cannot be read back whole."""
+    try:
+        read_part(path)
+    except FileNotFoundError:
+        return False
+    except DamagedPart:
+        return True
+    return False
+
+
+def remedy_for(path: Where) -> str:
+    """What `resume` does about a damaged file of the store."""
+    parts = str(path).partition("?")[0].split("/")
+    table: Any = next((TABLES[name] for name in reversed(parts[:-1]) if name in TABLES), None)
+    if table is not None and not table.rebuilt:
+        return "`python run.py resume` sets it aside and goes on without it: nothing can write it again"
+    return "`python run.py resume` writes it again"
