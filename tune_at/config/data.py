@@ -30,7 +30,7 @@ class DataSection(Section):
 
     name: str
     noise_rate: Rate = 0.0
-    """Share r of training labels drawn anew, uniformly over all classes: P = (1-r) I + r/C (Sec. 3.1)."""
+    """Share r of training labels redrawn, uniformly over all classes: P = (1-r) I + r/C (Sec. 3.1)."""
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of the training images held out, class-balanced, with their true labels."""
     subset: Literal["all"] | Annotated[Whole, Field(ge=1)] = "all"

@@ -90,8 +90,8 @@ def cropped(x: Tensor, shift: Tensor, padding: int) -> Tensor:
     padded = F.pad(x, (padding,) * 4)
     images = torch.arange(n, device=x.device)[:, None, None, None]
     channels = torch.arange(x.shape[1], device=x.device)[None, :, None, None]
-    found = padded[images, channels, rows[:, None, :, None], columns[:, None, None, :]]
-    return found.contiguous(memory_format=torch.channels_last)
+    window = padded[images, channels, rows[:, None, :, None], columns[:, None, None, :]]
+    return window.contiguous(memory_format=torch.channels_last)
 
 
 def flipped(x: Tensor, flip: Tensor) -> Tensor:

@@ -56,7 +56,7 @@ def cached(name: str, files: Sequence[Path], decode: Callable[[], Source], parts
             return _load(entry)
         aside = entry.with_name(f".{entry.name}.{uuid.uuid4().hex[:8]}.damaged")
         with contextlib.suppress(OSError):
-            entry.rename(aside)  # first, so that nobody removes what another process has made anew by then
+            entry.rename(aside)  # first, so that nobody removes what another process has made again by then
         shutil.rmtree(aside, ignore_errors=True)
     source = decode()
     _store(entry, source)
@@ -78,11 +78,11 @@ def remembered(name: str, files: Sequence[Path], make: Callable[[], Source], mos
     stamp = hashlib.sha256()
     for path in files:
         try:
-            found = path.stat()
+            status = path.stat()
         except OSError as error:
             raise UserError(str(path), f"cannot be read: {error.strerror}", "restore the file") from None
-        facts = (os.fsencode(path), found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
-        stamp.update(repr(facts).encode())
+        signature = (os.fsencode(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        stamp.update(repr(signature).encode())
     key = (name, stamp.digest())
     source = _REMEMBERED.pop(key, None) or make()
     _REMEMBERED[key] = source

@@ -122,8 +122,8 @@ def _folders(split: Path) -> list[str]:
 
 def _annotations(folder: Path) -> Path | None:
     """Tiny-ImageNet's table of a split whose images lie in one folder: file, class and a box, with tabs between."""
-    found = sorted(folder.glob("*_annotations.txt")) if folder.is_dir() else []
-    return found[0] if found else None
+    tables = sorted(folder.glob("*_annotations.txt")) if folder.is_dir() else []
+    return tables[0] if tables else None
 
 
 def _instead(train: "_Split") -> str:
@@ -228,10 +228,10 @@ class _Split:
             raise UserError(
                 "data.path", f"{self.folder} has the class {strange[0]}, train has not", "remove or rename the folder"
             )
-        found = [(path, label) for label, name in enumerate(classes) for path in self.classes.get(name, ())]
-        if not found:
+        pairs = [(path, label) for label, name in enumerate(classes) for path in self.classes.get(name, ())]
+        if not pairs:
             raise UserError("data.path", f"{self.folder} has no images", "put images in the folders of the classes")
-        return found
+        return pairs
 
     def unused(self) -> str:
         """What is not used, in one line: `train: 30 files, 20 used, 10 in subfolders`; empty if nothing."""

@@ -7,7 +7,7 @@ from tune_at.seeding import derive_seed
 
 
 def corrupt_labels(labels: NDArray[np.int64], rate: float, num_classes: int, seed: int) -> NDArray[np.int64]:
-    """Each label is drawn anew with probability `rate`, uniformly over ALL classes: P = (1-r) I + r/C (Sec. 3.1).
+    """Each label is redrawn with probability `rate`, uniformly over ALL classes: P = (1-r) I + r/C (Sec. 3.1).
 
     So r = 1 leaves about 1/C of the labels right. Drawn once for a trial; a higher rate at the same seed corrupts
     a superset of the samples, to the same labels.

@@ -91,12 +91,12 @@ def _decode_split(paths: Sequence[Path], label_column: str) -> ImageSet:
                     f"has an image of shape {images[-1].shape}, others have {images[0].shape}",
                     "all images of a data set have one size",
                 )
-        found = table[label_column].to_pylist()
-        if None in found:
-            raise UserError(f"{path}, row {found.index(None)}", "has no label", "check the label column")
-        if not all(isinstance(label, int) for label in found):
-            raise UserError(str(path), f"has the label {found[0]!r}", "labels are whole numbers")
-        labels.extend(found)
+        column = table[label_column].to_pylist()
+        if None in column:
+            raise UserError(f"{path}, row {column.index(None)}", "has no label", "check the label column")
+        if not all(isinstance(label, int) for label in column):
+            raise UserError(str(path), f"has the label {column[0]!r}", "labels are whole numbers")
+        labels.extend(column)
     if not images:
         raise UserError(str(paths[0]), "has no rows", "fetch the file again")
     stacked = np.stack(images).transpose(0, 3, 1, 2)
