@@ -19,14 +19,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-TOGETHER = {"grid": 2, "asha": 2, "optuna": 1, "kd_swa": 1, "pbt": 2}
+TOGETHER = {"grid": 2, "asha": 2, "optuna": 1, "kd_swa": 1, "pbt": 2, "folder": 1}
 """Trials at once; Optuna's proposals depend on the order in which trials end."""
 
 OPTIONS = {"grid": ["--preset", "short", "--set", "optim.lr=0.1"]}
 
-EPOCHS = {"grid": 6, "asha": 6, "optuna": 6, "kd_swa": 5, "pbt": 6}
+EPOCHS = {"grid": 6, "asha": 6, "optuna": 6, "kd_swa": 5, "pbt": 6, "folder": 6}
 
-ENDED = {"grid": 3, "asha": 2, "optuna": 3, "kd_swa": 4, "pbt": 0}
+ENDED = {"grid": 3, "asha": 2, "optuna": 3, "kd_swa": 4, "pbt": 0, "folder": 1}
 """Trials that have ended before the kill."""
 
 
@@ -75,7 +75,7 @@ def signal_all(pid: int, number: int) -> None:
 
 def killed_midway(command: list[str], environment: dict[str, str], sweep: Path, study: str) -> bool:
     """Start a sweep, kill it when enough trials have ended, and say whether another was in its middle then."""
-    driver = subprocess.Popen(command, env=environment, start_new_session=True, cwd=environment["PYTHONPATH"])
+    driver = subprocess.Popen(command, env=environment, start_new_session=True, cwd=sweep.parent)
     while driver.poll() is None:
         time.sleep(0.002)
         if sum(status in ("completed", "stopped") for status in statuses(sweep).values()) < ENDED[study]:
@@ -99,6 +99,7 @@ def main(checkout: Path, folder: Path, studies: list[str]) -> None:
     """Make the stores in a neutral place, which `study.yaml` records, and copy them."""
     place = Path(tempfile.gettempdir()) / f"tune-at-{folder.name}"
     place.mkdir(exist_ok=True)
+    shutil.copytree(folder / "photos", place / "photos", dirs_exist_ok=True)
     environment = {**os.environ, "PYTHONPATH": str(checkout), "RAY_USAGE_STATS_ENABLED": "0"}
     for study in studies or TOGETHER:
         shutil.copy(folder / "studies" / f"{study}.yaml", place)
@@ -111,7 +112,7 @@ def main(checkout: Path, folder: Path, studies: list[str]) -> None:
                 *OPTIONS.get(study, []),
             ]  # fmt: skip
             if end == "finished":
-                subprocess.run(command, env=environment, check=True, cwd=checkout)
+                subprocess.run(command, env=environment, check=True, cwd=place)
             elif not killed_midway(command, environment, sweep, study):
                 raise SystemExit(f"{study}: no trial was in its middle; run this again")
             shutil.rmtree(folder / sweep.name, ignore_errors=True)

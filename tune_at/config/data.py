@@ -8,7 +8,7 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 
 from tune_at.config.facts import DataFacts, KnownData, as_key
 from tune_at.config.section import Broken, Rate, Section, Whole, YesNo
-from tune_at.config.versions import Since
+from tune_at.config.versions import Since, unlike_absent
 from tune_at.registry import Entry, Registry
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class DataSection(Section):
     def source(self) -> dict[str, Any]:
         """The fields that decide which images and labels there are, before any split or noise."""
         shared = DataSection.model_fields.keys() - {"name"}
-        return {name: getattr(self, name) for name in type(self).model_fields if name not in shared}
+        return unlike_absent(self, [name for name in type(self).model_fields if name not in shared])
 
     @property
     def source_key(self) -> str:
@@ -76,7 +76,7 @@ class DataSection(Section):
     @property
     def listing_key(self) -> str:
         """The fields that say what is to be counted, as a string."""
-        return as_key({name: getattr(self, name) for name in self.listed})
+        return as_key(unlike_absent(self, self.listed))
 
     @property
     def given_validation(self) -> int:

@@ -11,7 +11,7 @@ So a record is read as what it meant when it was written, and a config keeps its
 long as it leaves what is new at what its absence meant. `SCHEMA` is raised with the first such change after a release.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -131,6 +131,16 @@ def recorded(section: BaseModel, schema: int) -> Tree:
     tree = section.model_dump(mode="json")
     _forget(tree, section, schema)
     return tree
+
+
+def unlike_absent(section: BaseModel, names: Iterable[str]) -> Tree:
+    """The values of these fields, but for those that have what their absence means: a key that later fields keep."""
+    marks = _marks(type(section))
+    return {
+        name: value
+        for name, value in ((name, getattr(section, name)) for name in names)
+        if not any(isinstance(mark, Since) and mark.absent == value for mark in marks.get(name, ()))
+    }
 
 
 def _forget(tree: Tree, section: BaseModel, schema: int) -> None:
