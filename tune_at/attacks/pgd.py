@@ -56,7 +56,7 @@ class PGD:
 
         TRADES' loss has TRADES' start: at x itself its gradient is zero.
         """
-        start: StartName = "gaussian" if loss == "kl" else "uniform"
+        start: StartName = "gaussian" if loss == "kl" else attack.start_in_ball
         return cls(attack.eps, attack.step, attack.steps, attack.norm, loss, start)
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:

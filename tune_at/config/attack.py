@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tune_at.config.section import Pixels, Section, Whole
+from tune_at.config.versions import Since
 from tune_at.registry import Entry, Registry
 
 LossName = Literal["ce", "kl", "cw", "dlr"]
@@ -22,6 +23,17 @@ class AttackSection(Section):
     """Length of one attack step, in pixels on [0, 1]."""
     steps: Annotated[Whole, Field(ge=1)] = 10
     """Steps of the training attack."""
+    start: Annotated[Literal["auto", "uniform", "gaussian", "zero"], Since(2, absent="uniform")] = "auto"
+    """Where attacks on the label begin, in training and evaluation; `auto` is what the paper's code does in this norm:
+    `uniform` in the ball in l-inf, and `gaussian`, x + 0.001 · N(0, 1), in l2. `zero` is x itself. Methods with a start
+    of their own keep it: TRADES' attack on the KL divergence begins gaussian, FGSM at x, Fast AT uniform."""
+
+    @property
+    def start_in_ball(self) -> StartName:
+        """`start`, with `auto` as what it means in this norm."""
+        if self.start != "auto":
+            return self.start
+        return "gaussian" if self.norm == "l2" else "uniform"
 
 
 def _entry(name: str, factory: str, source: str, summary: str) -> Entry:

@@ -83,7 +83,7 @@ class EvaluationSection(Section):
     every: Annotated[Whole, Field(ge=1)] = 1
     """Epochs between evaluations; the last epoch is always evaluated."""
     train_every: Annotated[Whole, Field(ge=1)] = 1
-    """Of these evaluations, every how manieth measures the training part too; the last one always does."""
+    """One in how many of these evaluations measures the training part, too; the last one always does."""
     train_samples: Annotated[Whole, Field(ge=0)] = 1000
     """Size of the fixed part of the training set on which training accuracy is measured; 0 is none."""
     test_samples: Literal["all"] | Annotated[Whole, Field(ge=1)] = "all"
@@ -92,7 +92,8 @@ class EvaluationSection(Section):
     """Whether an example is attacked further once it has fallen. If not, evaluation costs less, accuracy is that
     against the worst iterate instead of the last one, and robust losses are those at the points found first."""
     batch_size: Annotated[Whole, Field(ge=1)] = 512
-    """Samples a batch. In l-inf no result depends on it beyond rounding; in l2 the random starts do."""
+    """Samples a batch. On a CPU no result depends on it beyond rounding in l-inf, nor in l2 for images of a multiple of
+    16 values with their `gaussian` start; other random starts do."""
 
 
 class ResourcesSection(Section):
