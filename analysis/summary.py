@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from analysis.exploits import exploits, values_at
-from analysis.ranking import Point, Ranking, fronts, rank
+from analysis.ranking import fronts, rank
 from tune_at.config.scheduler import FIFO, find_metric, is_loss
 from tune_at.config.search import Optuna
 from tune_at.config.section import SELECTION_SPLITS
 from tune_at.store.status import Status
+from tune_at.study.points import Point, Ranking
 from tune_at.study.study import Study
 from tune_at.wording import assignments, counted
 

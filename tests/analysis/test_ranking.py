@@ -9,9 +9,10 @@ import pytest
 from rich.console import Console
 
 from analysis.exploits import values_at
-from analysis.ranking import in_turn, point_name, rank, undominated
+from analysis.ranking import rank, undominated
 from analysis.summary import summary
 from tune_at.cli.results import results_tables
+from tune_at.study.points import in_turn, point_name
 from tune_at.study.study import Study
 
 STUDY = """\

@@ -7,8 +7,9 @@ from rich.console import Group
 from rich.table import Table
 
 from analysis.exploits import exploits, values_at
-from analysis.ranking import Point, in_turn, rank
+from analysis.ranking import rank
 from tune_at.store.status import Status
+from tune_at.study.points import Point, in_turn
 from tune_at.study.study import Study
 from tune_at.study.trials import Trial
 from tune_at.tables import Column, fitted

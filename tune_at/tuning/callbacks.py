@@ -98,5 +98,5 @@ class ProgressCallback(tune.Callback):
     def _show_drawn(self) -> None:
         assert self.run is not None and self.progress is not None
         for state in self.run.drawn:
-            self.progress.add(state.name, state.epochs)
+            self.progress.add(state.trial)
         self.run.drawn.clear()

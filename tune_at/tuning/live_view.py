@@ -3,7 +3,6 @@
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
 
@@ -17,7 +16,10 @@ from tune_at.config.section import SELECTION_SPLITS
 from tune_at.scheduling.board import TrialState
 from tune_at.store.status import Status
 from tune_at.study.forecast import Forecast
-from tune_at.wording import duration
+from tune_at.study.study import Study
+from tune_at.study.trials import Trial
+from tune_at.tuning.live_tables import Standings, TrialView, running_table
+from tune_at.wording import counted, duration
 
 PLAIN_INTERVAL = 15.0
 """Seconds between two plain lines."""
@@ -26,41 +28,33 @@ SLACK = 1.0
 """Seconds beyond an epoch's own that may pass until its result is here; what is more was waited for other trials."""
 
 
-@dataclass
-class TrialView:
-    """What the view knows of one trial."""
-
-    name: str
-    epochs: int
-    epoch: int = 0
-    status: Status = Status.PENDING
-    metrics: dict[str, float] = field(default_factory=dict)
-    best: dict[str, float] = field(default_factory=dict)
-    """The metrics of the best epoch so far, and the epoch itself."""
-
-
 class SweepProgress:
     """Keeps the state of all trials and shows it while it is entered as a context."""
 
     def __init__(
         self,
-        trials: Mapping[str, int],
+        study: Study,
+        trials: Iterable[Trial],
         finished: Mapping[str, Status],
-        selection: str,
         console: Console,
-        total: int,
         forecast: Forecast,
     ) -> None:
-        """`trials`: each trial's epochs; `finished`: the status of those that ended in an earlier run.
+        """`trials`: those that are known; `finished`: the status of those that ended in an earlier run.
 
-        `total`: the number of all trials, if a searcher has yet to draw some; `forecast`: what is announced by.
+        `forecast`: what the time was announced by.
         """
-        self.views = {name: TrialView(name, epochs) for name, epochs in trials.items()}
+        self.views = {trial.name: TrialView(trial) for trial in trials}
         for name, status in finished.items():
             view = self.views[name]
             view.status, view.epoch = status, view.epochs
-        self.total = max(total, len(trials))
-        self.split, self.console = SELECTION_SPLITS[selection], console
+        self.total = max(study.size, len(self.views))
+        self.split = SELECTION_SPLITS[study.samples()[0].config.train.selection]
+        self.console = console
+        self.stages = list(study.stages)
+        self.standings = Standings(self.split, len(study.seeds))
+        self.best: RenderableType | None = None
+        self.changed, self.width = True, 0
+        """Whether the best so far may be others than those that are shown; and for how many columns these are made."""
         self.began = time.monotonic()
         self.forecast = forecast
         self.marks: dict[str, tuple[float, int]] = {}
@@ -79,17 +73,19 @@ class SweepProgress:
         if self.console.is_terminal:
             self.live.stop()
 
-    def add(self, name: str, epochs: int) -> None:
+    def add(self, trial: Trial) -> None:
         """A searcher has drawn a trial."""
-        self.views.setdefault(name, TrialView(name, epochs))
+        self.views.setdefault(trial.name, TrialView(trial))
+        self.changed = True
 
     def recall(self, states: Iterable[TrialState]) -> None:
         """What is known of the trials from earlier runs: how far they are, and their best epochs."""
         for state in states:
             view = self.views[state.name]
+            self.changed = True
             view.epoch = view.epochs if state.status == Status.COMPLETED else state.epoch
             rows = [{f"{self.split}_{k}": v for k, v in m.items()} | {"epoch": e} for e, m in state.metrics.items()]
-            view.best = max(rows, key=lambda row: row[f"{self.split}_robust_accuracy"], default={})
+            view.best = max(rows, key=self._standing, default={})
 
     def follow(self, states: Iterable[TrialState]) -> None:
         """Show trials that the scheduler has stopped, or that wait for its decision without a worker."""
@@ -107,7 +103,7 @@ class SweepProgress:
     def failed(self, result: Mapping[str, Any], swept: Mapping[str, Any], epoch: int) -> None:
         """A trial has failed: say so once, with all there is to know."""
         view = self.views[str(result["trial"])]
-        view.status, view.epoch = Status.FAILED, epoch
+        view.status, view.epoch, self.changed = Status.FAILED, epoch, True
         config = ", ".join(f"{key}={value}" for key, value in swept.items() if value is not None)
         self.say(f"failed: {view.name} ({config or 'base'}) after epoch {epoch}: {result['error']}")
         self.say(f"  full log: {result['log']}")
@@ -122,13 +118,12 @@ class SweepProgress:
         view = self.views.get(str(result.get("trial")))
         if view is None or result["status"] == Status.STORAGE:  # such a trial is unfinished, and the sweep ends
             return
-        view.status = Status(result["status"])
+        view.status, self.changed = Status(result["status"]), True
         if "epoch" in result:
             self._observe(view, result)
             view.epoch = result["epoch"]
         view.metrics |= {k: v for k, v in result.items() if k.endswith("accuracy") and isinstance(v, float)}
-        key = f"{self.split}_robust_accuracy"
-        if key in view.metrics and view.metrics[key] > view.best.get(key, -1.0):
+        if f"{self.split}_robust_accuracy" in result and self._standing(view.metrics) > self._standing(view.best):
             view.best = {**view.metrics, "epoch": view.epoch}
         for note in result.get("notes") or ():
             self.say(f"note: {view.name}: {note}")
@@ -154,22 +149,23 @@ class SweepProgress:
         now = time.monotonic()
         if view.status != Status.RUNNING:
             self.say(
-                f"[{clock(now - self.began)}] {view.status} {view.name} after {view.epoch} epochs  {accuracies(view)}"
+                f"[{clock(now - self.began)}] {view.status} {view.name}{self._stage(view)} after"
+                f" {counted(view.epoch, 'epoch')}  {accuracies(view)}"
             )
         elif now - self.last_line > PLAIN_INTERVAL:
             self.last_line = now
-            running = ", ".join(f"{v.name} {v.epoch}/{v.epochs}" for v in self._with(Status.RUNNING))
+            running = ", ".join(f"{v.name}{self._stage(v)} {v.epoch}/{v.epochs}" for v in self._with(Status.RUNNING))
             self.say(f"[{clock(now - self.began)}] {self.counts()}, {self.time_left()}; {running}")
 
     def counts(self) -> str:
         """Trials by status, in words."""
-        counted = Counter(view.status for view in self.views.values())
-        counted[Status.PENDING] += self.total - len(self.views)
+        numbers = Counter(view.status for view in self.views.values())
+        numbers[Status.PENDING] += self.total - len(self.views)
         order = (
             Status.COMPLETED, Status.RUNNING, Status.PAUSED, Status.PENDING, Status.STOPPED, Status.DIVERGED,
             Status.FAILED,
         )  # fmt: skip
-        return ", ".join(f"{counted[status]} {status}" for status in order if counted[status])
+        return ", ".join(f"{numbers[status]} {status}" for status in order if numbers[status])
 
     def time_left(self) -> str:
         """Time until the last trial ends, by the forecast that was announced and what has been observed since."""
@@ -187,35 +183,25 @@ class SweepProgress:
         total = sum(view.epochs for view in self.views.values())
         done = sum(view.epoch for view in self.views.values())
         head = Text(f"{self.counts()}  ·  {clock(time.monotonic() - self.began)} elapsed, {self.time_left()}")
+        width = self.console.width
         bar = Table.grid()  # a bar of its own would not end its line
-        bar.add_row(ProgressBar(total=max(1, total), completed=done, width=60))
-        key = f"{self.split}_robust_accuracy"
-        ranked = sorted((v for v in self.views.values() if v.best), key=lambda v: -v.best[key])
-        best = [replace(v, epoch=int(v.best["epoch"]), metrics=v.best) for v in ranked[:5]]
+        bar.add_row(ProgressBar(total=max(1, total), completed=done, width=min(60, width)))
         parts: list[RenderableType] = [head, bar]
         if running := self._with(Status.RUNNING):
-            parts.append(view_table(Status.RUNNING, running[:8], self.split, len(running) - 8))
-        if best:
-            parts.append(view_table(f"best {self.split} robust accuracy so far", best, self.split, 0))
+            parts.append(running_table(running, self.split, width, len(self.stages) > 1))
+        if self.changed or self.width != width:
+            self.changed, self.width = False, width
+            self.best = self.standings.table(self.views, width)
+        if self.best is not None:
+            parts.append(self.best)
         return Group(*parts)
 
+    def _standing(self, metrics: Mapping[str, float]) -> tuple[float, ...]:
+        """By what an epoch is the best of its trial, as `best_record` has it."""
+        return tuple(metrics.get(f"{self.split}_{kind}_accuracy", -1.0) for kind in ("robust", "natural"))
 
-def view_table(title: str, views: list[TrialView], split: str, hidden: int) -> Table:
-    """A table of trials with their epoch and newest accuracies."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1))
-    table.add_column("trial", overflow="fold")
-    for name in ("epoch", "train nat.", "train rob.", f"{split} nat.", f"{split} rob."):
-        table.add_column(name, justify="right")
-    for view in views:
-        shown = [
-            f"{view.metrics[key]:.1%}" if (key := f"{part}_{kind}_accuracy") in view.metrics else "-"
-            for part in ("train", split)
-            for kind in ("natural", "robust")
-        ]
-        table.add_row(view.name, f"{view.epoch}/{view.epochs}", *shown)
-    if hidden > 0:
-        table.add_row(f"and {hidden} more")
-    return table
+    def _stage(self, view: TrialView) -> str:
+        return f" ({view.trial.stage})" if len(self.stages) > 1 else ""
 
 
 def accuracies(view: TrialView) -> str:

@@ -204,9 +204,7 @@ def _run_trials(team: Team, trials: Sequence[Trial]) -> tuple[bool, str]:
     everything = sweep.trials(snapshot)
     left = {state.name for state in board.states if not state.ended}
     finished = {name: status for name, status in statuses.items() if name not in left}
-    selection = study.samples()[0].config.train.selection
-    epochs = {trial.name: trial.config.train.epochs for trial in everything}
-    progress = SweepProgress(epochs, finished, selection, team.console, study.size, team.forecast)
+    progress = SweepProgress(study, everything, finished, team.console, team.forecast)
     progress.recall(board.states)
     # As many workers start at a time as there are places; Tune's default for a searcher is one after the other.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once)

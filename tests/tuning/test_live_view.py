@@ -1,0 +1,151 @@
+"""The live view of a sweep, at the widths that terminals have."""
+
+import io
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from tune_at.scheduling.board import TrialState
+from tune_at.store.status import Status
+from tune_at.study.cost import rough_cost
+from tune_at.study.forecast import Forecast
+from tune_at.study.study import Study
+from tune_at.tuning.live_view import SweepProgress
+
+STUDY = """\
+title: Live
+base: {data: {subset: 64}, objective: trades, train: {epochs: 80, batch_size: 32}}
+axes: {objective.beta: [1, 6]}
+"""
+
+
+@pytest.fixture
+def view(tmp_path):
+    """A function (study, columns of the terminal or None) → SweepProgress of its trials."""
+
+    def make(text=STUDY, width=120):
+        path = tmp_path / "live.yaml"
+        path.write_text(text)
+        study = Study.resolve(str(path))
+        console = Console(file=io.StringIO(), width=width or 200, force_terminal=width is not None, color_system=None)
+        cost = rough_cost(study.samples()[0].config)
+        return SweepProgress(study, study.trials(), {}, console, Forecast({}, cost, 1, known=False))
+
+    return make
+
+
+def report(view, trial, epoch, robust, status="running", **others):
+    times = {"train_seconds": 1.0, "evaluation_seconds": 0.0}
+    metrics = {"val_natural_accuracy": 0.9, "val_robust_accuracy": robust, "train_natural_accuracy": 0.95}
+    view.result({"trial": trial, "epoch": epoch, "status": status, **times, **metrics, **others})
+
+
+def lines(view):
+    view.console.file = io.StringIO()
+    view.console.print(view.render())
+    out = view.console.file.getvalue().splitlines()
+    assert all(cell_len(line) <= view.console.width for line in out)
+    return [line.rstrip() for line in out]
+
+
+def best(view):
+    found = lines(view)
+    starts = [number for number, line in enumerate(found) if line.startswith("best ")]
+    return [line.split() for line in found[starts[0] :] if line.strip()] if starts else []
+
+
+def test_the_best_epoch_does_not_look_like_progress(view):
+    shown = view()
+    first, second = shown.views
+    shown.started(first)
+    report(shown, first, 8, 0.6)
+    report(shown, first, 9, 0.5)
+    out = lines(shown)
+    assert any("9/80" in line for line in out)
+    assert not any("8/80" in line for line in out)
+    assert best(shown)[2][1:3] == ["epoch", "8"]
+    report(shown, second, 3, 0.7, "completed")
+    assert [row[0] for row in best(shown)[2:]] == [second, first]
+
+
+@pytest.mark.parametrize("status", ["diverged", "failed"])
+def test_what_diverged_or_failed_is_not_among_the_best(view, status):
+    shown = view()
+    first, second = shown.views
+    report(shown, first, 1, 0.9)
+    report(shown, second, 1, 0.4)
+    if status == "diverged":
+        report(shown, first, 2, 0.1, status)
+    else:
+        shown.failed({"trial": first, "error": "boom", "log": "l"}, {}, 1)
+    assert [row[0] for row in best(shown)[2:]] == [second]
+
+
+def test_a_grid_over_the_ball_has_a_best_for_each_or_none(view):
+    shown = view(STUDY.replace("axes: {", "axes: {attack.eps: [8/255, 16/255], "))
+    small, small_too, large, large_too = shown.views
+    report(shown, small, 1, 0.9)
+    report(shown, large, 1, 0.5)
+    assert best(shown) == []  # each has its own ball
+    report(shown, small_too, 1, 0.8)
+    report(shown, large_too, 1, 0.6)
+    table = best(shown)
+    assert table[0][-3:] == ["for", "each", "attack.eps"]
+    assert [row[0] for row in table[2:]] == [small, large_too]
+
+
+def test_a_point_is_the_mean_over_its_seeds(view):
+    shown = view(STUDY + "seeds: [0, 1]\n")
+    for trial, robust in zip(shown.views, (0.9, 0.5, 0.8, 0.7), strict=True):
+        report(shown, trial, 1, robust)
+    better, worse = best(shown)[2:]
+    assert better[1:3] == ["2", "seeds"]
+    assert better[-3:] == ["75.0%", "±", "7.1%"]
+    assert worse[-3:] == ["70.0%", "±", "28.3%"]
+
+
+STAGED = """\
+title: Live
+base: {data: {subset: 64}, train: {epochs: 80, batch_size: 32}}
+stages: {teachers: {objective: [standard, pgd_at]}, students: {objective: kd_swa}}
+"""
+
+
+def test_stages_are_visible_with_and_without_a_terminal(view):
+    shown = view(STAGED)
+    teacher, *_, student = shown.views
+    shown.started(teacher)
+    shown.started(student)
+    rows = [line.split() for line in lines(shown)]
+    assert [teacher, "teachers"] in [row[:2] for row in rows]
+    assert [student, "students"] in [row[:2] for row in rows]
+    piped = view(STAGED, None)
+    report(piped, student, 80, 0.4, "completed")
+    assert f"completed {student} (students) after 80 epochs" in piped.console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [200, 120, 80, 60, 40])
+def test_no_name_is_wrapped_at_any_width(view, width):
+    long = "objective.beta: [1, 6], optim.lr: [0.0123, 0.1], optim.weight_decay: [5.0e-4, 0.001], attack.steps: [3, 10]"
+    shown = view(STUDY.replace("objective.beta: [1, 6]", long), width)
+    for trial in list(shown.views)[:3]:
+        shown.started(trial)
+        report(shown, trial, 12, 0.5)
+    out = lines(shown)
+    for trial in list(shown.views)[:3]:
+        (row,) = (line for line in out if line.split()[:1] and line.split()[0][:3] == trial[:3] and "12/80" in line)
+        assert row.split()[-1] == "50.0%"  # what is searched for is the last to go
+    assert len([line for line in out if line.strip()]) <= 3 + 2 * (2 + 3) + (width == 40) * 2
+
+
+def test_a_view_goes_on_from_an_earlier_run(view):
+    shown = view()
+    first, _ = shown.views
+    state = TrialState(0, shown.views[first].trial, status=Status.COMPLETED)
+    for epoch, (natural, robust) in enumerate([(0.9, 0.4), (0.8, 0.5), (0.9, 0.5), (0.9, 0.5)], 1):
+        metrics = {"natural_accuracy": natural, "robust_accuracy": robust, "natural_loss": 1.0, "robust_loss": 1.0}
+        state.report(epoch, {f"val_{metric}": value for metric, value in metrics.items()})
+    shown.recall([state])
+    assert best(shown)[2][:3] == [first, "epoch", "3"]  # of equal ones the higher natural accuracy, then the earlier
+    assert best(shown)[2][-2:] == ["90.0%", "50.0%"]
