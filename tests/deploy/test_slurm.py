@@ -2,18 +2,20 @@
 
 import os
 import random
+import shutil
 import signal
 import socket
 import stat
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
+from processes import PATIENCE_WITH_PROCESSES, Gate, epochs_reached, output_of, until
 
 from tune_at.store import read_table
+from tune_at.study.study import Study
 
 ROOT = Path(__file__).parent.parent.parent
 SCRIPT = ROOT / "deploy" / "slurm.sh"
@@ -21,14 +23,14 @@ SRUN = '#!/bin/bash\nwhile [[ $1 == --* ]]; do shift; done\nexec "$@"\n'  # this
 SCONTROL = '#!/bin/bash\necho "$@" >>"$REQUEUED"\n'
 
 STUDY = """\
-title: One trial
+title: Two trials, one at a time
 base:
   data: {name: digits, subset: 100}
   model: {name: small_cnn, width: 8}
   attack: {eps: 0.1, step: 0.03, steps: 4}
   train: {epochs: 40, batch_size: 50}
   evaluation: {steps: 2, train_samples: 50}
-axes: {objective: [pgd_at]}
+axes: {objective: [pgd_at, standard]}
 """
 
 
@@ -95,43 +97,56 @@ def job(tmp_path):
 
 
 def test_used_wrongly(job):
-    assert "usage: sbatch deploy/slurm.sh NAME STUDY" in job("name").communicate(timeout=20)[0]
-    output, _ = job("name", "study", SLURM_JOB_NUM_NODES="").communicate(timeout=20)
+    assert "usage: sbatch deploy/slurm.sh NAME STUDY" in job("name").communicate(timeout=PATIENCE_WITH_PROCESSES)[0]
+    output, _ = job("name", "study", SLURM_JOB_NUM_NODES="").communicate(timeout=PATIENCE_WITH_PROCESSES)
     assert "SLURM_JOB_NUM_NODES: is set by Slurm" in output
+
+
+def started_and_held(job, path, storage):
+    """A job whose first trial has begun, and a gate that holds the second, so that it cannot end by itself.
+
+    The gate stands only once there is a sweep's folder. Should the first trial be over by then, another job is begun.
+    """
+    name = Study.resolve(str(path)).trials()[1].name
+    for _ in range(10):
+        process = job("a", path)
+        until((storage / "a" / "study.yaml").exists, process)
+        gate = Gate(storage / "a", name)
+        until(lambda: epochs_reached(storage / "a"), process)
+        if process.poll() is None and name not in epochs_reached(storage / "a"):
+            return process, gate
+        gate.open()
+        process.communicate()
+        shutil.rmtree(storage)
+    raise AssertionError("ten jobs were over before they were held")
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Slurm's own platform")
 def test_out_of_time_requeued_and_resumed(job, tmp_path):
-    (tmp_path / "s.yaml").write_text(STUDY)
-    storage = tmp_path / "storage"
-    first = job("a", tmp_path / "s.yaml")
-    deadline = time.monotonic() + 60
-    while not list(storage.glob("a/checkpoints/*/epoch-*.pt")):
-        assert first.poll() is None, first.communicate()[0]
-        if time.monotonic() > deadline:
-            os.killpg(first.pid, signal.SIGTERM)
-            pytest.fail(first.communicate(timeout=30)[0])
-        time.sleep(0.05)
+    path, storage = tmp_path / "s.yaml", tmp_path / "storage"
+    path.write_text(STUDY)
+    first, gate = started_and_held(job, path, storage)
     (token,) = storage.glob(".ray-token-*")
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
     assert len(token.read_text()) == 64
     os.kill(first.pid, signal.SIGUSR1)  # B: Slurm tells the script alone
-    output, _ = first.communicate(timeout=60)
+    output = output_of(first)
+    gate.open()
     assert first.returncode == 0, output
     assert "tune-at sweep " in output
     assert "out of time: back into the queue" in output
     assert "Traceback" not in output
     assert (tmp_path / "requeued").read_text().startswith("requeue ")
     assert not token.exists()
-    assert 0 < len(read_table(storage / "a", "epochs")) < 40
+    assert 0 < len(read_table(storage / "a", "epochs")) <= 40
 
-    second = job("a", tmp_path / "s.yaml")
-    output, _ = second.communicate(timeout=120)
+    second = job("a", path)
+    output = output_of(second)
     assert second.returncode == 0, output
     assert f"tune-at resume {storage}/a --address" in output
     assert "without authentication" not in output
-    assert read_table(storage / "a", "trials")["status"].tolist() == ["completed"]
-    assert read_table(storage / "a", "epochs")["epoch"].tolist() == list(range(1, 41))
+    assert read_table(storage / "a", "trials")["status"].tolist() == ["completed"] * 2
+    assert read_table(storage / "a", "epochs")["epoch"].tolist() == [*range(1, 41)] * 2
     assert (tmp_path / "requeued").read_text().count("\n") == 1
     assert not list(storage.glob(".ray-token-*"))

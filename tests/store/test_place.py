@@ -184,12 +184,13 @@ def test_a_lease_is_renewed_and_a_lost_one_interrupts(s3, monkeypatch):  # noqa:
     place = to_place(s3.uri())
     with pytest.raises(KeyboardInterrupt), sweep_lock(place):
         (place / ".lock").unlink()
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 600
         while not (place / ".lock").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         assert (place / ".lock").exists()
         put_lease(place, another_machine(lease.Holder.here()))
-        time.sleep(5)
+        while time.monotonic() < deadline:
+            time.sleep(0.05)  # until it is interrupted
     assert lease.read_holder(place / ".lock").host == "elsewhere"
 
 
@@ -242,7 +243,7 @@ def cli(*arguments, **environment):
     root = Path(__file__).parent.parent.parent
     done = subprocess.run(
         [sys.executable, str(root / "run.py"), *arguments],
-        capture_output=True, text=True, timeout=60, env={**without_aws(os.environ), **environment},
+        capture_output=True, text=True, timeout=600, env={**without_aws(os.environ), **environment},
     )  # fmt: skip
     return done, time.monotonic() - began
 
@@ -254,7 +255,8 @@ def assert_refused(result, *parts):
     assert done.stderr.count("\n") == 1
     for part in parts:
         assert part in done.stderr
-    assert seconds < 12  # where nobody answers, the AWS library alone takes 14 s
+    # Where nobody answers, the AWS library alone takes 14 s; a start takes what it takes on a busy machine.
+    assert seconds < 12 + cli("status", "/nowhere")[1]
 
 
 def test_storage_that_cannot_be_used_is_refused_in_seconds(s3):  # noqa: F811

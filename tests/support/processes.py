@@ -92,9 +92,9 @@ def until(condition, process=None, pause=0.02):
     return result
 
 
-def planned(study, storage, name):
+def planned(study, storage, name, **overrides):
     """A sweep's folder as `sweep` makes it, for a test that puts gates into it before `resume` runs it."""
-    sweep = Sweep.plan(Study.resolve(str(study)), str(storage), name)
+    sweep = Sweep.plan(Study.resolve(str(study), overrides=overrides), str(storage), name)
     sweep.create()
     return sweep
 
@@ -121,12 +121,13 @@ class Gate:
         os.mkfifo(self.path)
         self.end = os.open(self.path, os.O_RDWR | os.O_NONBLOCK)  # a writer: who opens the pipe has to wait for data
 
-    def held(self, driver):
-        """The process below `driver` that waits at the gate, if there is one."""
-        for pid in workers(driver):
+    def held(self):
+        """The worker that waits at the gate, or 0."""
+        for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                if any(self.path == link.readlink() for link in Path(f"/proc/{pid}/fd").iterdir()):
-                    return pid
+                trains = (folder / "cmdline").read_bytes().startswith(b"ray::ATTrainable")
+                if trains and any(self.path == link.readlink() for link in (folder / "fd").iterdir()):
+                    return int(folder.name)
         return 0
 
     def open(self):

@@ -4,10 +4,13 @@ import contextlib
 import itertools
 import logging
 import os
+import threading
 
 import pyarrow.fs as fs
 import pytest
-from moto.server import ThreadedMotoServer
+from moto.moto_server.threaded_moto_server import MotoRequestHandler, ThreadedMotoServer
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
 
 from tune_at.store.place import to_place
 
@@ -16,20 +19,85 @@ BUCKET = "sweeps"
 NUMBERS = itertools.count()
 
 
+class Server(ThreadedMotoServer):
+    """Calls `before` with the method and path of each request, in the request's thread."""
+
+    def __init__(self, port, before):
+        super().__init__(ip_address="127.0.0.1", port=port, verbose=False)
+        self.before = before
+
+    def _server_entry(self):
+        app = DomainDispatcherApplication(create_backend_app)
+
+        def watched(environ, start_response):
+            self.before(environ["REQUEST_METHOD"], environ["PATH_INFO"])
+            return app(environ, start_response)
+
+        self._server = make_server("127.0.0.1", self._port, watched, True, request_handler=MotoRequestHandler)
+        self._server_ready_event.set()
+        self._server.serve_forever()
+
+
+class Stop:
+    """What happens when something is first written under a name with `part` in it."""
+
+    def __init__(self, part, action):
+        self.part, self.action = part, action
+        self.reached, self.over = threading.Event(), threading.Event()
+
+
 class S3Server:
     """moto keeps the objects in this process, so they survive a stop and start."""
 
     def __init__(self):
         self.port = 0
         self.server = None
+        self.awaited = None
 
     def start(self):
-        self.server = ThreadedMotoServer(ip_address="127.0.0.1", port=self.port, verbose=False)
+        self.server = Server(self.port, self._before)
         self.server.start()
         self.port = self.server.get_host_and_port()[1]
 
     def stop(self):
         self.server.stop()
+
+    def _before(self, method, path):
+        stop = self.awaited
+        if stop is None:
+            return
+        if method in ("PUT", "POST") and stop.part in path and not stop.reached.is_set():
+            stop.reached.set()
+            # The loop that accepts requests ends and closes its socket; this thread is not the loop's.
+            stop.action()
+        if stop.reached.is_set():
+            stop.over.wait()
+            if stop.action == self.stop:
+                raise ConnectionAbortedError
+
+    @contextlib.contextmanager
+    def down_at(self, part):
+        """Goes down when something is first written under a name with `part` in it; the block begins then."""
+        with self._at(part, self.stop):
+            yield
+        self.start()
+
+    @contextlib.contextmanager
+    def held_at(self, part):
+        """Answers nothing from then on, for the block."""
+        with self._at(part, lambda: None):
+            yield
+
+    @contextlib.contextmanager
+    def _at(self, part, action):
+        stop = self.awaited = Stop(part, action)
+        if not stop.reached.wait(600):
+            raise TimeoutError(f"{part} was not written")
+        try:
+            yield
+        finally:
+            self.awaited = None
+            stop.over.set()
 
     @contextlib.contextmanager
     def stopped(self):

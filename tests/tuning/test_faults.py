@@ -111,9 +111,9 @@ def test_kill_9_of_a_trials_process(gated, undisturbed):
     driver = start("resume", sweep)
     wait_for_epoch(sweep, 3, driver)
     kill(until(lambda: workers(driver), driver)[0])  # in the middle of an epoch, or between two trials
-    waiting = until(lambda: gates[0].held(driver), driver)
+    waiting = until(gates[0].held, driver)
     kill(waiting)  # before its first epoch
-    until(lambda: gates[0].held(driver) not in (0, waiting), driver)
+    until(lambda: gates[0].held() not in (0, waiting), driver)
     for gate in gates:
         gate.open()
     output = output_of(driver)
@@ -134,7 +134,7 @@ def test_kill_9_of_the_driver_twice_and_a_damaged_checkpoint(gated, undisturbed)
     assert 2 * 5 < len(read_table(sweep, "epochs")) <= 2 * 16 + 2 * 5
 
     again = start("resume", sweep)
-    until(lambda: gates[0].held(again), again)
+    until(gates[0].held, again)
     gates[0].open()
     until(lambda: epochs_reached(sweep)[trials[2].name] > 5, again)
     team = workers(again)

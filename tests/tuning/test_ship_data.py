@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from processes import run
+from processes import PATIENCE_WITH_PROCESSES, run
 
 from tune_at.data.arrays import ImageSet, Source, plain
 from tune_at.store import read_table
@@ -40,7 +40,7 @@ def test_workers_train_on_data_that_the_driver_alone_has(tmp_path, monkeypatch, 
     (tmp_path / "s.yaml").write_text(STUDY)
     flags = ["--ship-data"] if ship else []
     command = [sys.executable, "-c", DRIVER, "sweep", tmp_path / "s.yaml", "--storage", tmp_path, "--name", "a", *flags]
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=240)
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=PATIENCE_WITH_PROCESSES)
     trials = read_table(tmp_path / "a", "trials")
     if ship:
         assert done.returncode == 0, done.stdout + done.stderr

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from processes import results, run, start, stop_all, wait_for_epoch
+from processes import Gate, output_of, planned, results, run, start, stop_all, wait_for_epoch
 
 from tune_at.store import read_table
 from tune_at.training.checkpoint import checkpoint_path, save_state
@@ -41,12 +41,14 @@ def test_students_learn_after_their_teachers_whatever_happens_to_these(tmp_path)
     assert trials["status"].tolist() == ["completed"] * 3
     assert f"best        {trials['trial'][1]} at epoch {trials['best_epoch'][1]}" in whole.stdout
 
-    # SIGTERM saves as Ctrl-C does.
+    # SIGTERM saves as Ctrl-C does. The robust teacher waits at a gate, so that no student can start before.
     sweep = tmp_path / "cut"
-    driver = start("sweep", tmp_path / "s.yaml", "--storage", tmp_path, "--name", "cut")
-    wait_for_epoch(sweep, 2)
+    gate = Gate(planned(tmp_path / "s.yaml", tmp_path, "cut").folder, trials["trial"][1])
+    driver = start("resume", sweep)
+    wait_for_epoch(sweep, 2, driver)
     driver.terminate()
-    output, _ = driver.communicate(timeout=120)
+    gate.open()
+    output = output_of(driver)
     assert driver.returncode == 130, output
     assert f"trials left; continue with: python run.py resume {sweep}" in output
     assert "Traceback" not in output

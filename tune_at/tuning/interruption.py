@@ -47,6 +47,18 @@ class _Interruption:
             return
         raise KeyboardInterrupt
 
+    def terminate(self, number: int, frame: FrameType | None) -> None:
+        """The handler of SIGTERM where a thread that is older than `interruptible` has not blocked it."""
+        self.limit()
+        self.interrupt(number, frame)
+
+    def limit(self) -> None:
+        """Give the program `PARTING` seconds from the first SIGTERM on."""
+        if self.timer is None:
+            self.timer = threading.Timer(PARTING, self.part)
+            self.timer.daemon = True
+            self.timer.start()
+
     def wait(self) -> None:
         """Take SIGTERM again and again, in a thread of its own."""
         while True:
@@ -55,10 +67,7 @@ class _Interruption:
                 return
             if self.ending:
                 os._exit(CODE)
-            if self.timer is None:
-                self.timer = threading.Timer(PARTING, self.part)
-                self.timer.daemon = True
-                self.timer.start()
+            self.limit()
             main = threading.main_thread().ident
             assert main is not None
             signal.pthread_kill(main, signal.SIGINT)
@@ -94,7 +103,7 @@ def interruptible(program: bool) -> Iterator[None]:
     _STATE = _Interruption()
     _STATE.active = True
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    before = signal.signal(signal.SIGINT, _STATE.interrupt)
+    before = signal.signal(signal.SIGINT, _STATE.interrupt), signal.signal(signal.SIGTERM, _STATE.terminate)
     taker = threading.Thread(target=_STATE.wait, daemon=True)
     taker.start()
     try:
@@ -110,7 +119,8 @@ def interruptible(program: bool) -> Iterator[None]:
             assert taker.ident is not None
             signal.pthread_kill(taker.ident, signal.SIGTERM)
             taker.join()
-            signal.signal(signal.SIGINT, before)
+            signal.signal(signal.SIGINT, before[0])
+            signal.signal(signal.SIGTERM, before[1])
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 

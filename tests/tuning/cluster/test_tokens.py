@@ -68,6 +68,6 @@ def test_two_sessions_at_a_time_each_with_its_own_token(tmp_path, monkeypatch):
         with pytest.raises(UserError, match="refuses the token from RAY_AUTH_TOKEN"):
             find_cluster((tmp_path / name).read_text())
     for session in sessions:
-        output, _ = session.communicate("go\n", timeout=60)
+        output, _ = session.communicate("go\n", timeout=600)
         assert session.returncode == 0
         assert json.loads(output) == [["0o600", "0o700"], True, False, {}]

@@ -1,0 +1,185 @@
+"""SIGTERM and Ctrl-C at any moment: one line, exit code 130, no native stack, nothing half-written, nobody left behind.
+
+Where the program is, its output, its processes and a gate in its folder say; no test waits for a while and hopes.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from processes import (
+    Gate,
+    descendants,
+    output_of,
+    planned,
+    run,
+    start,
+    stop_all,
+    until,
+    wait_until_gone,
+)
+
+from tune_at.tuning import interruption
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes in /proc")
+
+STUDY = """\
+title: Two trials
+base:
+  data: {name: digits, subset: 100}
+  model: {name: small_cnn, width: 4}
+  attack: {eps: 0.1, step: 0.05, steps: 2}
+  train: {epochs: 3, batch_size: 50}
+  evaluation: {steps: 1, train_samples: 20}
+axes: {objective: [pgd_at, standard]}
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_process_outlives_its_test():
+    yield
+    stop_all()
+
+
+@pytest.fixture
+def study(tmp_path):
+    path = tmp_path / "s.yaml"
+    path.write_text(STUDY)
+    return path
+
+
+def titles(driver):
+    return descendants(driver.pid).values()
+
+
+def assert_one_line(driver, words):
+    """It has ended as it should: what came on the standard error is one line."""
+    output, errors = driver.communicate(timeout=600)
+    assert driver.returncode == 130, output + errors
+    assert errors == f"tune-at: {words}\n"
+    return output
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_while_a_command_reads(study, tmp_path, number):
+    sweep = planned(study, tmp_path, "a")
+    part = Path(str(sweep.folder.part("epochs", sweep.study.trials()[0].name)))
+    part.parent.mkdir(parents=True)
+    os.mkfifo(part)
+    end = os.open(part, os.O_RDWR | os.O_NONBLOCK)
+    driver = start("status", tmp_path / "a", stderr=subprocess.PIPE)
+    until(lambda: any(part == link.readlink() for link in Path(f"/proc/{driver.pid}/fd").iterdir()), driver)
+    driver.send_signal(number)
+    assert assert_one_line(driver, "interrupted") == ""
+    os.close(end)
+
+
+HANDLER = """\
+import ctypes, os, signal, threading
+from tune_at.tuning import interruption
+libc = ctypes.CDLL(None)
+with interruption.interruptible(program=True):
+    try:
+        # As Ray's native code does: a handler that Python knows nothing of, and that ends the process.
+        libc.signal(signal.SIGTERM, ctypes.cast(libc.abort, ctypes.c_void_p))
+        print("here", flush=True)
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+"""
+
+
+def test_a_native_handler_that_is_set_later_is_never_called():
+    driver = subprocess.Popen([sys.executable, "-c", HANDLER], stdout=subprocess.PIPE, text=True)
+    assert driver.stdout.readline() == "here\n"
+    driver.terminate()
+    assert driver.communicate(timeout=600)[0] == "interrupted\n"
+    assert driver.returncode == 0
+
+
+def test_what_must_not_be_interrupted_is_ended_first():
+    done = []
+    with interruption.interruptible(program=False):
+        with pytest.raises(KeyboardInterrupt), interruption.uninterrupted():
+            os.kill(os.getpid(), signal.SIGINT)
+            done.append("all of it")
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+            threading.Event().wait(600)
+    assert done == ["all of it"]
+    assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_children_are_ended_by_sigterm_as_ever():
+    with interruption.interruptible(program=False):
+        # With a function to call between fork and exec, as Ray starts its processes.
+        child = subprocess.Popen(["sleep", "600"], preexec_fn=lambda: None)
+        child.terminate()
+        assert child.wait(600) == -signal.SIGTERM
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("part", ["gcs_server", "raylet/raylet"])
+def test_while_ray_starts(study, tmp_path, part, number):
+    storage = tmp_path / "storage"
+    driver = start("sweep", study, "--storage", storage, "--name", "a", stderr=subprocess.PIPE)
+    # Ray's native part in the driver itself comes after its processes.
+    until(lambda: any(part in title for title in titles(driver)), driver, pause=0.001)
+    started = list(descendants(driver.pid))
+    driver.send_signal(number)
+    output = assert_one_line(driver, "interrupted; nothing was written")
+    assert output.startswith("starting Ray, and trying one batch")
+    wait_until_gone(started)
+    assert not storage.exists()
+
+
+@pytest.mark.slow
+def test_before_anything_is_started(study, tmp_path):
+    driver = start("sweep", study, "--storage", tmp_path / "storage", "--name", "a", stderr=subprocess.PIPE)
+    assert driver.stdout.readline().startswith("starting Ray, and trying one batch")  # it is about to try them
+    driver.terminate()
+    assert_one_line(driver, "interrupted; nothing was written")
+    assert not (tmp_path / "storage").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_while_trials_run_and_their_processes_do_not_answer(study, tmp_path, number):
+    """The whole sweep, stopped at two gates: the driver gives its workers up and says how to go on."""
+    sweep = planned(study, tmp_path, "a")
+    gates = [Gate(sweep.folder, trial.name) for trial in sweep.study.trials()]
+    driver = start("resume", tmp_path / "a", stderr=subprocess.PIPE)
+    until(lambda: any(gate.held() for gate in gates), driver)
+    started = list(descendants(driver.pid))
+    driver.send_signal(number)
+    output, errors = driver.communicate(timeout=600)
+    assert driver.returncode == 130
+    assert f"continue with: python run.py resume {tmp_path / 'a'}\n" in output + errors
+    assert "Traceback" not in output + errors
+    assert errors.count("\n") <= 1
+    wait_until_gone(started)
+    for gate in gates:
+        gate.open()
+    again = start("resume", tmp_path / "a")
+    output = output_of(again)
+    assert again.returncode == 0, output
+
+
+@pytest.mark.slow
+def test_a_search_that_was_to_be_extended_is_still_extended_by_the_command_that_is_printed(tmp_path):
+    path = tmp_path / "s.yaml"
+    text = STUDY.replace("axes: {objective: [pgd_at, standard]}", "")
+    path.write_text(text + "search: {algorithm: random, trials: 1, space: {optim.lr: {loguniform: [0.01, 0.1]}}}\n")
+    done = run("sweep", path, "--storage", tmp_path, "--name", "a")
+    assert done.returncode == 0, done.stdout + done.stderr
+    driver = start("resume", tmp_path / "a", "--trials", 2, "--concurrency", 1, stderr=subprocess.PIPE)
+    until(lambda: any("gcs_server" in title for title in titles(driver)), driver, pause=0.001)
+    driver.terminate()
+    command = f"python run.py resume {tmp_path / 'a'} --trials 2 --concurrency 1"
+    assert_one_line(driver, f"interrupted; continue with: {command}")
