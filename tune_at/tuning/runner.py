@@ -129,7 +129,7 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console, snapshot: Snapshot
             console.print(line, highlight=False, markup=False, soft_wrap=True)
         unfold(sweep.folder, snapshot, [trial.name for trial in left])
         remove_temporaries(sweep.folder)
-        console.print(_announcement(sweep, left, total, forecast), highlight=False, markup=False)
+        console.print(_announcement(sweep, left, total, forecast, snapshot), highlight=False, markup=False)
         write_experiment(sweep.folder, (trial.config.as_tree() for trial in (sweep.study.trials() or tried)))
         trainable = _with_data(tried) if launch.ship_data else ATTrainable
         statuses, complete, stopped = sweep.statuses(snapshot), True, ""
@@ -261,10 +261,11 @@ def _forecast(trials: Sequence[Trial], speeds: Mapping[str, Speed], at_once: int
     return Forecast(costs, typical, at_once, known=not on_gpu)
 
 
-def _announcement(sweep: Sweep, left: Sequence[Trial], total: int, forecast: Forecast) -> str:
-    """How many trials, how many at a time, and on CPUs how long."""
+def _announcement(sweep: Sweep, left: Sequence[Trial], total: int, forecast: Forecast, snapshot: Snapshot) -> str:
+    """How many trials, how many at a time, and on CPUs how long, less the epochs of earlier runs."""
     line = f"{counted(total, 'trial')}, {forecast.at_once} at a time"
-    seconds = forecast.left({trial.name: 0 for trial in left}, total - len(left))
+    epochs = snapshot.frame("epochs").groupby("trial").size()
+    seconds = forecast.left({trial.name: int(epochs.get(trial.name, 0)) for trial in left}, total - len(left))
     if seconds is None:
         return line
     most = "" if isinstance(sweep.study.scheduler, FIFO | PBT) else "at most "
