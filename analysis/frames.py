@@ -18,6 +18,7 @@ from tune_at.store.reader import sweep_folder
 from tune_at.store.schema import TRIALS
 from tune_at.store.status import Status
 from tune_at.study.study import Study
+from tune_at.wording import program, shell
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
@@ -57,7 +58,8 @@ def load_frames(sweep: Where | SweepFolder) -> Frames:
     """Read a sweep. Raises `UserError` if no epoch has finished."""
     rows, epochs = read_table(sweep, "trials"), read_table(sweep, "epochs")
     if epochs.empty:
-        raise UserError(str(sweep), "has no finished epoch yet", "wait for the first, or `python run.py resume` it")
+        again = shell(*program(), "resume", sweep)
+        raise UserError(str(sweep), "has no finished epoch yet", f"wait for the first, or continue it: {again}")
     path = sweep_folder(sweep).study
     study = Study.from_yaml(path.read_text(encoding="utf-8"), str(path))
     swept = tuple(column for column in rows.columns if column not in TRIALS.names)

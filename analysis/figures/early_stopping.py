@@ -50,7 +50,7 @@ def prepare_early_stopping(frames: Frames) -> pd.DataFrame:
         parts.append(kept.assign(status=part.loc[found.index, "status"]))
     measured = pd.concat(parts, ignore_index=True)
     if measured.empty:
-        raise UserError("early_stopping", "no epoch has been evaluated yet", "wait, or `python run.py resume` it")
+        raise UserError("early_stopping", "no epoch has been evaluated yet", "wait, or resume the sweep")
     decided = ["action", "source", "changes"]
     if frames.decisions.empty:
         return measured.assign(**dict.fromkeys(decided))

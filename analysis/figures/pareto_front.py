@@ -36,7 +36,7 @@ def prepare_pareto_front(frames: Frames) -> pd.DataFrame:
     ranking = rank(trials, frames.epochs, frames.seeds, swept=frames.swept)
     completed = [p for p in ranking.points if p.whole and all(t["status"] == Status.COMPLETED for t in p.trials)]
     if not completed:
-        raise UserError("pareto_front", "no completed trial has been evaluated", "wait, or `python run.py resume` it")
+        raise UserError("pareto_front", "no completed trial has been evaluated", "wait, or resume the sweep")
     made = dict(list(frames.decisions.groupby("trial"))) if len(frames.decisions) else {}
     rows = []
     for point in completed:

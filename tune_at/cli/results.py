@@ -1,6 +1,7 @@
 """Results in the terminal: the tables at a sweep's end and in `status`."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
@@ -78,7 +79,9 @@ def results_tables(
         rows = (best + [row for row in rows if row["trial"] not in {b["trial"] for b in best}])[:SHOWN]
     if hidden <= 0 or len(study.seeds) == 1:
         tables.append(trials_table(rows, epochs, width, len(study.stages) > 1, max(0, hidden)))
-    if len(study.seeds) > 1 and (measured := [point for point in points if point.measured]):
+    if len(study.seeds) > 1 and (measured := [point for point in ranking.points if point.measured]):
+        if len(measured) > SHOWN:
+            measured = [point for point in points if point.measured]
         tables.append(points_table(measured, epochs, width))
     if (decisions["action"] == "exploit").any():
         tables.append(exploits_table(rows, decisions, width))
@@ -92,26 +95,51 @@ def _pending(trial: Trial) -> dict[str, Any]:
 def trials_table(
     rows: Sequence[Mapping[str, Any]], epochs: "pd.DataFrame", width: int | None, staged: bool, hidden: int = 0
 ) -> Table:
-    """One line a trial: its last evaluated epoch's accuracies and the generalization gap (train - test)."""
+    """One line a trial: its last evaluated epoch's accuracies and the generalization gap (train - test).
+
+    Data without a test split has its validation split there.
+    """
     last = _last(epochs, {row["trial"] for row in rows})
     cells = []
+    split = _held_out(last.values())
     for row in rows:
         cell = dict.fromkeys(("train", "test", "robust", "gap"), "-")
         if at := last.get(row["trial"]):
-            train, test = ([at.get(f"{s}_{k}_accuracy", float("nan")) for k in KINDS] for s in ("train", "test"))
+            train, test = ([at.get(f"{s}_{k}_accuracy", float("nan")) for k in KINDS] for s in ("train", split))
             gap = [a - b for a, b in zip(train, test, strict=True)]
             cell |= {name: _pair(pair) for name, pair in (("train", train), ("test", test), ("gap", gap))}
             cell["robust"] = _percent(test[1]).strip()
         cells.append({**cell, "trial": row["trial"], "status": str(row["status"]), "epochs": str(row["epochs"])})
         cells[-1]["stage"] = str(row.get("stage", ""))
     columns = [column for column in TRIAL_COLUMNS if staged or column.name != "stage"]
+    if split == "val":
+        columns = [
+            replace(
+                column,
+                name="validation",
+            )
+            if column.name == "test"
+            else column
+            for column in columns
+        ]
+        columns = [replace(column, instead_of="validation") if column.instead_of else column for column in columns]
+        cells = [{**cell, "validation": cell["test"]} for cell in cells]
     table = fitted(columns, cells, width, caption="accuracy in %: natural / robust")
+    if any(column.header == "robust" for column in table.columns):
+        table.caption = "robust accuracy in %"
     if hidden:
         table.add_row(f"and {hidden} more")
     return table
 
 
 KINDS = ("natural", "robust")
+
+
+def _held_out(rows: Iterable[Mapping[str, float]]) -> str:
+    """The split that stands for unseen data: `test`, or `val` where the data has no test split."""
+    rows = list(rows)
+    tested = any((value := row.get("test_robust_accuracy")) is not None and value == value for row in rows)
+    return "test" if tested or not rows else "val"
 
 
 def _last(epochs: "pd.DataFrame", trials: set[str]) -> dict[str, dict[str, float]]:
@@ -142,7 +170,7 @@ def points_table(points: Sequence[Point], epochs: "pd.DataFrame", width: int | N
             }
         )
     columns = [Column(selection, right=True) if c.name == "selection" else c for c in POINT_COLUMNS]
-    caption = "mean ± standard deviation over seeds, in %: at each trial's best epoch; test at its last"
+    caption = f"mean ± standard deviation in %: {selection.split()[0]} at the best epochs, test at the last"
     table = fitted(columns, cells, width, caption=caption)
     if len(points) > SHOWN:
         table.add_row(f"and {counted(len(points) - SHOWN, 'more point')}")

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from tune_at.study.paths import anchored
 from tune_at.study.study import Study
 from tune_at.study.trials import Trial
 from tune_at.study.yaml_text import in_version_1
+from tune_at.wording import shell
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class Sweep:
             raise UserError("--storage", f"{storage!r} cannot be used: {error}", "name another folder") from None
         if exists:
             known = folder.study.is_file()
-            shown = shlex.quote(str(to_place(storage) / name))
-            remedy = f"continue it with `python run.py resume {shown}`, or choose another --name"
+            again = shell("python", "run.py", "resume", to_place(storage) / name)
+            remedy = f"continue it with `{again}`, or choose another --name"
             raise UserError("--name", f"{folder} exists", remedy if known else "choose another --name")
         if tried:
             require_writable(above, "--storage")

@@ -40,7 +40,7 @@ def run(arguments: Namespace) -> int:
         else:
             for line in set_aside(existing.folder, snapshot):
                 console().print(line, markup=False, soft_wrap=True)
-            console().print(f"{existing.folder} is complete: nothing is left to run")
+            console().print(f"{existing.folder} is complete: nothing is left to run", markup=False, soft_wrap=True)
     return finish(existing, replace(launch, trials=0), stopped, shown=True) if left else finish(existing, launch)
 
 

@@ -33,12 +33,11 @@ def run(arguments: Namespace) -> int:
     numbers = trials["status"].value_counts().to_dict()
     numbers[Status.PENDING] = numbers.get(Status.PENDING, 0) + total - len(trials)
     words = ", ".join(f"{count} {name}" for name, count in sorted(numbers.items()) if count)
-    console().print(f"{existing.study.title}: {counted(total, 'trial')}: {words}", markup=False)
+    print(f"{existing.study.title}: {counted(total, 'trial')}: {words}")
     wide = console(wide=True)
     wide.print(results_tables(existing.study, trials, epochs, decisions, existing.trials(results), width()))
-    for line in summary(
-        existing.study, trials, epochs, decisions, as_typed(existing.folder.report / "pareto_front.png")
-    ):
+    picture = as_typed(existing.folder.report / "pareto_front.png")
+    for line in summary(existing.study, trials, epochs, decisions, picture):
         print(line)
     if running:
         print("running now")

@@ -1,0 +1,101 @@
+"""What a sweep's end and `status` show, from real sweeps that are kept as test data."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rich.cells import cell_len
+
+from tune_at.cli.main import main
+from tune_at.cli.results import mean_and_spread, trials_table
+from tune_at.store import read_table
+
+STORES = Path(__file__).parent.parent / "stores" / "v1"
+
+
+@pytest.fixture
+def status(tmp_path, capsys, monkeypatch):
+    """A function (store, columns of the terminal or None for a pipe) → the lines that `status` prints of a copy."""
+
+    def run(store, width=None):
+        if not (tmp_path / store).exists():
+            shutil.copytree(STORES / store, tmp_path / store)
+        if width:
+            monkeypatch.setenv("COLUMNS", str(width))
+            monkeypatch.setenv("TTY_COMPATIBLE", "1")
+            monkeypatch.setenv("NO_COLOR", "1")
+            monkeypatch.setenv("TERM", "xterm")
+        with pytest.raises(SystemExit) as exit_:
+            main(["status", str(tmp_path / store)])
+        out, err = capsys.readouterr()
+        assert (exit_.value.code, err) == (0, "")
+        return re.sub(r"\x1b\[[0-9;]*m", "", out).splitlines()
+
+    return run
+
+
+def row(lines, start):
+    (found,) = (line.split() for line in lines if line.lstrip().startswith(start))
+    return found
+
+
+def test_trials_under_way_interrupted_and_pending_are_in_the_table(status):
+    lines = status("kd_swa-killed")
+    assert lines[0].endswith("6 trials: 4 completed, 1 interrupted, 1 pending")
+    assert row(lines, "trial ") == ["trial", "stage", "status", "epochs", "train", "test", "gap"]
+    assert row(lines, "04-kd_swa-s0")[1:4] == ["students", "interrupted", "2"]
+    assert row(lines, "05-kd_swa-s1")[1:] == ["students", "pending", "0", "-", "-", "-"]
+    assert lines[-1].startswith("not running; continue with: ")
+
+
+def test_points_are_means_over_their_seeds(status, tmp_path):
+    lines = status("grid-finished")
+    trials, epochs = (read_table(tmp_path / "grid-finished", table) for table in ("trials", "epochs"))
+    best = trials.merge(epochs, left_on=["trial", "best_epoch"], right_on=["trial", "epoch"])
+    mine = best[best["objective"].eq("sat") & best["data.noise_rate"].eq(0.0)]["val_robust_accuracy"]
+    expected = [f"{100 * mine.mean():.1f}", "±", f"{100 * mine.std():.1f}"]
+    (points,) = (line.split() for line in lines if line.startswith(" sat") and "±" in line and "=0 " in line)
+    assert points[1:5] == ["2", *expected]
+    assert any(line.startswith("best        for each data.noise_rate, by mean robust accuracy") for line in lines)
+
+
+@pytest.mark.parametrize("width", [200, 120, 80, 60, 40])
+@pytest.mark.parametrize("store", ["kd_swa-killed", "grid-finished", "optuna-finished"])
+def test_no_row_of_the_table_is_wrapped_at_any_width(status, store, width, tmp_path):
+    lines = status(store, width)
+    end = next(number for number, line in enumerate(lines) if " accuracy in %" in f" {line}")
+    names = read_table(tmp_path / store, "trials")["trial"]
+    for name in names:
+        (line,) = (line for line in lines[1:end] if line.strip().startswith(name.partition("-")[0] + "-"))
+        assert cell_len(line.rstrip()) <= width
+        assert {"completed", "interrupted", "stopped"} & set(line.split())
+        assert line.split()[-1].replace(".", "").isdigit() or "-" in line.split()[-1]
+        if width >= 120:
+            assert name in line
+
+
+def test_into_a_pipe_the_table_is_as_wide_as_it_has_to_be(status, tmp_path):
+    lines = status("optuna-finished")
+    for name in read_table(tmp_path / "optuna-finished", "trials")["trial"]:
+        assert len(row(lines, name)) == 3 + 3 * 3
+
+
+def test_data_without_a_test_split_shows_its_validation_split():
+    rows = [{"trial": "a", "status": "completed", "epochs": 2}, {"trial": "b", "status": "failed", "epochs": 0}]
+    measured = {"val_natural_accuracy": 0.75, "val_robust_accuracy": 0.5}
+    epochs = pd.DataFrame(
+        [{"trial": "a", "epoch": 2, "train_natural_accuracy": 1.0, "train_robust_accuracy": 0.75, **measured}]
+    )
+    table = trials_table(rows, epochs.assign(test_natural_accuracy=None, test_robust_accuracy=None), None, False)
+    assert [column.header for column in table.columns] == ["trial", "status", "epochs", "train", "validation", "gap"]
+    cells = [[cell.split() for cell in column.cells] for column in table.columns]
+    assert cells[4] == [["75.0", "/", "50.0"], ["-"]]
+    assert cells[5] == [["25.0", "/", "25.0"], ["-"]]
+
+
+def test_a_mean_of_one_has_no_deviation():
+    assert mean_and_spread([0.5]) == "50.0"
+    assert mean_and_spread([0.5, 0.7]) == "60.0 ± 14.1"
+    assert mean_and_spread([float("nan")]) == "-"
