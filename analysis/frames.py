@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from analysis.recorded import config_leaves
 from tune_at.config.objective import OBJECTIVES
 from tune_at.config.scheduler import FIFO, SchedulerSection
-from tune_at.config.tree import leaves
-from tune_at.config.trial import TrialConfig
 from tune_at.errors import UserError
-from tune_at.store import read_table
 from tune_at.store.layout import SweepFolder
 from tune_at.store.place import Where
-from tune_at.store.reader import sweep_folder
+from tune_at.store.reader import read_results, sweep_folder
 from tune_at.store.schema import TRIALS
 from tune_at.store.status import Status
 from tune_at.study.study import Study
@@ -56,21 +54,20 @@ class Figure:
 
 def load_frames(sweep: Where | SweepFolder) -> Frames:
     """Read a sweep. Raises `UserError` if no epoch has finished."""
-    rows, epochs = read_table(sweep, "trials"), read_table(sweep, "epochs")
+    results = read_results(sweep)
+    rows, epochs = results.frame("trials"), results.frame("epochs")
     if epochs.empty:
         again = shell(*program(), "resume", sweep)
         raise UserError(str(sweep), "has no finished epoch yet", f"wait for the first, or continue it: {again}")
     path = sweep_folder(sweep).study
     study = Study.from_yaml(path.read_text(encoding="utf-8"), str(path))
     swept = tuple(column for column in rows.columns if column not in TRIALS.names)
-    return Frames(*join(rows, epochs), read_table(sweep, "decisions"), study.scheduler, swept, len(study.seeds))
+    return Frames(*join(rows, epochs), results.frame("decisions"), study.scheduler, swept, len(study.seeds))
 
 
 def join(rows: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Spread each trial's config over columns and put them beside its epochs."""
-    configs = pd.DataFrame(
-        [dict(leaves(TrialConfig.tree_from_json(config))) for config in rows["config"]], index=rows.index
-    )
+    configs = pd.DataFrame([config_leaves(config) for config in rows["config"]], index=rows.index)
     keep = [c for c in rows.columns if c not in configs.columns and c not in ("config", "epochs")]
     trials = pd.concat([rows[keep].drop(columns="seed", errors="ignore"), configs], axis=1)
     return trials, epochs.merge(trials, on="trial", validate="many_to_one")

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis.recorded import config_leaves
 from tune_at.config.section import SELECTION_SPLITS
-from tune_at.config.tree import leaves
-from tune_at.config.trial import TrialConfig
 from tune_at.store.schema import TRIALS
 from tune_at.study.comparison import compare
 from tune_at.study.points import VOID, Point, Ranking, arrange
@@ -56,7 +55,7 @@ def rank(
         swept: the columns that tell points apart; by default those that the table has beyond its schema.
     """
     rows: list[Any] = scored(trials, epochs).to_dict("records")
-    configs = [dict(leaves(TrialConfig.tree_from_json(row["config"]))) if "config" in row else row for row in rows]
+    configs = [config_leaves(row["config"]) if "config" in row else row for row in rows]
     comparison = compare(configs, metric)
     columns = [c for c in trials.columns if c not in TRIALS.names] if swept is None else swept
     keys = [(row["stage"], *(repr(row[column]) for column in columns)) if seeds > 1 else None for row in rows]

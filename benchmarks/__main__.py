@@ -18,6 +18,10 @@ CASES: dict[str, tuple[str, str]] = {
     "autoattack": ("benchmarks.attacks:autoattack", "(d) AutoAttack standard on a trained small_cnn, digits"),
     "sweep": ("benchmarks.processes:sweep", "(e) a sweep of 32 small trials"),
     "start-up": ("benchmarks.processes:start_up", "(f) start-up, in seconds"),
+    "store": (
+        "benchmarks.store:store",
+        "(g) 1,000 trials × 200 epochs; ratio: 2 s, or 50 requests, to what it takes",
+    ),
     "pass": ("benchmarks.passes:one_pass", "a pass of an attack through ResNet-18, batch 32: the parts of the gain"),
     "convolutions": ("benchmarks.passes:convolutions", "convolutions, packed and by Winograd's filtering (F)"),
     "packing": ("benchmarks.packing:packing", "many small trials on one device"),

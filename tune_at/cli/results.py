@@ -76,7 +76,8 @@ def results_tables(
     points = in_turn(ranking)
     if hidden > 0:
         best = [dict(row) for point in points for row in point.measured]
-        rows = (best + [row for row in rows if row["trial"] not in {b["trial"] for b in best}])[:SHOWN]
+        first = {row["trial"] for row in best}
+        rows = (best + [row for row in rows if row["trial"] not in first])[:SHOWN]
     if hidden <= 0 or len(study.seeds) == 1:
         tables.append(trials_table(rows, epochs, width, len(study.stages) > 1, max(0, hidden)))
     if len(study.seeds) > 1 and (measured := [point for point in ranking.points if point.measured]):

@@ -88,7 +88,8 @@ def read_part(path: Where, changes: bool = True) -> pa.Table:
     try:
         # Read first and parsed then: an error of the storage is not damage.
         data = to_place(path).read_bytes(changes)
-        table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
+        # Not `pq.read_table`: that imports the whole of pyarrow.dataset first.
+        table = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True).read()
         version = version_of(table.schema, str(path))
         if int((table.schema.metadata or {})[CHECKSUM_KEY]) != checksum(table, version):
             raise ValueError("the checksum does not match")

@@ -175,6 +175,7 @@ def _joined(table: str, files: Files, contents: Mapping[Place, Content]) -> tupl
     if not pieces:
         return build_table(table, []), damage
     joined = pa.concat_tables(pieces, promote_options="permissive").combine_chunks()
+    joined = joined.replace_schema_metadata(None)  # of the files, not of the table
     order = np.concatenate([np.arange(*spans[unit]) for unit in sorted(spans)] or [np.arange(0)])
     if len(order) != start or (np.diff(order) != 1).any():
         joined = joined.take(pa.array(order))
