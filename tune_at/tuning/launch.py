@@ -88,13 +88,13 @@ class Launch:
 def _recorded(folder: SweepFolder) -> dict[str, str]:
     """What an earlier start has recorded; nothing for a new sweep, or one of an older version."""
     try:
-        found: dict[str, str] = json.loads(folder.launch.read_bytes())
+        record: dict[str, str] = json.loads(folder.launch.read_bytes())
     except FileNotFoundError:
         return {}
     except ValueError:
         remedy = "remove it, and give --data-dir and --ship-data again if the sweep was started with them"
         raise UserError(str(folder.launch), "is damaged", remedy) from None
-    return found
+    return record
 
 
 def absolute(folder: str) -> str:

@@ -182,9 +182,9 @@ def _with_teachers(statuses: Mapping[str, Status], trials: Sequence[Trial], cons
 
 def _with_data(trials: Sequence[Trial]) -> type[ATTrainable]:
     """The trainable with the trials' data sets in Ray's object store, one copy a node."""
-    found = {t.config.data.source_key: t.config.data for t in trials if not isinstance(t.config.data, Digits)}
+    sections = {t.config.data.source_key: t.config.data for t in trials if not isinstance(t.config.data, Digits)}
     # Plain arrays: a memory map would be opened by its path, which other nodes do not have.
-    shipped = {key: plain_source(load_source(config)) for key, config in found.items()}
+    shipped = {key: plain_source(load_source(config)) for key, config in sections.items()}
     trainable: type[ATTrainable] = tune.with_parameters(ATTrainable, shipped=shipped)
     return trainable
 

@@ -18,7 +18,7 @@ class ATTrainable(tune.Trainable):
     """Runs trials of adversarial training, one epoch a step; one actor serves many trials in turn.
 
     A trial that raises ends as `failed` without a retry: the same error would come again. A worker that is killed
-    raises nothing here; Ray starts the trial anew, and it continues from its newest good checkpoint. Where the storage
+    raises nothing here; Ray starts the trial again, and it continues from its newest good checkpoint. Where the storage
     has failed, the trial is left as it is, and its result, of status `storage`, asks the driver to stop.
     """
 

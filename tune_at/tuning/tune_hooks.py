@@ -12,7 +12,7 @@ from tune_at.scheduling.driver import SweepRun
 from tune_at.store.status import Status
 
 HELD_SECONDS = 10.0
-"""Seconds that a held trial keeps its worker while others could use the place; starting anew costs some itself."""
+"""Seconds that a held trial keeps its worker while others could use the place; starting again costs some itself."""
 
 STARTING = 3.0
 """Seconds that a held trial waits for one whose worker is starting."""
@@ -41,10 +41,10 @@ class StudySearcher(Searcher):
         """The scheduler hears of it too."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the sweep's tables have it all."""
+        """Save nothing: the sweep's tables have it all."""
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
-        """Nothing."""
+        """Save nothing."""
 
 
 class StudyScheduler(TrialScheduler):

@@ -29,7 +29,7 @@ CONNECT_SECONDS = 3.0
 """Seconds for one answer; a name's look-up, a connection and up to three questions are asked in turn."""
 LIMIT = 10.0
 """Seconds for all of it, whatever the system's resolver does."""
-START = "start one with `ray start --head`, or leave --address away"
+START = "start one with `ray start --head`, or omit --address"
 
 Answer = TypeVar("Answer")
 
@@ -138,14 +138,14 @@ def _authenticate(channel: "grpc.Channel", source: str) -> tuple[dict[str, str],
         warning = f"warning: {source} runs without authentication: whoever can reach it can run any code there"
         return _metadata(channel, (), source), False, (f"{warning}; start it with RAY_AUTH_MODE=token",)
     except _Unauthenticated:
-        token, found = known_token()
+        token, origin = known_token()
     if not token:
         raise UserError(source, "the cluster asks for a token, and there is none here", REMEDY)
     try:
         metadata = _metadata(channel, _headers(token), source)
     except _Unauthenticated:
-        raise UserError(source, f"the cluster refuses the token from {found}", REMEDY) from None
-    warnings = (f"warning: others can read {found}: chmod 600 {found}",) if readable_by_others(found) else ()
+        raise UserError(source, f"the cluster refuses the token from {origin}", REMEDY) from None
+    warnings = (f"warning: others can read {origin}: chmod 600 {origin}",) if readable_by_others(origin) else ()
     return metadata, True, warnings
 
 

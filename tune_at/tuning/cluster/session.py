@@ -65,7 +65,7 @@ def ray_session(address: str = "", store_bytes: int | None = OBJECT_STORE_BYTES)
         # Tune reports progress at INFO and WARNING through its own loggers; ours is the one view.
         for name in ("ray", "ray.tune", "ray.train"):
             logging.getLogger(name).setLevel(logging.ERROR)
-        # Tune counts a trial that was given to it anew as incomplete.
+        # Tune counts a trial that was given to it again as incomplete.
         logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)
         try:
             yield cluster.warnings if cluster else ()

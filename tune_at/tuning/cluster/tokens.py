@@ -67,9 +67,9 @@ def token_file() -> Path:
     return Path(os.environ.get(TOKEN_PATH) or "~/.ray/auth_token").expanduser()
 
 
-def readable_by_others(found: str) -> bool:
+def readable_by_others(source: str) -> bool:
     """Whether the token was found in a file that other users of this machine can read."""
-    return found != TOKEN and bool(Path(found).stat().st_mode & 0o077)
+    return source != TOKEN and bool(Path(source).stat().st_mode & 0o077)
 
 
 @contextmanager
