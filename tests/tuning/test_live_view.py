@@ -149,3 +149,35 @@ def test_a_view_goes_on_from_an_earlier_run(view):
     shown.recall([state])
     assert best(shown)[2][:3] == [first, "epoch", "3"]  # of equal ones the higher natural accuracy, then the earlier
     assert best(shown)[2][-2:] == ["90.0%", "50.0%"]
+
+
+def test_what_is_left_begins_at_what_was_announced_and_learns(view, monkeypatch):
+    from tune_at.study.cost import TrialCost
+    from tune_at.tuning import live_view
+
+    class Clock:
+        now = 0.0
+
+        def monotonic(self):
+            return self.now
+
+    clock = Clock()
+    monkeypatch.setattr(live_view, "time", clock)
+    shown = view(width=None)
+    cost = TrialCost(start=0.0, training=1.0, evaluation=0.0, epochs=80, every=1)  # each of two trials: 80 s
+    shown.forecast = Forecast(dict.fromkeys(shown.views, cost), cost, at_once=1)
+    assert shown.forecast.left(dict.fromkeys(shown.views, 0)) == 160
+    assert shown.time_left() == "about 3 min left"
+    first, second = shown.views
+    shown.started(first)
+    for epoch in range(1, 81):  # each takes two seconds instead of one
+        clock.now += 2.0
+        report(shown, first, epoch, 0.5, "completed" if epoch == 80 else "running", train_seconds=2.0)
+    left = shown.forecast.left({second: 0})
+    assert 130 < left < 160  # 160 in truth, and 80 as announced
+    shown.started(second)
+    clock.now += 1000  # it waits for another trial's result, which is no work
+    report(shown, second, 1, 0.5, train_seconds=2.0)
+    assert shown.forecast.left({second: 1}) < 165
+    report(shown, second, 40, 0.5, history=[{"epoch": 39}])  # came back, and has run none of these now
+    assert shown.forecast.left({second: 40}) < 85
