@@ -1,5 +1,6 @@
 """Words in what is printed."""
 
+import re
 import shlex
 import shutil
 import sys
@@ -53,3 +54,8 @@ def shortened(text: str, width: int) -> str:
         return text
     tail = (width - 1) // 2
     return text[: width - 1 - tail] + "…" + text[len(text) - tail :]
+
+
+def trial_label(name: str) -> str:
+    """A trial's name as it is shown: `00-eps=8/255-s0`, where files have `8_255`."""
+    return re.sub(r"(=\d+(?:\.\d+)?)_(\d+(?:\.\d+)?)(?=-|$)", r"\1/\2", name)

@@ -140,7 +140,7 @@ def test_no_point_is_proposed_twice_while_there_are_others(tmp_path, objectives)
         path = tmp_path / f"{trials}.yaml"
         path.write_text(SMALL % (trials, objectives))
         done = finish(Simulation(tmp_path / f"s{trials}", Study.resolve(str(path)), 1, random.Random(0)))
-        assert len(read_table(done.folder, "trials")) == trials
+        assert len(read_table(done.folder, "trials")) == different  # the space has no more than twelve
         assert read_table(done.folder, "trials")["config_hash"].nunique() == different
 
 

@@ -29,7 +29,7 @@ def test_what_resume_records_of_an_extension_is_no_key_of_a_study(resolve):
     assert "earlier" not in study.as_yaml()
     longer = study.extended(30)
     assert Study.from_yaml(longer.as_yaml(), "x") == longer
-    with pytest.raises(UserError, match=r"known here: algorithm, seed, space, trials$"):
+    with pytest.raises(UserError, match=r"known here: name, seed, space, trials$"):
         resolve(**{"search.xyzzy": 3})
     for key in ("extended", "earlier"):
         with pytest.raises(UserError, match=rf"search\.{key}: no such key"):

@@ -187,7 +187,7 @@ def test_stages_give_students_the_teachers_with_the_same_data_and_seed(tmp_path)
             ("objective: kd_swa}", "objective: kd_swa, model.width: 8}"),
             "has other data, another model or another attack",
         ),
-        (("[standard, pgd_at]", "[standard, standard, pgd_at]"), "could be any of"),
+        (("data.noise_rate: [0.0, 0.4]", "evaluation.steps: [5, 10]"), "could be any of"),
         (("objective: kd_swa}", "objectiv: kd_swa}"), "stages.students objectiv: no such key"),
     ],
 )

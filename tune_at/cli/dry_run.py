@@ -42,7 +42,7 @@ def dry_run(planned: Sweep, concurrency: int) -> None:
 def _engine(study: Study) -> str:
     """The search and the scheduler in one line."""
     search, scheduler = study.search, study.scheduler
-    line = f"search: {search.algorithm}"
+    line = f"search: {search.name}"
     if isinstance(search, Sampled):
         line += f", {counted(search.trials, 'point')}, {counted(len(study.seeds), 'seed')} each"
     return f"{line}; scheduler: {scheduler.name}{'' if isinstance(scheduler, FIFO) else f' by {scheduler.metric}'}"

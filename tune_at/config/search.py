@@ -6,19 +6,25 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, Strict
 
 from tune_at.config.section import Section, Whole
+from tune_at.config.versions import Renamed
 from tune_at.registry import Entry, Registry
 
 
 class SearchSection(Section):
     """What every searcher has."""
 
-    algorithm: str
+    name: Annotated[str, Renamed(2, "algorithm")]
+
+    @property
+    def algorithm(self) -> str:
+        """`name` in the spelling of version 1."""
+        return self.name
 
 
 class Grid(SearchSection):
     """Every point of the axes' grid, once for each seed."""
 
-    algorithm: Literal["grid"] = "grid"
+    name: Annotated[Literal["grid"], Renamed(2, "algorithm")] = "grid"
 
 
 class Sampled(SearchSection):
@@ -35,13 +41,13 @@ class Sampled(SearchSection):
 class Random(Sampled):
     """Independent points; point n follows from the search's seed and n alone."""
 
-    algorithm: Literal["random"] = "random"
+    name: Annotated[Literal["random"], Renamed(2, "algorithm")] = "random"
 
 
 class Optuna(Sampled):
     """Optuna: TPE for one objective, NSGA-II for several."""
 
-    algorithm: Literal["optuna"] = "optuna"
+    name: Annotated[Literal["optuna"], Renamed(2, "algorithm")] = "optuna"
     objectives: Annotated[tuple[str, ...], Strict(False), Field(min_length=1)] = ("robust_accuracy",)
     """Metrics on the selection split; of several, the whole Pareto front is searched."""
     score: Literal["best", "last"] = "best"

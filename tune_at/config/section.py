@@ -40,18 +40,21 @@ class Section(BaseModel):
 
     def moments(self) -> Iterator[tuple[str, float, Any]]:
         """The (dotted path, value, default) of each moment of the run in this section and in those within it."""
-        for name, field in type(self).model_fields.items():
+        own, within = _moment_fields(type(self))
+        for name, default in own:
             value = getattr(self, name)
-            if isinstance(value, Section):
-                yield from ((f"{name}.{path}", moment, default) for path, moment, default in value.moments())
-            elif name in _moment_fields(type(self)):
-                for moment in value if isinstance(value, tuple) else (value,):
-                    yield name, moment, field.default
+            for moment in value if isinstance(value, tuple) else (value,):
+                yield name, moment, default
+        for name in within:
+            yield from ((f"{name}.{path}", *rest) for path, *rest in getattr(self, name).moments())
 
 
 @cache
-def _moment_fields(section: type[Section]) -> frozenset[str]:
-    return frozenset(name for name, field in section.model_fields.items() if _is_moment(field))
+def _moment_fields(section: type[Section]) -> tuple[tuple[tuple[str, Any], ...], tuple[str, ...]]:
+    """The (name, default) of the fields that are moments, and the names of those that hold sections."""
+    fields = section.model_fields.items()
+    own = tuple((name, field.default) for name, field in fields if _is_moment(field))
+    return own, tuple(name for name, field in fields if isinstance(field.default, Section))
 
 
 def _is_moment(field: FieldInfo) -> bool:

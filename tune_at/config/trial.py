@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -165,13 +165,10 @@ class TrialConfig(Section):
             raise UserError(f"{where}: {broken.where}" if where else broken.where, broken.problem, broken.remedy)
 
     def _broken(self) -> Iterator[Broken]:
-        sections = {name: getattr(self, name) for name in type(self).model_fields}
-        for name, section in sections.items():
-            if isinstance(section, Section):
-                yield from _late(name, section, self.train.epochs)
-        for section in sections.values():
-            if isinstance(section, Section):
-                yield from section.rules(self)
+        sections = (self.data, self.model, self.objective, self.attack, self.optim, self.train, self.evaluation)
+        yield from _late(self.moments(), self.train.epochs)
+        for section in (*sections, self.resources):
+            yield from section.rules(self)
 
     def as_tree(self) -> Tree:
         """All values as nested plain dictionaries, ready for JSON and YAML."""
@@ -210,12 +207,12 @@ class TrialConfig(Section):
         return hashlib.sha256(self.as_json(FIRST).encode()).hexdigest()[:16]
 
 
-def _late(name: str, section: Section, epochs: int) -> Iterator[Broken]:
-    """The moments of a section that are after the last epoch. A default is the method's own: short runs may cut it."""
-    for path, moment, default in section.moments():
+def _late(moments: Iterable[tuple[str, float, Any]], epochs: int) -> Iterator[Broken]:
+    """The moments that are after the last epoch. A default is the method's own: short runs may cut it."""
+    for path, moment, default in moments:
         if to_epoch(moment, epochs) > epochs and moment != default:
             yield Broken(
-                f"{name}.{path}",
+                path,
                 f"{moment:g} is after the last epoch, {epochs}",
                 "lower it, raise train.epochs, or write a share of the run such as 0.45",
             )

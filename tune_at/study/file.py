@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from tune_at.config.section import Whole
 from tune_at.config.validation import user_error
@@ -31,7 +31,7 @@ class StudyFile(BaseModel):
     stages: dict[str, dict[str, Any]] = {}
     """Run one after the other, each with its own overrides of base and axes; later ones may learn from earlier ones."""
     search: dict[str, Any] = {}
-    """How points are chosen, `{algorithm: grid | random | optuna, ...}`; without it, the grid of the axes."""
+    """How points are chosen, `{name: grid | random | optuna, ...}`; without it, the grid of the axes."""
     scheduler: dict[str, Any] = {}
     """What is stopped early, `{name: fifo | asha | hyperband | median | pbt, ...}`."""
     figures: list[str] = []
@@ -45,9 +45,8 @@ class StudyFile(BaseModel):
 
     @field_validator("search", "scheduler", mode="before")
     @classmethod
-    def _named(cls, value: Any, info: ValidationInfo) -> Any:
-        key = "algorithm" if info.field_name == "search" else "name"
-        return {key: value} if isinstance(value, str) else value
+    def _named(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
 
 
 def find_study(study: str) -> Path:

@@ -6,11 +6,13 @@ from typing import Any
 from tune_at.config.scheduler import SCHEDULERS
 from tune_at.config.search import SEARCHERS
 from tune_at.config.space import Distribution
+from tune_at.config.synonyms import remedy_for
 from tune_at.config.tree import Tree, leaves, set_path
 from tune_at.config.trial import NAMED_SECTIONS, TrialConfig
 from tune_at.config.validation import field_paths
 from tune_at.errors import UserError, suggestion
 from tune_at.study.file import StudyFile
+from tune_at.study.sampling import search_name
 from tune_at.study.trials import override
 
 KNOWN = frozenset(field_paths(TrialConfig)) - {"seed"}
@@ -87,7 +89,7 @@ def check_path(where: str, path: str, known: frozenset[str] = KNOWN) -> None:
     section = section if section in KNOWN else ""
     listed = f"known here: {', '.join(sorted(p for p in known if p.rpartition('.')[0] == section))}"
     raise UserError(
-        where, "no such key", suggestion(path, known) or listed or "docs/studies.md says what keys there are"
+        where, "no such key", remedy_for(path, known) or listed or "docs/studies.md says what keys there are"
     )
 
 
@@ -120,9 +122,14 @@ def _set_engine(engine: Tree, key: str, value: Any) -> None:
         if key.startswith(f"{holder}."):
             key, value = holder, {key.removeprefix(f"{holder}."): value}
     if isinstance(value, str) and key in engine:
-        key += ".algorithm" if key == "search" else ".name"
-    if key == "search.algorithm" and value != engine["search"].get("algorithm"):
-        # Keys that only the old algorithm has go; the space and the number of points stay. A grid takes no space: it
+        key += ".name"
+    if key == "search" and isinstance(value, Mapping) and engine["search"]:
+        spelled, written = search_name(engine["search"]), search_name(value)
+        value = {spelled if k == written else k: v for k, v in value.items()}
+    if key in ("search.name", "search.algorithm"):
+        key = f"search.{search_name(engine['search'])}"
+    if key in ("search.name", "search.algorithm") and value != engine["search"].get(key.rpartition(".")[2]):
+        # Keys that only the old search has go; the space and the number of points stay. A grid takes no space: it
         # is kept so that it is refused rather than lost.
         keep = {"space"} if value == "grid" else {"trials", "space", "seed"}
         engine["search"] = {k: v for k, v in engine["search"].items() if k in keep}

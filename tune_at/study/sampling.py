@@ -12,6 +12,7 @@ from tune_at.brackets import bracket_rungs, most_halvings
 from tune_at.config.scheduler import FIFO, PBT, SCHEDULERS, HyperBand, SchedulerSection, find_metric
 from tune_at.config.search import SEARCHERS, Grid, Optuna, Sampled, SearchSection
 from tune_at.config.space import Choice, Distribution, Range, parse_distribution
+from tune_at.config.synonyms import NAMES, remedy_for
 from tune_at.config.tree import Tree, set_path
 from tune_at.config.trial import NAMED_SECTIONS, TrialConfig
 from tune_at.config.validation import user_error
@@ -29,28 +30,43 @@ MOST_CORNERS = 256
 
 def parse_search(tree: Mapping[str, Any], where: str, schema: int = SCHEMA) -> SearchSection:
     """The `search` section of a study, written under a schema version; none is the grid."""
-    name = tree.get("algorithm", "grid")
-    if name not in SEARCHERS:
-        raise UserError(f"{where}: search.algorithm", f"{name!r} is unknown", suggestion(str(name), SEARCHERS))
+    key = search_name(tree)
+    name = tree.get(key, "grid")
+    if not isinstance(name, str) or name not in SEARCHERS:
+        raise UserError(f"{where}: search.{key}", f"{name!r} is unknown", name_remedy(name, SEARCHERS))
+    if key != "name" and "name" in tree:
+        raise UserError(f"{where}: search.{key}", "is search.name in an older spelling, which is there too", "drop one")
     if name == "grid":
         space = tree.get("space", {})
         drawn = [path for path, written in space.items() if written is not None] if isinstance(space, Mapping) else []
         if drawn:
             raise UserError(
-                f"{where}: search.algorithm",
+                f"{where}: search.{key}",
                 f"grid needs axes, but this study has a space ({', '.join(drawn)})",
                 "choose random or optuna, or drop the space with the whole search: search=null",
             )
         tree = {key: value for key, value in tree.items() if key != "space" or not isinstance(space, Mapping)}
+    tree = {"name": name, **{k: value for k, value in tree.items() if k != key}}
     found: SearchSection = _parse(SEARCHERS[name].config, tree, where, "search", schema)
     return found
+
+
+def search_name(tree: Mapping[str, Any]) -> str:
+    """The key by which a search is named: `name`, or `algorithm` as in version 1."""
+    return "algorithm" if "algorithm" in tree else "name"
+
+
+def name_remedy(name: Any, known: Collection[str]) -> str:
+    """The remedy for an unknown search or scheduler."""
+    meant = NAMES.get(str(name).lower())
+    return f"did you mean {meant}?" if meant in known else suggestion(str(name), known)
 
 
 def parse_scheduler(tree: Mapping[str, Any], where: str, schema: int = SCHEMA) -> SchedulerSection:
     """The `scheduler` section of a study, written under a schema version; none is FIFO."""
     name = tree.get("name", "fifo")
-    if name not in SCHEDULERS:
-        raise UserError(f"{where}: scheduler.name", f"{name!r} is unknown", suggestion(str(name), SCHEDULERS))
+    if not isinstance(name, str) or name not in SCHEDULERS:
+        raise UserError(f"{where}: scheduler.name", f"{name!r} is unknown", name_remedy(name, SCHEDULERS))
     found: SchedulerSection = _parse(SCHEDULERS[name].config, tree, where, "scheduler", schema)
     return found
 
@@ -68,7 +84,8 @@ def space_of(written: Mapping[str, Any], known: Collection[str], where: str) -> 
     """A space as distributions, the named sections first. A path whose distribution is null is dropped (presets)."""
     for path in written:
         if path not in known:
-            raise UserError(f"{where}.{path}", "no such key", suggestion(path, known))
+            remedy = remedy_for(path, known) or "docs/studies.md says what keys there are"
+            raise UserError(f"{where}.{path}", "no such key", remedy)
     found = {p: parse_distribution(w, f"{where}.{p}") for p, w in written.items() if w is not None}
     # A section's name is set before the keys in it.
     return dict(sorted(found.items(), key=lambda item: item[0].removesuffix(".name").count(".")))

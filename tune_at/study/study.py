@@ -9,7 +9,7 @@ import copy
 import hashlib
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -18,12 +18,15 @@ from tune_at.config.facts import KnownData
 from tune_at.config.scheduler import FIFO, PBT, SchedulerSection
 from tune_at.config.search import Grid, Random, Sampled, SearchSection
 from tune_at.config.space import Distribution
-from tune_at.config.tree import Tree, set_path
-from tune_at.config.trial import NAMED_SECTIONS, TrialConfig
+from tune_at.config.tree import Tree
+from tune_at.config.trial import TrialConfig
 from tune_at.config.versions import FIRST, SCHEMA, recorded, require_known
 from tune_at.data.folder import take_facts
 from tune_at.errors import UserError, suggestion
+from tune_at.study.exhaustion import count_distinct, distinct_draws
 from tune_at.study.file import find_study, read_study
+from tune_at.study.grid import GridPoints, grid_size
+from tune_at.study.names import Names, linked_columns, version_1_name
 from tune_at.study.overrides import KNOWN, Draft, check_path
 from tune_at.study.paths import anchor_file, anchored
 from tune_at.study.sampling import (
@@ -36,18 +39,17 @@ from tune_at.study.sampling import (
     space_of,
     with_values,
 )  # fmt: skip
+from tune_at.study.teachers import Teachers
 from tune_at.study.trials import (
     Trial,
     alike,
-    find_teacher,
     mixed_columns,
-    override,
     swept_columns,
     swept_value,
-    trial_name,
 )
 from tune_at.study.yaml_text import dump, load
 from tune_at.version import __version__
+from tune_at.wording import counted
 
 
 @dataclass(frozen=True)
@@ -133,10 +135,41 @@ class Study:
 
     @property
     def size(self) -> int:
-        """The number of trials."""
+        """The number of trials: of a space that is exhausted before `search.trials`, of all its points."""
+        return self.ends[-1]
+
+    @property
+    def points(self) -> int:
+        """The number of trials that are asked for, before any is resolved: some may equal others."""
         if isinstance(self.search, Sampled):
             return self.search.trials * len(self.seeds)
-        return len(self.trials())
+        return grid_size(self.axes, self.seeds, self.stages)
+
+    @property
+    def ends(self) -> list[int]:
+        """The number of trials after the study's start and after each extension."""
+        if not isinstance(self.search, Sampled):
+            return [len(self._resolved)]
+        most = self._possible
+        asked = (*self.earlier, self.search.trials)
+        return [(end if most is None else min(end, most)) * len(self.seeds) for end in asked]
+
+    @property
+    def selection(self) -> str:
+        """The split on which trials are judged, `validation` or `test`; one for all that are judged together."""
+        return self.samples()[0].config.train.selection
+
+    @property
+    def notes(self) -> list[str]:
+        """What of the study's points is not run, one line each."""
+        if not isinstance(self.search, Sampled):
+            return self._grid.twins.note(self._grid.number)
+        if self._possible is None or self._possible >= self.search.trials:
+            return []
+        return [
+            f"the space has {counted(self._possible, 'point')} that differ, search.trials asks for"
+            f" {self.search.trials}: each of them is tried once"
+        ]
 
     @property
     def dynamic(self) -> bool:
@@ -149,20 +182,56 @@ class Study:
         Of a dynamic search these are none: its trials are what the sweep's table says. Raises `UserError` for an
         invalid point.
         """
-        if not isinstance(self.search, Sampled):
-            return self._grid()
-        if self.dynamic:
-            return []
-        seed = self.search.seed
-        return [t for n in range(self.search.trials) for t in self.point(n, draw(self.space, seed, n))]
+        return [] if self.dynamic else list(self._resolved)
 
     def samples(self) -> list[Trial]:
         """Trials that vouch for all: every trial of a grid, the corners of a space."""
+        return list(self._samples)
+
+    @cached_property
+    def _resolved(self) -> list[Trial]:
+        """All trials, resolved once."""
         if not isinstance(self.search, Sampled):
-            return self._grid()
+            return self._grid_trials()
+        return [t for n, values in enumerate(self._draws) for t in self.point(n, values)]
+
+    @cached_property
+    def _draws(self) -> list[dict[str, Any]]:
+        """The values of a random search's points."""
+        assert isinstance(self.search, Sampled)
+        seed, trials = self.search.seed, self.search.trials
+        if self.schema == FIRST:
+            return [draw(self.space, seed, n) for n in range(trials)]
+        return list(itertools.islice(distinct_draws(self.space, seed, self._identity_of), trials))
+
+    @cached_property
+    def _possible(self) -> int | None:
+        """How many points a search can try; None if there are as many as are asked for."""
+        assert isinstance(self.search, Sampled)
+        if self.schema == FIRST or not self.space:
+            return None
+        if self.dynamic:
+            return count_distinct(self.space, self._identity_of, self.search.trials)
+        return len(self._draws) if len(self._draws) < self.search.trials else None
+
+    def identity(self, config: TrialConfig) -> str:
+        """What tells points apart: a resolved config without its seed."""
+        return config.model_copy(update={"seed": 0}).model_dump_json()
+
+    def _identity_of(self, values: Mapping[str, Any]) -> str:
+        return self.identity(self._parse({**with_values(copy.deepcopy(self.base), values), "seed": self.seeds[0]}))
+
+    @cached_property
+    def _samples(self) -> list[Trial]:
+        if not isinstance(self.search, Sampled):
+            return self._resolved
         if not self.space:
             return [Trial("base", self._parse({**self.base, "seed": self.seeds[0]}), {})]
-        return [t for n, values in enumerate(corner_points(self.space)) for t in self.point(n, values)[:1]]
+        return [t for n, values in enumerate(self._corners) for t in self.point(n, values)[:1]]
+
+    @cached_property
+    def _corners(self) -> list[dict[str, Any]]:
+        return corner_points(self.space)
 
     @cached_property
     def space(self) -> dict[str, Distribution]:
@@ -180,17 +249,33 @@ class Study:
         columns, trials = self.columns, []
         for seed in self.seeds:
             config = self._parse({**with_values(copy.deepcopy(self.base), values), "seed": seed})
-            swept = alike([{column: swept_value(config, column) for column in columns}], self._mixed)[0]
-            trials.append(Trial(trial_name(f"{number:04d}", swept, seed), config, swept))
+            row = {column: swept_value(config, column) for column in columns}
+            name = self._name(f"{number:04d}", row, seed)
+            trials.append(Trial(name, config, alike([row], self._mixed)[0]))
         return trials
+
+    def _name(self, index: str, row: Mapping[str, Any], seed: int) -> str:
+        if self.schema == FIRST:
+            return version_1_name(index, alike([row], self._mixed)[0], seed)
+        return self._names.name(index, row, seed)
+
+    @cached_property
+    def _corner_rows(self) -> list[dict[str, Any]]:
+        columns = self.columns
+        trees = (with_values(copy.deepcopy(self.base), values) for values in self._corners)
+        return [{c: swept_value(config, c) for c in columns} for config in map(self._parse, trees)]
 
     @cached_property
     def _mixed(self) -> frozenset[str]:
         """Columns of a search whose values are not all of one type."""
-        columns = self.columns
-        trees = (with_values(copy.deepcopy(self.base), values) for values in corner_points(self.space))
-        configs = [self._parse(tree) for tree in trees]
-        return mixed_columns([{column: swept_value(config, column) for column in columns} for config in configs])
+        return mixed_columns(self._corner_rows)
+
+    @cached_property
+    def _names(self) -> Names:
+        """How a search's trials are named."""
+        assert isinstance(self.search, Sampled)
+        linked = linked_columns({path: found.corners() for path, found in self.space.items()}, self.columns)
+        return Names([self.search.space, self.base], linked, self._corner_rows)
 
     def extended(self, trials: int) -> "Study":
         """The same search with more points. Raises `UserError` for a grid, or for fewer points than before."""
@@ -205,32 +290,39 @@ class Study:
         search = self.search.model_copy(update={"trials": trials})
         return replace(self, search=search, earlier=(*self.earlier, self.search.trials))
 
-    def _grid(self) -> list[Trial]:
-        points = [point for stage in self.stages or {"main": {}} for point in self._points(stage)]
-        width = max(2, len(str(len(points) - 1)))
-        columns = list(dict.fromkeys(column for _, _, found in points for column in found))
-        values = [{column: swept_value(config, column) for column in columns} for _, config, _ in points]
+    @cached_property
+    def _grid(self) -> GridPoints:
+        return GridPoints(
+            self.base, self.axes, self.seeds, self.stages, self._parse, self._check, distinct=self.schema > FIRST
+        )
+
+    def _grid_trials(self) -> list[Trial]:
+        grid = self._grid
+        width = max(2, len(str(len(grid.points) - 1)))
+        columns = list(dict.fromkeys(column for found in grid.columns for column in found))
+        values = [{column: swept_value(point.config, column) for column in columns} for point in grid.points]
         rows = alike(values, mixed_columns(values))
+        written = [grid.axes, *self.stages.values(), self.base]
+        names = Names(written, linked_columns(grid.axes, columns), values if self.schema > FIRST else [])
         trials: list[Trial] = []
-        for index, ((stage, config, _), swept) in enumerate(zip(points, rows, strict=True)):
-            earlier = [trial for trial in trials if trial.stage != stage]
-            teachers = {role: find_teacher(config, ref, earlier) for role, ref in config.objective.teachers().items()}
-            name = trial_name(f"{index:0{width}d}", swept, config.seed)
-            trials.append(Trial(name, config, swept, stage, teachers))
+        teachers, stage, waiting = Teachers(), "", list[Trial]()
+        for index, (point, value, swept) in enumerate(zip(grid.points, values, rows, strict=True)):
+            if point.stage != stage:
+                for trial in waiting:
+                    teachers.add(trial)
+                stage, waiting = point.stage, []
+            wanted = point.config.objective.teachers()
+            found = {role: teachers.find(point.config, objective) for role, objective in wanted.items()}
+            number, seed = f"{index:0{width}d}", point.config.seed
+            name = names.name(number, value, seed) if self.schema > FIRST else version_1_name(number, swept, seed)
+            trials.append(Trial(name, point.config, swept, stage, found))
+            if len(self.stages) > 1:
+                waiting.append(trials[-1])
         return trials
 
-    def _points(self, stage: str) -> Iterator[tuple[str, TrialConfig, list[str]]]:
-        """The (stage, config, swept columns) of each point of a stage."""
-        base, axes = copy.deepcopy(self.base), dict(self.axes)
-        for key, value in self.stages.get(stage, {}).items():
-            override(base, axes, key, value)
-        # A section's name is set before the keys in it, in whatever order the axes are written.
-        order = sorted(range(len(axes)), key=lambda i: list(axes)[i].removesuffix(".name").count("."))
-        for point in itertools.product(*axes.values(), self.seeds):
-            tree: Tree = {**base, "seed": point[-1]}
-            for i in order:
-                set_path(tree, list(axes)[i], point[i], NAMED_SECTIONS)
-            yield stage, self._parse(tree), swept_columns(axes)
+    def _check(self, config: TrialConfig) -> None:
+        if self.data.knows(config.data):
+            config.check(self.origin)
 
     def _parse(self, tree: Tree, *, complete: bool = True) -> TrialConfig:
         return TrialConfig.parse(tree, self.origin, complete=complete, data=self.data, schema=self.schema)

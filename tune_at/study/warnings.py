@@ -11,7 +11,8 @@ from tune_at.study.study import Study
 
 def warnings_of(study: Study) -> list[str]:
     """One line for each choice that makes the trials' comparison unfair."""
-    return [
+    notes = [f"note: {line}" for line in study.notes]
+    return notes + [
         f"warning: {line}" for line in (*_moving_targets(study), *_confounded_brackets(study), *study.data.left_out())
     ]
 
@@ -55,5 +56,5 @@ def _confounded_brackets(study: Study) -> Collection[str]:
         return []
     return [
         "hyperband fills its brackets in the order of the grid, so that trials are judged only against neighbours in"
-        " it; to mix them, write search: {algorithm: random, space: ...} in place of axes"
+        " it; to mix them, write search: {name: random, space: ...} in place of axes"
     ]

@@ -243,7 +243,7 @@ def _trial_name(trial: "tune.experiment.Trial") -> str:
 
 def _proposer(study: Study) -> "Proposer | None":
     """What draws the points of a search that depends on its results; its library is imported only then."""
-    return SEARCHERS[study.search.algorithm].load()(study) if study.dynamic else None
+    return SEARCHERS[study.search.name].load()(study) if study.dynamic else None
 
 
 def _at_once(concurrency: int, needs: Iterable[Need], trials: int) -> int:
