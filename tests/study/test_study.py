@@ -107,7 +107,7 @@ def test_unknown_names_are_answered_with_near_ones(file):
         ((str(file), "", {"xyzzy": 1}), "known here: attack, data, evaluation, model, objective, optim"),
         (
             (str(file), "", {"attack.qqqqqqqqqqqqqq": 1}),
-            "known here: attack.eps, attack.norm, attack.step, attack.steps",
+            "known here: attack.eps, attack.norm, attack.start, attack.step, attack.steps",
         ),
         ((str(file), "", {"seeds": "x"}), "write seeds=[0,1,2]"),
         ((str(file), "", {"seeds": [2**63]}), "write seeds=[0,1,2]"),

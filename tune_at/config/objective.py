@@ -25,6 +25,11 @@ class ObjectiveSection(Section):
 
     name: str
 
+    @property
+    def attacks(self) -> bool:
+        """Whether training attacks at all."""
+        return self.attack_steps != 0
+
     def teachers(self) -> dict[str, str]:
         """Roles of teachers and the objectives that train them; none for most."""
         return {}

@@ -71,10 +71,6 @@ class Objective(ABC, Generic[Config]):
         """What `of` makes of each network in `model`, put together as they are there."""
         return of(model)
 
-    def view(self, model: nn.Module, of: Callable[[nn.Module], nn.Module]) -> nn.Module:
-        """What attacks get of `model`: `of` gives the view of one network."""
-        return self.each(model, of)
-
     def epoch_end(self, model: nn.Module, epoch: int, epochs: int, images: Iterable[Tensor]) -> None:
         """Called after the last update of an epoch. `images`: the clean training images, shuffled, in batches."""
 

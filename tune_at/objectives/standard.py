@@ -1,8 +1,5 @@
 """Standard training."""
 
-from collections.abc import Callable
-
-from torch import nn
 from torch.nn import functional as F
 
 from tune_at.config.objective import Standard
@@ -11,10 +8,6 @@ from tune_at.objectives.base import Loss, Objective, Step, accuracy
 
 class StandardObjective(Objective[Standard]):
     """CE(x): no attack (ST in Sec. 3.1)."""
-
-    def view(self, model: nn.Module, of: Callable[[nn.Module], nn.Module]) -> nn.Module:
-        """Nothing attacks, so that no view has to be brought up to date in each step."""
-        return model
 
     def loss(self, step: Step) -> Loss:
         """Mean cross-entropy on the clean batch."""

@@ -41,11 +41,13 @@ def load_state(path: Where, device: torch.device | str = "cpu") -> dict[str, Any
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if (bad := archive.testzip()) is not None:
                 raise DamagedCheckpoint(f"{path}: the checksum of {bad} does not match")
-        state: dict[str, Any] = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
+        state: Any = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
     except DamagedCheckpoint:
         raise
     except Exception as error:
         raise DamagedCheckpoint(f"{path}: {str(error).splitlines()[0]}") from None
+    if not isinstance(state, dict):
+        raise DamagedCheckpoint(f"{path}: is not a checkpoint, but a {type(state).__name__}")
     require_known(state.get("schema"), str(path))
     return state
 

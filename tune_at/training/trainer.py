@@ -28,9 +28,10 @@ from tune_at.objectives.base import Objective, Step
 from tune_at.seeding import derive_seed, generator
 from tune_at.store.place import Where
 from tune_at.store.status import Status
-from tune_at.training.checkpoint import DamagedCheckpoint, load_state, save_state
+from tune_at.training.checkpoint import load_state, save_state
 from tune_at.training.optim import build_optimizer, set_lr
 from tune_at.training.record import SPLITS, EpochRecord, best_record
+from tune_at.training.teacher import load_teacher
 
 
 class Trainer:
@@ -112,15 +113,7 @@ class Trainer:
         with torch.random.fork_rng(self._cuda_devices):
             network = self._make()
         if path is not None:
-            try:
-                state = load_state(path, self.device)
-                self._require_data(state, f"when the {role} teacher was trained")
-                network.load_state_dict(state["model"])
-            except (OSError, DamagedCheckpoint) as error:
-                raise UserError(f"the {role} teacher", str(error), "finish the stage of the teachers first") from None
-            except (RuntimeError, KeyError) as error:
-                cause = str(error).splitlines()[0]
-                raise UserError(f"the {role} teacher", f"{path} is of another architecture: {cause}") from None
+            load_teacher(network, role, path, self.device, self._require_data)
         return network.eval().requires_grad_(False)
 
     @property
@@ -179,8 +172,9 @@ class Trainer:
             yield train.take(part).x
 
     def _update(self, batch: Batch, epoch: int, chance: torch.Generator) -> dict[str, Tensor]:
+        attacked = self.objective.each(self.model, self.engine.view) if self.config.objective.attacks else self.model
         step = Step(
-            model=self.trained, attacked=self.objective.view(self.model, self.engine.view), x=batch.x, y=batch.y,
+            model=self.trained, attacked=attacked, x=batch.x, y=batch.y,
             index=batch.index, epoch=epoch, epochs=self.config.train.epochs, generator=chance,
         )  # fmt: skip
         with self.engine.precision():
