@@ -10,6 +10,7 @@ write, fold and merge:
   there are others, all is read again. Nobody ever sees a row twice, or misses one.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -118,6 +119,27 @@ def read_snapshot(folder: SweepFolder, tables: Sequence[str] = TRAINED, strict: 
     damage = [found for table in tables for found in read[table][1]]
     own = {table: frozenset(files[table].parts) for table in tables}
     return Snapshot({table: read[table][0] for table in tables}, damage, own)
+
+
+def find_damage(folder: SweepFolder, tables: Sequence[str]) -> list[Damage]:
+    """The damaged files of tables that nobody needs now: each is read and let go again. Raises `StorageFailed`."""
+
+    def check(place: Place) -> DamagedPart | None:
+        with contextlib.suppress(FileNotFoundError):
+            try:
+                read_part(place)
+            except DamagedPart as error:
+                return error
+        return None
+
+    damage = []
+    for table in tables:
+        files = list_files(folder, table)
+        units = {place: unit for unit, place in files.parts.items()}
+        for place, error in zip(files.places, each(files.places, check), strict=True):
+            if error is not None:
+                damage.append(Damage(table, place, error, units.get(place, "")))
+    return damage
 
 
 def _each_table(folder: SweepFolder, tables: Sequence[str]) -> list[Files]:

@@ -18,7 +18,8 @@ from tune_at.store.layout import SweepFolder
 from tune_at.store.lock import sweep_lock
 from tune_at.store.place import LocalPlace, Place, to_place
 from tune_at.store.reader import sweep_folder
-from tune_at.store.snapshot import Snapshot, read_snapshot
+from tune_at.store.schema import TABLES, TRAINED
+from tune_at.store.snapshot import Snapshot, find_damage, read_snapshot
 from tune_at.store.status import Status
 from tune_at.study.paths import anchored
 from tune_at.study.study import Study
@@ -89,9 +90,14 @@ class Sweep:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[Snapshot]:
-        """Hold the sweep's lock for the block, with what its tables say. Raises `Locked` or `StorageFailed`."""
+        """Hold the sweep's lock for the block, with what its tables say. Raises `Locked` or `StorageFailed`.
+
+        Damage is looked for in all tables, in those that training does not write, too.
+        """
         with sweep_lock(self.folder):
-            yield self.read()
+            snapshot = self.read()
+            others = find_damage(self.folder, [table for table in TABLES if table not in TRAINED])
+            yield replace(snapshot, damage=[*snapshot.damage, *others])
 
     def read(self) -> Snapshot:
         """The tables that training writes, read once; what is damaged is named in it."""
