@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from processes import run
+from recorded_study import name_source
 
 from tune_at.config.trial import TrialConfig
 from tune_at.config.versions import SCHEMA
@@ -39,6 +40,7 @@ from tune_at.study.sweep import Sweep
 from tune_at.training.trainer import Trainer
 
 sweep = Sweep.open(sys.argv[1])
+sweep.require_unchanged()
 trials = sweep.trials()
 known = {path.parent.name: path for path in sorted(Path(sys.argv[1]).glob("checkpoints/*/epoch-*.pt"))}
 restored = {}
@@ -98,6 +100,7 @@ def look(newer, sweep):
 @pytest.mark.parametrize("study", ["grid-killed", "asha-killed", "optuna-killed", "pbt-killed", "kd_swa-finished"])
 def test_older_sweeps_and_their_checkpoints_are_read(tmp_path, newer, study):
     sweep = Path(shutil.copytree(V1 / study, tmp_path / study))
+    name_source(sweep, V1 / "studies" / f"{study.partition('-')[0]}.yaml")
     seen = look(newer, sweep)
     rows = read_arrow(sweep, "trials").to_pylist()
     assert rows

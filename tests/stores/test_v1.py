@@ -7,10 +7,13 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from processes import run, stop_all
+from recorded_study import name_source
 
 from tune_at.config.trial import TrialConfig
+from tune_at.errors import UserError
 from tune_at.store import read_arrow
 from tune_at.store.schema import TABLES, TIMES
+from tune_at.study.sweep import Sweep
 
 V1 = Path(__file__).parent / "v1"
 
@@ -102,6 +105,17 @@ def test_a_killed_sweep_is_resumed_to_the_tables_of_its_twin(tmp_path, study):
     pupils = ({key: row for key, row in t["trials"].items() if key[0] in student} for t in (after, wanted))
     agree(*pupils, True, lambda name: name in known)
     assert configs(sweep) == configs(twin)
+
+
+@pytest.mark.parametrize("study", AT_ONCE)
+def test_the_study_that_version_1_read_is_unchanged_until_it_is_changed(tmp_path, study):
+    sweep = copied(tmp_path, f"{study}-killed")
+    source = Path(shutil.copy(V1 / "studies" / f"{study}.yaml", tmp_path))
+    name_source(sweep, source)
+    Sweep.open(str(sweep)).require_unchanged()
+    source.write_text(source.read_text().replace("eps: 0.05", "eps: 0.06"))
+    with pytest.raises(UserError, match=r"has changed since the sweep began: base.attack.eps: 0.05 → 0.06"):
+        Sweep.open(str(sweep)).require_unchanged()
 
 
 def configs(sweep):
