@@ -6,12 +6,12 @@ import platform
 import resource
 import socket
 import traceback
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 
 from tune_at.config.trial import TrialConfig
 from tune_at.recording.spec import TrialSpec
@@ -24,6 +24,12 @@ from tune_at.store.schema import build_table
 from tune_at.store.status import Status
 from tune_at.store.writer import part_path, write_rows
 from tune_at.version import __version__
+
+if TYPE_CHECKING:
+    import torch
+
+WORKER_COLUMNS = ("started", "best_epoch", "device", "peak_memory_mb", "node")
+"""What only a trial's worker can tell of its row; each of its results carries it."""
 
 
 def write_trial(spec: TrialSpec, status: Status, **columns: Any) -> None:
@@ -50,10 +56,9 @@ def write_trial(spec: TrialSpec, status: Status, **columns: Any) -> None:
     write_rows(spec.folder, "trials", spec.trial, [row])
 
 
-def write_stopped(spec: TrialSpec) -> None:
-    """Record that the scheduler has stopped a trial."""
-    folder = spec.place
-    write_trial(spec, Status.STOPPED, **_known(folder, spec.trial), epochs=stored_epochs(folder, spec.trial))
+def write_stopped(spec: TrialSpec, epochs: int, worker: Mapping[str, Any]) -> None:
+    """Record that the scheduler has stopped a trial after `epochs`; `worker`: its `WORKER_COLUMNS`."""
+    write_trial(spec, Status.STOPPED, **worker, epochs=epochs)
 
 
 def write_failure(spec: TrialSpec, error: BaseException) -> Place:
@@ -64,17 +69,17 @@ def write_failure(spec: TrialSpec, error: BaseException) -> Place:
     write_trial(
         spec,
         Status.FAILED,
-        **_known(folder, spec.trial),
+        **worker_columns(folder, spec.trial),
         epochs=stored_epochs(folder, spec.trial),
         error=cause_of(error),
     )
     return path
 
 
-def _known(folder: SweepFolder, trial: str) -> dict[str, Any]:
-    """What only the trial's worker could tell."""
+def worker_columns(folder: SweepFolder, trial: str) -> dict[str, Any]:
+    """The trial's `WORKER_COLUMNS` as its row has them, for whoever has no result of it at hand."""
     row = stored_row(folder, trial)
-    return {column: row.get(column) for column in ("started", "best_epoch", "device", "peak_memory_mb", "node")}
+    return {column: row.get(column) for column in WORKER_COLUMNS}
 
 
 def cause_of(error: BaseException) -> str:
@@ -103,23 +108,29 @@ def _stored(folder: SweepFolder, table: str, trial: str) -> pa.Table:
 
 def versions() -> str:
     """What the numbers depend on, as JSON."""
-    found = {
+    import torch
+
+    numbers = {
         "tune_at": __version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
     }
-    return json.dumps(found)
+    return json.dumps(numbers)
 
 
-def device_name(device: torch.device) -> str:
+def device_name(device: "torch.device") -> str:
     """The device in words: the GPU's name, or `cpu` with the machine's architecture."""
+    import torch
+
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu ({platform.machine()})"
 
 
-def peak_memory_mb(device: torch.device) -> float:
+def peak_memory_mb(device: "torch.device") -> float:
     """Peak memory so far in MiB: on a GPU what torch allocated, on a CPU the whole worker's resident set."""
     if device.type == "cuda":
+        import torch
+
         return torch.cuda.max_memory_allocated(device) / 2**20
     unit = 1 if os.uname().sysname == "Darwin" else 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20

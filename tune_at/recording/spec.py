@@ -9,7 +9,6 @@ from tune_at.config.versions import SCHEMA
 from tune_at.store.layout import SweepFolder
 from tune_at.store.place import Place
 from tune_at.study.sampling import with_values
-from tune_at.training.checkpoint import checkpoints
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,8 @@ class TrialSpec:
 
     def teacher_paths(self) -> dict[str, Place]:
         """The standard teacher's last checkpoint, and the robust teacher's best (Tab. 2)."""
+        from tune_at.training.checkpoint import checkpoints  # torch: the driver needs none to tell a worker of these
+
         folder = self.place
         paths: dict[str, Place] = {}
         for role, trial in self.teachers.items():

@@ -2,52 +2,52 @@
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
 
 from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
-from tune_at.config.tree import Tree, leaves
+from tune_at.config.trial import TrialConfig
 from tune_at.recording.events import EventFile
+from tune_at.recording.hparams import KINDS, experiment, hparams, session_name
+from tune_at.recording.spec import TrialSpec
 from tune_at.store.failures import StorageFailed
 from tune_at.store.layout import SweepFolder
 from tune_at.store.patience import storage_patience
 from tune_at.store.status import Status
+from tune_at.study.study import Study
 from tune_at.training.record import SPLITS, EpochRecord, best_record
-
-if TYPE_CHECKING:
-    from tune_at.training.trainer import Trainer
-
-KINDS = ("natural", "robust")
-METRIC_TAGS = (
-    "best/epoch",
-    *(f"best/{split}_{kind}_accuracy" for split in ("val", "test", "train") for kind in KINDS),
-    *(f"{split}/{kind}_accuracy" for split in SPLITS for kind in KINDS),
-    *(f"gap/{kind}" for kind in KINDS),
-)
-"""Columns of the HParams page. Those under `best/` are taken at the best epoch, the others at the last."""
-
 
 CLOSE_PATIENCE = 5.0
 """Seconds that the end of a trial waits for storage that fails; by then the trial itself is recorded."""
 
 
-class TrialBoard:
+class TrialEvents:
     """One trial's events, in `tensorboard/<trial>`.
 
-    A trial that comes back after a kill writes its events anew from its history: each tag has one point an epoch.
+    A trial that comes back after a kill, or goes on with other values, writes its events again from its history: it is
+    one session of the HParams page, and each tag has one point an epoch.
     """
 
-    def __init__(self, sweep: SweepFolder, trial: str, trainer: "Trainer") -> None:
-        folder = sweep.events(trial)
+    def __init__(self, spec: TrialSpec, config: TrialConfig, history: Sequence[EpochRecord], started: datetime) -> None:
+        """Begin the file. Raises `StorageFailed`.
+
+        Args:
+            spec: the trial.
+            config: the values with which it is trained now.
+            history: the epochs that it has.
+            started: when its first epoch began.
+        """
+        folder = spec.place.events(spec.trial)
         folder.remove_tree()
-        self.selection = trainer.config.train.selection
+        self.selection = config.train.selection
         self.history: list[EpochRecord] = []
         self.file = EventFile(folder)
-        self.file.add(hparams_pb(hparams(trainer.config.as_tree()), trial_id=trial))
-        for record in trainer.history:
+        self.file.add(hparams_pb(hparams(config.as_tree()), session_name(spec), started.timestamp()))
+        for record in history:
             self._write(record)
         self.file.flush()
 
@@ -77,7 +77,7 @@ def session_end_pb(status: "api_pb2.Status") -> Summary:
     return _plugin_summary(metadata.SESSION_END_INFO_TAG, session_end_info=end)
 
 
-def scalars(record: EpochRecord, history: list[EpochRecord], selection: str) -> Iterator[tuple[str, float]]:
+def scalars(record: EpochRecord, history: Sequence[EpochRecord], selection: str) -> Iterator[tuple[str, float]]:
     """The (tag, value) pairs of an epoch."""
     yield "training/lr", record.lr
     for name, value in record.scalars.items():
@@ -100,29 +100,15 @@ def scalars(record: EpochRecord, history: list[EpochRecord], selection: str) -> 
     yield "seconds/evaluation", record.evaluation_seconds
 
 
-def hparams(config: Tree) -> dict[str, Any]:
-    """A config's leaves as HParams takes them: numbers, truth values and strings."""
-    return {path: value if isinstance(value, bool | int | float) else str(value) for path, value in leaves(config)}
-
-
-def write_experiment(sweep: SweepFolder, configs: Iterable[Tree]) -> None:
-    """Declare the HParams page of a sweep: all keys, which of them vary, and the metrics."""
-    values: dict[str, set[Any]] = {}
-    for config in configs:
-        for path, value in hparams(config).items():
-            values.setdefault(path, set()).add(value)
-    infos = [
-        api_pb2.HParamInfo(name=path, type=_data_type(found), differs=len(found) > 1)  # those that differ come first
-        for path, found in values.items()
-    ]
-    metrics = [api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag)) for tag in METRIC_TAGS]
+def write_experiment(sweep: SweepFolder, study: Study) -> None:
+    """Declare the HParams page of a sweep, in place of what was declared before. Raises `StorageFailed`."""
     folder = sweep.events()
-    for old in folder.files("events.out.tfevents."):
-        old.unlink(missing_ok=True)
+    before = folder.files("events.out.tfevents.")
     file = EventFile(folder)
-    experiment = api_pb2.Experiment(hparam_infos=infos, metric_infos=metrics)
-    file.add(_plugin_summary(metadata.EXPERIMENT_TAG, experiment=experiment))
+    file.add(_plugin_summary(metadata.EXPERIMENT_TAG, experiment=experiment(study)))
     file.flush()
+    for old in before:
+        old.unlink(missing_ok=True)
 
 
 def _plugin_summary(tag: str, **content: Any) -> Summary:
@@ -130,11 +116,3 @@ def _plugin_summary(tag: str, **content: Any) -> Summary:
     data = plugin_data_pb2.HParamsPluginData(version=metadata.PLUGIN_DATA_VERSION, **content)
     plugin = SummaryMetadata.PluginData(plugin_name=metadata.PLUGIN_NAME, content=data.SerializeToString())
     return Summary(value=[Summary.Value(tag=tag, metadata=SummaryMetadata(plugin_data=plugin))])
-
-
-def _data_type(values: set[Any]) -> "api_pb2.DataType":
-    if all(isinstance(value, bool) for value in values):
-        return api_pb2.DATA_TYPE_BOOL
-    if all(isinstance(value, int | float) for value in values):
-        return api_pb2.DATA_TYPE_FLOAT64
-    return api_pb2.DATA_TYPE_STRING

@@ -50,6 +50,8 @@ class TrialState:
     """Whether it has a worker, or waits for none but Ray to give it one."""
     settled: bool = False
     """Ended, with nothing left to decide: policies pass it over."""
+    worker: dict[str, Any] = field(default_factory=dict)
+    """What its worker last said of itself: the columns of its row that nobody else knows. Empty before that."""
     proposal: str | None = None
     """JSON of what the search proposed, for the `trials` table: later proposals depend on it."""
 

@@ -50,6 +50,7 @@ class SweepRun:
         for row in (*result.get("history", ()), result):
             if "epoch" in row:
                 state.report(row["epoch"], row)
+        state.worker = dict(result.get("worker", state.worker))
         if (status := Status(result["status"])).ended:
             state.status = status
 

@@ -10,7 +10,7 @@ from typing import Any
 from tune_at.config.scheduler import METRICS
 from tune_at.config.section import SELECTION_SPLITS
 from tune_at.config.trial import TrialConfig
-from tune_at.recording.rows import write_stopped, write_trial
+from tune_at.recording.rows import worker_columns, write_stopped, write_trial
 from tune_at.recording.spec import TrialSpec
 from tune_at.scheduling.board import Board, Decision, TrialState
 from tune_at.scheduling.policies.base import Policy, Verdict
@@ -21,7 +21,6 @@ from tune_at.store.status import Status
 from tune_at.store.writer import write_rows
 from tune_at.study.sweep import Sweep, write_point
 from tune_at.study.trials import Trial
-from tune_at.training.checkpoint import DamagedCheckpoint, load_state
 
 
 class Ledger:
@@ -78,7 +77,7 @@ class Ledger:
         stops = [decision.epoch for decision in state.decisions.values() if decision.action == "stop"]
         if stops and state.epoch >= stops[0]:
             state.status = Status.STOPPED
-            write_stopped(self.spec(state))
+            self._write_stopped(state)
         elif stops:  # its rows were damaged: it is run again up to there, and stopped again
             del state.decisions[stops[0]]
 
@@ -87,6 +86,8 @@ class Ledger:
         epoch = self.policy.due(state)
         if state.ended or epoch is None or not self.policy.copies:
             return
+        from tune_at.training.checkpoint import DamagedCheckpoint, load_state  # torch
+
         try:
             load_state(self.sweep.folder.checkpoint(state.name, epoch))
         except (OSError, DamagedCheckpoint):
@@ -104,10 +105,17 @@ class Ledger:
             write_rows(folder, "decisions", state.name, rows)
         for state, decision in verdicts:
             if decision.action == "stop" and state.status == Status.STOPPED:
-                write_stopped(self.spec(state))
+                self._write_stopped(state)
+
+    def _write_stopped(self, state: TrialState) -> None:
+        # After a restart a trial may be stopped by what its tables say, before its worker has said anything.
+        worker = state.worker or worker_columns(self.sweep.folder, state.name)
+        write_stopped(self.spec(state), state.epoch, worker)
 
     def _copy(self, state: TrialState, decision: Decision) -> None:
         """Keep the checkpoint that a trial goes on from: once its source runs on, that will prune it."""
+        from tune_at.training.checkpoint import DamagedCheckpoint, load_state  # torch
+
         copy = self.spec(state).exploit_path(decision.epoch)
         source = self.sweep.folder.checkpoint(str(decision.source), decision.epoch)
         with contextlib.suppress(FileNotFoundError, DamagedCheckpoint):

@@ -130,7 +130,7 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console, snapshot: Snapshot
         unfold(sweep.folder, snapshot, [trial.name for trial in left])
         remove_temporaries(sweep.folder)
         console.print(_announcement(sweep, left, total, forecast, snapshot), highlight=False, markup=False)
-        write_experiment(sweep.folder, (trial.config.as_tree() for trial in (sweep.study.trials() or tried)))
+        write_experiment(sweep.folder, sweep.study)
         trainable = _with_data(tried) if launch.ship_data else ATTrainable
         statuses, complete, stopped = sweep.statuses(snapshot), True, ""
         team = Team(sweep, snapshot, statuses, launch, console, packing, at_once, forecast, scratch, trainable)

@@ -1,0 +1,153 @@
+"""What TensorBoard's HParams page is told: each key with one type, and each trial with a name that no other has.
+
+The page sorts and filters in one Python list, so that numbers and strings under one key raise. A key's type therefore
+follows from the config's schema alone: it is right before the first value is known, in all sweeps under one folder.
+"""
+
+import hashlib
+import json
+import math
+import types
+import typing
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from tensorboard.plugins.hparams import api_pb2
+
+from tune_at.config.scheduler import PBT
+from tune_at.config.space import Distribution, Range
+from tune_at.config.tree import Tree, leaves
+from tune_at.config.trial import TrialConfig
+from tune_at.recording.spec import TrialSpec
+from tune_at.store.place import LocalPlace
+from tune_at.study.overrides import KNOWN
+from tune_at.study.sampling import mutations_of
+from tune_at.study.study import Study
+from tune_at.training.record import SPLITS
+
+KINDS = ("natural", "robust")
+METRIC_TAGS = (
+    "best/epoch",
+    *(f"best/{split}_{kind}_accuracy" for split in ("val", "test", "train") for kind in KINDS),
+    *(f"{split}/{kind}_accuracy" for split in SPLITS for kind in KINDS),
+    *(f"gap/{kind}" for kind in KINDS),
+)
+"""Columns of the HParams page. Those under `best/` are taken at the best epoch, the others at the last."""
+
+LISTED = 10
+"""From as many values on the page asks for a pattern instead of listing them, which numbers cannot match."""
+
+Value = bool | float | str
+
+_DATA_TYPES = {bool: api_pb2.DATA_TYPE_BOOL, float: api_pb2.DATA_TYPE_FLOAT64, str: api_pb2.DATA_TYPE_STRING}
+
+
+@cache
+def key_types() -> dict[str, type[bool] | type[float] | type[str]]:
+    """Each dotted path of a config and the one type of its values: `bool`, `float`, or `str` for anything else.
+
+    A key that takes numbers and words, such as `data.subset`, is a string.
+    """
+    scalars: dict[str, set[type]] = {}
+    for path, annotation in _annotations(TrialConfig):
+        scalars.setdefault(path, set()).update(_scalars(annotation))
+    return {p: bool if found == {bool} else float if found <= {int, float} else str for p, found in scalars.items()}
+
+
+def _annotations(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The (dotted path, annotation) of each key that is no section, over all members of unions."""
+    for name, field in model.model_fields.items():
+        sections = list(_sections(field.annotation))
+        for section in sections:
+            yield from _annotations(section, f"{prefix}{name}.")
+        if not sections:
+            yield prefix + name, field.annotation
+
+
+def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in typing.get_args(annotation):
+        yield from _sections(part)
+
+
+def _scalars(annotation: Any) -> set[type]:
+    """The types of an annotation's values without None; `str` stands for all that is no number and no truth value."""
+    origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _scalars(parts[0])
+    if origin is Literal:
+        return {type(value) for value in parts} - {types.NoneType}
+    if origin in (typing.Union, types.UnionType):
+        return set().union(*map(_scalars, parts))
+    if annotation is types.NoneType:
+        return set()
+    return {annotation if annotation in (bool, int, float) else str}
+
+
+def typed(path: str, value: Any) -> Value | None:
+    """A value as the key's type; None for one that is not set, which HParams takes as missing."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    if key_types().get(path, str) is str:
+        return value if isinstance(value, str) else json.dumps(value)
+    return bool(value) if key_types()[path] is bool else float(value)
+
+
+def hparams(config: Tree) -> dict[str, Value]:
+    """A config's leaves as HParams takes them. Keys that are not set are left out."""
+    return {path: found for path, value in leaves(config) if (found := typed(path, value)) is not None}
+
+
+def session_name(spec: TrialSpec) -> str:
+    """A trial's name on the page, unique among all sweeps: TensorBoard takes equal names for one trial, and averages.
+
+    `demo/00-pgd_at-s0 (1f09c2)`: two folders may have sweeps of one name, hence the digest of the folder's address.
+    """
+    place = spec.place.place
+    address = str(place.absolute()) if isinstance(place, LocalPlace) else place.without_query
+    return f"{spec.sweep}/{spec.trial} ({hashlib.sha256(address.encode()).hexdigest()[:6]})"
+
+
+def experiment(study: Study) -> "api_pb2.Experiment":
+    """The declaration of a sweep's page: all keys, which of them vary and between what, and the metrics."""
+    values: dict[str, dict[Value, None]] = {}
+    for trial in study.trials() or study.samples():
+        for path, value in hparams(trial.config.as_tree()).items():
+            values.setdefault(path, {})[value] = None
+    values.setdefault("seed", {}).update(dict.fromkeys(map(float, study.seeds)))
+    drawn = dict(study.space)
+    if isinstance(study.scheduler, PBT):
+        drawn |= mutations_of(study.scheduler, KNOWN, study.origin)
+    for path, distribution in drawn.items():
+        if path in key_types():  # else a section's name
+            found = values.setdefault(path, {})
+            found.update({v: None for corner in distribution.corners() if (v := typed(path, corner)) is not None})
+    infos = [_declared(path, list(found), drawn.get(path)) for path, found in values.items()]
+    metrics = [api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag)) for tag in METRIC_TAGS]
+    infos.sort(key=lambda info: not info.differs)  # a page shows the first few
+    return api_pb2.Experiment(hparam_infos=infos, metric_infos=metrics)
+
+
+def _declared(path: str, values: list[Value], drawn: Distribution | None) -> "api_pb2.HParamInfo":
+    kind = key_types().get(path, str)
+    info = api_pb2.HParamInfo(name=path, type=_DATA_TYPES[kind], differs=len(values) > 1)
+    if kind is bool:
+        info.domain_discrete.extend([False, True])
+    elif kind is str:
+        # A range whose values are strings: what lies within is named, so that it can be chosen.
+        info.domain_discrete.extend(sorted({*map(str, values), *_within(drawn)}))
+    elif isinstance(drawn, Range) or not 1 < len(values) < LISTED:
+        numbers = [float(value) for value in values]
+        info.domain_interval.min_value, info.domain_interval.max_value = min(numbers), max(numbers)
+    else:
+        info.domain_discrete.extend(sorted(float(value) for value in values))
+    return info
+
+
+def _within(drawn: Distribution | None) -> Iterable[str]:
+    if isinstance(drawn, Range) and drawn.whole and drawn.high - drawn.low <= 1000:
+        return map(str, range(int(drawn.low), int(drawn.high) + 1))
+    return ()
