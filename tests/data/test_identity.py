@@ -11,6 +11,7 @@ import yaml
 from tune_at.config.data import Digits, ImageFolder
 from tune_at.config.facts import KnownData
 from tune_at.config.trial import TrialConfig
+from tune_at.data import sources
 from tune_at.data.arrays import ImageSet, Source, plain_source
 from tune_at.data.folder import take_facts
 from tune_at.data.identity import settle
@@ -30,11 +31,14 @@ def pets(tmp_path, tiny):
     """A folder, and a function (objective, **data) → config that trains on it."""
     root = pictures.folder(tmp_path / "pets", 15)
 
-    def build(objective="pgd_at", **data):
+    def tree(objective="pgd_at", **data):
         section = {"name": "image_folder", "path": str(root), "image_size": 8, **data}
-        train = {"epochs": 3, "batch_size": 9}
-        return TrialConfig.parse({**tiny(objective).as_tree(), "data": section, "train": train})
+        return {**tiny(objective).as_tree(), "data": section, "train": {"epochs": 3, "batch_size": 9}}
 
+    def build(*arguments, **data):
+        return TrialConfig.parse(tree(*arguments, **data))
+
+    build.tree = tree
     return root, build
 
 
@@ -206,6 +210,22 @@ def test_a_trial_of_a_sweep_is_refused_where_a_node_has_other_data(pets):
     add(root)
     with pytest.raises(UserError, match=r"data: train has 33 images by now, 30 when the sweep began"):
         Trainer(config)
+
+
+def test_a_folder_that_was_shipped_need_not_be_there(pets, monkeypatch):
+    root, build = pets
+    config = build().data
+    known = KnownData(take_facts)
+    settle(known, [config])
+    shipped = plain_source(load_source(config))
+    expected = Trainer(build()).run_epoch()
+    monkeypatch.setattr(sources, "_PROVIDED", {})
+    sources.provide({config.source_key: shipped})
+    shutil.rmtree(root)
+    told = TrialConfig.parse(build.tree(), data=KnownData.from_record(known.only([config])))
+    assert Trainer(told).run_epoch().metrics == expected.metrics
+    with pytest.raises(UserError, match="pets is not a folder"):  # another size is another source
+        load_source(config.model_copy(update={"image_size": 16}))
 
 
 def test_a_split_of_the_folder_is_that_split(pets, tmp_path):
