@@ -48,7 +48,7 @@ def test_a_trial_that_comes_back_to_other_images_is_refused(pets, tmp_path, know
     stray = pictures.picture(root / "train" / "dog" / "stray.png", 5)
     when = "30 when the sweep began" if knowing else "27 when the checkpoint was written"
     with pytest.raises(UserError, match=rf"data: train has \d+ images by now, {when}"):
-        RecordedTrial(spec(knowing))
+        RecordedTrial(spec(knowing)).restore()
     assert len(read_table(tmp_path, "epochs")) == 1
     stray.unlink()
     again = RecordedTrial(spec(knowing))
@@ -62,6 +62,6 @@ def test_a_failure_is_recorded_when_the_data_is_gone(pets, tmp_path):
     root, spec = pets
     shutil.rmtree(root)
     with pytest.raises(UserError, match="pets is not a folder") as caught:
-        RecordedTrial(spec(True))
+        RecordedTrial(spec(True)).restore()
     write_failure(spec(True), caught.value)
     assert read_table(tmp_path, "trials")["status"].tolist() == ["failed"]

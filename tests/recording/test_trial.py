@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from hparams_page import HParamsPage
 
-from tune_at.recording.rows import write_failure
+from tune_at.recording.rows import WORKER_COLUMNS, write_failure
 from tune_at.recording.spec import TrialSpec
 from tune_at.recording.trial import RecordedTrial
 from tune_at.store import read_table
@@ -19,6 +20,11 @@ def spec(tmp_path, tiny):
         return TrialSpec(str(tmp_path), "s", "study", "main", trial, tiny(**sections).as_tree(), {"seed_axis": 1})
 
     return build
+
+
+def written(folder):
+    """Everything below a folder, with its content and time."""
+    return {path: (path.stat().st_mtime_ns, path.is_file() and path.read_bytes()) for path in folder.rglob("*")}
 
 
 def finish(spec):
@@ -73,6 +79,48 @@ def test_comes_back_from_what_is_left(tmp_path, spec, lost, every):
         assert all(torch.equal(ours["model"][key], whole["model"][key]) for key in whole["model"])
 
 
+def test_nothing_is_read_or_written_before_a_trial_is_restored(tmp_path, spec, monkeypatch):
+    from tune_at.recording import trial as module
+
+    built = []
+    real = module.Trainer
+
+    def counted(config, teachers):
+        built.append(config)
+        return real(config, teachers)
+
+    monkeypatch.setattr(module, "Trainer", counted)
+    (tmp_path / "checkpoints").mkdir()
+    before = written(tmp_path)
+    fresh = RecordedTrial(spec())
+    fresh.close()
+    assert written(tmp_path) == before and not built
+    assert fresh.restore() is fresh
+    assert read_table(tmp_path, "trials")["status"].tolist() == ["running"]
+    fresh.step()
+    fresh.step()
+    # It comes back with its trainer built once, whatever is lost.
+    best = tmp_path / "checkpoints" / "t" / "best.pt"
+    weights = load_state(best)
+    best.unlink()
+    built.clear()
+    again = RecordedTrial(spec()).restore()
+    assert len(built) == 1
+    if weights["epoch"] in (1, 2):  # both checkpoints are kept
+        assert all(torch.equal(load_state(best)["model"][key], value) for key, value in weights["model"].items())
+    assert len(again.trainer.history) == 2
+
+
+def test_a_result_carries_what_only_its_worker_knows(tmp_path, spec):
+    trial = RecordedTrial(spec())
+    result = trial.step()
+    row = read_table(tmp_path, "trials").iloc[0]
+    assert tuple(result["worker"]) == WORKER_COLUMNS
+    assert 0 < row["peak_memory_mb"] <= result["worker"]["peak_memory_mb"]
+    for column in ("started", "best_epoch", "device", "node"):
+        assert row[column] == result["worker"][column], column
+
+
 def test_finished_trial_started_again_returns_its_last_epoch(tmp_path, spec):
     finish(spec())
     before = part_path(tmp_path, "epochs", "t").read_bytes()
@@ -123,7 +171,12 @@ def test_a_trial_goes_on_from_anothers_weights_with_new_values(tmp_path, spec, o
     replaced = exploit(tmp_path, spec("t", objective=objective), "other", 2)
     going = RecordedTrial(replaced)
     assert going.step()["epoch"] == 2  # reported again before it goes on
+    (row,) = [row for row in HParamsPage(tmp_path).rows() if "/t (" in row["name"]]
+    assert row["hparams"]["optim.lr"] == 0.05
     going._exploit()
+    (row,) = [row for row in HParamsPage(tmp_path).rows() if "/t (" in row["name"]]
+    assert (row["hparams"]["optim.lr"], row["hparams"]["optim.momentum"]) == (0.2, 0.5)  # with what it goes on
+    assert [metric["trainingStep"] for metric in row["metricValues"] if metric["name"]["tag"] == "best/epoch"] == [2]
     weights, theirs = going.trainer.model.state_dict(), other.trainer.model.state_dict()
     assert all(torch.equal(weights[key], theirs[key]) for key in theirs)
     group = going.trainer.optimizer.param_groups[0]
