@@ -9,10 +9,7 @@ import pytest
 
 from tune_at.scheduling import policies
 
-POLICIES = [
-    f"tune_at.scheduling.policies.{module.name}"
-    for module in pkgutil.iter_modules(tune_at.scheduling.policies.__path__)
-]
+POLICIES = [module.name for module in pkgutil.iter_modules(policies.__path__, f"{policies.__name__}.")]
 
 
 @pytest.mark.parametrize(
