@@ -17,7 +17,7 @@ from tune_at.study.sweep import Sweep
 
 V1 = Path(__file__).parent / "v1"
 
-AT_ONCE = {"grid": 2, "asha": 2, "optuna": 1, "kd_swa": 1, "pbt": 2}
+AT_ONCE = {"grid": 2, "asha": 2, "optuna": 1, "kd_swa": 1, "pbt": 2, "folder": 1}
 NOT_COMPARED = {*TIMES["trials"], *TIMES["epochs"], *TIMES["decisions"], "sweep", "versions", "device", "config"}
 
 ON_PURPOSE = ("kd_swa",)
@@ -78,7 +78,8 @@ def test_a_killed_sweep_is_resumed_to_the_tables_of_its_twin(tmp_path, study):
     assert running
     assert len(begun) < len(rows(twin, "trials")) or study == "pbt"
 
-    done = run("resume", sweep, "--concurrency", AT_ONCE[study])
+    shutil.copytree(V1 / "photos", tmp_path / "photos")  # version 1 names them as they lie from the working folder
+    done = run("resume", sweep, "--concurrency", AT_ONCE[study], cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
 
     after, wanted = ({table: rows(folder, table) for table in TABLES} for folder in (sweep, twin))
@@ -107,6 +108,19 @@ def test_a_killed_sweep_is_resumed_to_the_tables_of_its_twin(tmp_path, study):
     assert configs(sweep) == configs(twin)
 
 
+def test_a_killed_sweep_whose_images_are_gone_is_read_and_not_resumed(tmp_path):
+    sweep = copied(tmp_path, "folder-killed")
+    status = run("status", sweep, cwd=tmp_path)
+    assert status.returncode == 0, status.stdout + status.stderr
+    assert "01-pgd_at-s0" in status.stdout
+    before = {path: path.read_bytes() for path in sweep.rglob("*.*") if path.is_file() and path.name != ".lock"}
+    done = run("resume", sweep, cwd=tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "photos" in done.stderr
+    assert {path: path.read_bytes() for path in sweep.rglob("*.*") if path.is_file() and path.name != ".lock"} == before
+
+
 @pytest.mark.parametrize("study", AT_ONCE)
 def test_the_study_that_version_1_read_is_unchanged_until_it_is_changed(tmp_path, study):
     sweep = copied(tmp_path, f"{study}-killed")
@@ -125,7 +139,7 @@ def configs(sweep):
 
 
 @pytest.mark.parametrize("study", AT_ONCE)
-def test_a_finished_sweep_is_read(tmp_path, study):
+def test_a_finished_sweep_is_read_wherever_its_data_is(tmp_path, study):
     sweep = copied(tmp_path, f"{study}-finished")
     trials = rows(sweep, "trials")
     status = run("status", sweep)

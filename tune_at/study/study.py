@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from tune_at.config.facts import KnownData
@@ -95,7 +96,8 @@ class Study:
         Raises `UserError` for an unknown study, preset, key or value.
         """
         path = find_study(study)
-        written = anchor_file(read_study(path), path.parent)
+        # To version 1 a path of data started from the working folder.
+        written = anchor_file(read_study(path), path.parent if schema > FIRST else Path())
         overrides = anchored(overrides or {})
         data = data or KnownData(take_facts)
         if preset and preset not in written.presets:
