@@ -28,7 +28,7 @@ def l2_run(attack: Any, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         y: labels, int64 (b,).
 
     Returns:
-        Queries used (b,), and the points found.
+        Queries used (b,), and points of x's shape.
     """
     best = _moved(attack, x, tiles(attack, x))
     margin, loss = attack.margin_and_loss(best, y)

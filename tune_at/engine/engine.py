@@ -47,7 +47,7 @@ class Engine:
         self.device, self.dtype, self.compile = device, DTYPES[train.precision], train.compile
         self.tf32 = train.precision == "tf32"
         if self.compile and device.type == "cpu" and not any(map(shutil.which, ("c++", "g++", "clang++"))):
-            raise UserError("train.compile", "needs a C++ compiler, and none is found", "install g++, or leave it off")
+            raise UserError("train.compile", "needs a C++ compiler, and there is none", "install g++, or leave it off")
         if self.compile:
             # A process runs one trial after another, and torch compiles only so many versions of a class's code.
             torch.compiler.reset()
@@ -99,4 +99,4 @@ def _as_float(module: nn.Module, images: tuple[Tensor, ...], logits: Tensor) -> 
 
 
 _as_float.only_casts = True  # type: ignore[attr-defined]
-"""A view returns float32 by itself, so that this hook is no reason not to fold."""
+"""A view returns float32 by itself, so that this hook does not keep it from folding."""

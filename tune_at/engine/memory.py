@@ -10,7 +10,7 @@ _OF_THE_USER = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_MMAP
 def keep_memory() -> None:
     """Keep what is freed, for the next step of training: every step asks for the same memory again.
 
-    glibc gives large pieces back to the system at once and has them from it anew, page by page, each filled with zeros:
+    glibc gives large pieces back to the system at once and asks for them again, page by page, each filled with zeros:
     up to a seventh of a training step's time. With it a process holds its peak, and up to a few times its largest
     tensor beside that. Does nothing under another C library, or where an environment variable of glibc's says how it
     shall be.

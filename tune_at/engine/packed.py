@@ -33,18 +33,18 @@ class _Frozen(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, other: Tensor | None, layer: "PackedConv2d") -> Tensor:
         ctx.layer, ctx.size, ctx.added = layer, x.shape, other is not None
-        found = layer.results(x, other)
+        result = layer.results(x, other)
         if layer.relu:
-            ctx.save_for_backward(found)
-        return found
+            ctx.save_for_backward(result)
+        return result
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None, None]:
         (gradient,) = gradients
         if ctx.layer.relu:
-            (found,) = ctx.saved_tensors
-            gradient = torch.ops.aten.threshold_backward(gradient, found, 0)
+            (result,) = ctx.saved_tensors
+            gradient = torch.ops.aten.threshold_backward(gradient, result, 0)
         return ctx.layer.input_gradient(gradient, ctx.size), gradient if ctx.added else None, None
 
 
@@ -65,8 +65,8 @@ class PackedConv2d(nn.Module):
         if other is not None and other.shape != self._shape(x):  # it is broadcast, which the fused pass cannot
             total = self.convolution(x) + other
             return total.relu() if self.relu else total
-        found: Tensor = _Frozen.apply(x, other, self)
-        return found
+        result: Tensor = _Frozen.apply(x, other, self)
+        return result
 
     def changed(self) -> None:
         """The convolution has other weights now."""
@@ -77,12 +77,12 @@ class PackedConv2d(nn.Module):
         c, (weight, _) = self.convolution, self._pack(x.shape)
         how = (weight, c.bias, c.padding, c.stride, c.dilation, 1)
         run = torch.ops.mkldnn._convolution_pointwise
-        found: Tensor
+        result: Tensor
         if other is None:
-            found = run(x, *how, "relu" if self.relu else "none", [], "")
+            result = run(x, *how, "relu" if self.relu else "none", [], "")
         else:
-            found = run.binary(x, other, *how, "add", None, "relu" if self.relu else None, [], None)
-        return found
+            result = run.binary(x, other, *how, "add", None, "relu" if self.relu else None, [], None)
+        return result
 
     def input_gradient(self, gradient: Tensor, shape: torch.Size) -> Tensor:
         """The gradient of images of this shape, from that of the sum before the ReLU."""
@@ -94,10 +94,10 @@ class PackedConv2d(nn.Module):
                 shape[2:], gradient.shape[2:], c.stride, map(int, c.padding), c.dilation, c.kernel_size, strict=True
             )
         ]
-        found: Tensor = torch.ops.mkldnn._convolution_transpose_pointwise(
+        result: Tensor = torch.ops.mkldnn._convolution_transpose_pointwise(
             gradient, weight, None, c.padding, missing, c.stride, c.dilation, 1, "none", [], ""
         )
-        return found
+        return result
 
     def _shape(self, x: Tensor) -> tuple[int, ...]:
         c = self.convolution
@@ -141,10 +141,10 @@ class WinogradConv2d(PackedConv2d):
         if not fits(x.shape, x.dtype):
             return super().results(x, other)
         matrices = self._matrices(x.dtype, turned=False).transpose(1, 2)
-        found = winograd(x, matrices, TILE[x.dtype], self.work, self.convolution.bias)
+        result = winograd(x, matrices, TILE[x.dtype], self.work, self.convolution.bias)
         if other is not None:
-            found += other
-        return found.relu_() if self.relu else found
+            result += other
+        return result.relu_() if self.relu else result
 
     def input_gradient(self, gradient: Tensor, shape: torch.Size) -> Tensor:
         """The gradient of images of this shape, from that of the sum before the ReLU."""

@@ -18,8 +18,8 @@ def estimate_statistics(network: nn.Module, images: Iterable[Tensor]) -> None:
     a channel: mean = Σ n m / Σ n, variance = Σ n (v + m²) / Σ n - mean², with torch's correction N / (N - 1) for the
     number N of all values (Wu and Johnson, 2021, Sec. 3). So the variance between batches is in it, which an average of
     variances loses, and the first batch norm gets the exact statistics however the images are cut. Those of deeper ones
-    depend on the batches as far as their inputs do: pass them shuffled. All but the batch norms is in eval mode
-    meanwhile, so that dropout makes no noise in what is estimated.
+    depend on the batches to the extent that their inputs do: pass them shuffled. Everything but the batch norms is in
+    eval mode meanwhile, so that dropout makes no noise in what is estimated.
 
     Args:
         network: is left in the modes it was in; one without batch norms is not run.

@@ -85,11 +85,11 @@ class Workspace:
     def take(self, name: str, dtype: torch.dtype, *shape: int) -> Tensor:
         """Scratch of this name and shape."""
         size = torch.Size(shape).numel()
-        if (found := self.held.get((name, dtype))) is None or found.numel() < size:
+        if (memory := self.held.get((name, dtype))) is None or memory.numel() < size:
             with torch.inference_mode(False):  # it outlives such a block
-                found = self.held[name, dtype] = torch.empty(size, dtype=dtype)
+                memory = self.held[name, dtype] = torch.empty(size, dtype=dtype)
             self.plans.clear()  # they look at the smaller one
-        return found[:size].view(shape)
+        return memory[:size].view(shape)
 
     def plan(self, *key: Any) -> "_Plan":
         """What a convolution of these images needs: m, type, b, in, out, h, w."""
@@ -165,12 +165,12 @@ def winograd(x: Tensor, matrices: Tensor, m: int, work: Workspace, bias: Tensor 
         bias: (out,).
     """
     count, channels, height, width = x.shape
-    found = torch.empty(count, height, width, matrices.shape[-1], dtype=x.dtype)
+    outputs = torch.empty(count, height, width, matrices.shape[-1], dtype=x.dtype)
     at_once = max(1, _ROWS * m * m // (height * width))
-    for images, results in zip(x.permute(0, 2, 3, 1).split(at_once), found.split(at_once), strict=True):
+    for images, results in zip(x.permute(0, 2, 3, 1).split(at_once), outputs.split(at_once), strict=True):
         plan = work.plan(m, x.dtype, len(images), channels, matrices.shape[-1], height, width)
         plan.run(images, matrices, bias, results)
-    return found.permute(0, 3, 1, 2)
+    return outputs.permute(0, 3, 1, 2)
 
 
 def _input2(d: Tensors, v: Tensors, even: Tensor, odd: Tensor) -> None:

@@ -154,12 +154,12 @@ class Trainer:
 
     def _train(self, epoch: int) -> dict[str, float]:
         train, config = self.data["train"], self.config
-        chance = generator(self.device, config.seed, "attack", epoch)
+        rng = generator(self.device, config.seed, "attack", epoch)
         sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.device, dtype=torch.float64))
         self.model.train()
         for batch in train.shuffled(config.train.batch_size, config.data, config.seed, epoch):
             # Summed on the device: reading a number here would stop the epoch for it.
-            for name, value in self._update(batch, epoch, chance).items():
+            for name, value in self._update(batch, epoch, rng).items():
                 sums[name] += value * len(batch.y)
         means = torch.stack(list(sums.values())) / len(train)
         return dict(zip(sums, means.tolist(), strict=True))
@@ -171,11 +171,11 @@ class Trainer:
         for part in order.to(self.device).tensor_split(len(train) // self.config.train.batch_size):
             yield train.take(part).x
 
-    def _update(self, batch: Batch, epoch: int, chance: torch.Generator) -> dict[str, Tensor]:
+    def _update(self, batch: Batch, epoch: int, rng: torch.Generator) -> dict[str, Tensor]:
         attacked = self.objective.each(self.model, self.engine.view) if self.config.objective.attacks else self.model
         step = Step(
             model=self.trained, attacked=attacked, x=batch.x, y=batch.y,
-            index=batch.index, epoch=epoch, epochs=self.config.train.epochs, generator=chance,
+            index=batch.index, epoch=epoch, epochs=self.config.train.epochs, generator=rng,
         )  # fmt: skip
         with self.engine.precision():
             loss, scalars = self.objective.loss(step)
@@ -196,7 +196,7 @@ class Trainer:
         Returns:
             Seconds of the update with what follows an epoch, and of the evaluation by one step of PGD.
         """
-        chance = generator(self.device, self.config.seed, "preflight")
+        rng = generator(self.device, self.config.seed, "preflight")
         last = self.config.train.epochs
         keep = self.config.evaluation.keep_attacking
         attack = replace(PGD.of(self.config.attack), steps=1, keep_attacking=keep)
@@ -204,11 +204,11 @@ class Trainer:
             self.model.train()
             batch = next(self.data["train"].shuffled(samples, self.config.data, self.config.seed, 1))
             began = time.perf_counter()
-            self._update(batch, epoch or last, chance)
+            self._update(batch, epoch or last, rng)
             self.objective.epoch_end(self.model, epoch or last, last, [batch.x])
             trained = time.perf_counter()
             attacked = self.engine.view(self.evaluated, exact=not keep)
-            evaluate(self.evaluated, [batch], attack, chance, attacked).means()
+            evaluate(self.evaluated, [batch], attack, rng, attacked).means()
         return trained - began, time.perf_counter() - trained
 
     def _is_evaluated(self, epoch: int, every: int = 1) -> bool:
@@ -225,8 +225,8 @@ class Trainer:
             ):
                 continue
             batches = images.in_order(self.config.evaluation.batch_size, self.evaluation_index[name])
-            chance = generator(self.device, self.config.seed, "evaluation", name, epoch)
-            outcomes = evaluate(self.evaluated, batches, spec, chance, attacked)
+            rng = generator(self.device, self.config.seed, "evaluation", name, epoch)
+            outcomes = evaluate(self.evaluated, batches, spec, rng, attacked)
             metrics |= {f"{name}_{metric}": value for metric, value in outcomes.means().items()}
         return metrics
 
