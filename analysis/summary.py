@@ -174,4 +174,4 @@ def _values(points: Sequence[Point], metrics: Sequence[str], score: str, epochs:
 
 
 def _metric(study: Study, written: str) -> str:
-    return find_metric(written, study.samples()[0].config.train.selection, study.origin)
+    return find_metric(written, study.selection, study.origin)

@@ -1,10 +1,14 @@
 """Options that several commands share, and what they name."""
 
 import argparse
+import sys
 
 from tune_at.errors import UserError, suggestion
 from tune_at.study.file import parse_overrides
 from tune_at.study.study import Study
+
+MANY_POINTS = 5000
+"""Points whose number is said before they are resolved."""
 
 
 def add_study(parser: argparse.ArgumentParser) -> None:
@@ -69,11 +73,18 @@ def at_least_one(text: str) -> int:
     return int(text)
 
 
+def _say_points(points: int) -> None:
+    """Say how many points there are where resolving them takes seconds: the rest of what is printed comes after it."""
+    if points >= MANY_POINTS:
+        print(f"{points:,} points; each is checked first", file=sys.stderr, flush=True)
+
+
 def study_of(arguments: argparse.Namespace) -> Study:
     """The study that the options name, resolved, its figures known. Raises `UserError`."""
     from analysis.figures import FIGURES
 
-    study = Study.resolve(arguments.study, arguments.preset, parse_overrides(arguments.overrides))
+    overrides = parse_overrides(arguments.overrides)
+    study = Study.resolve(arguments.study, arguments.preset, overrides, announce=_say_points)
     for figure in study.figures:
         if figure not in FIGURES:
             raise UserError(f"{study.name}.yaml: figures", f"{figure!r} is unknown", suggestion(figure, FIGURES))

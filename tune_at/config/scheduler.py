@@ -1,6 +1,8 @@
 """Schedulers: which trials are stopped before their last epoch, or go on from another's weights."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -41,12 +43,50 @@ class ASHA(SchedulerSection):
     """Ladders of rungs, each starting one rung later; a trial is in one of them by chance."""
 
 
+@dataclass(frozen=True)
+class Bracket:
+    """Trials that Hyperband judges together."""
+
+    halvings: int
+    places: range
+    """Of its trials, in the order in which they start."""
+
+
 class HyperBand(SchedulerSection):
     """Hyperband (Li et al., 2018): brackets of trials, each halved when all of its trials have reached the rung."""
 
     name: Literal["hyperband"] = "hyperband"
     eta: Annotated[Whole, Field(ge=2)] = 3
     """At each rung the best 1/eta of the bracket go on."""
+
+    def most_halvings(self, longest: int) -> int:
+        """S = floor(log_eta R): how often the first bracket is halved before the last epoch R."""
+        return int(round(math.log(longest) / math.log(self.eta), 5))
+
+    def brackets(self, longest: int, ends: Sequence[int]) -> list[Bracket]:
+        """The brackets, in the order in which they are filled.
+
+        Bracket s has n = ceil((S + 1) / (s + 1) * eta^s) trials; after s = 0 comes S again.
+
+        Args:
+            longest: epochs R of the longest trial.
+            ends: the number of trials, after the numbers that it had before each extension: an extension starts a new
+                bracket, since the last one was halved already.
+        """
+        most = self.most_halvings(longest)
+        filled: list[Bracket] = []
+        place, halvings = 0, most
+        for end in ends:
+            while place < end:
+                size = math.ceil((most + 1) / (halvings + 1) * self.eta**halvings)
+                filled.append(Bracket(halvings, range(place, min(end, place + size))))
+                place = min(end, place + size)
+                halvings = halvings - 1 if halvings else most
+        return filled
+
+    def rungs(self, longest: int, halvings: int) -> list[int]:
+        """The epochs R / eta^s, R / eta^(s-1), ..., below R at which a bracket is halved."""
+        return [max(1, int(longest / self.eta**k)) for k in range(halvings, 0, -1)]
 
 
 class Median(SchedulerSection):

@@ -1,7 +1,8 @@
 """Points that Optuna proposes, from what the sweep's tables say of the earlier ones."""
 
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import optuna
@@ -14,10 +15,12 @@ from optuna.trial import TrialState as OptunaState
 from tune_at.config.scheduler import find_metric, is_loss
 from tune_at.config.search import Optuna
 from tune_at.config.space import Choice
+from tune_at.config.versions import FIRST
 from tune_at.errors import UserError
 from tune_at.scheduling.board import Board, TrialState
 from tune_at.seeding import derive_seed
 from tune_at.store.status import Status
+from tune_at.study.exhaustion import space_size
 from tune_at.study.study import Study
 from tune_at.study.trials import Trial
 
@@ -36,8 +39,9 @@ class Proposer:
     point stands for its trials of all seeds: completed ones count with their mean, a diverged or failed one makes the
     point FAIL, a stopped one PRUNED; what still runs is RUNNING.
 
-    A point that was drawn before would give the same numbers: Optuna is asked for another, unless it knows no other.
-    NSGA-II proposes such points, as children that equal a parent, and TPE does in spaces of choices alone.
+    A point that was drawn before would give the same numbers: Optuna is asked for another. What it never comes upon is
+    taken from the list of all. NSGA-II proposes such points, as children that equal a parent, and TPE does in spaces of
+    choices alone.
     """
 
     def __init__(self, study: Study) -> None:
@@ -46,8 +50,7 @@ class Proposer:
         self.study, self.config = study, config
         self.space = study.space
         self.distributions = {path: _distribution(found) for path, found in self.space.items()}
-        selection = study.samples()[0].config.train.selection
-        self.metrics = [find_metric(written, selection, study.origin) for written in config.objectives]
+        self.metrics = [find_metric(written, study.selection, study.origin) for written in config.objectives]
         self.directions = [
             StudyDirection.MINIMIZE if is_loss(metric) else StudyDirection.MAXIMIZE for metric in self.metrics
         ]
@@ -59,7 +62,7 @@ class Proposer:
         asked = self._study(number)
         for earlier in range(number):
             asked.add_trial(self._told(board.states[earlier * per_point : (earlier + 1) * per_point]))
-        drawn = [trial.params for trial in asked.get_trials(deepcopy=False)]
+        drawn = self._drawn(asked, board)
         for attempt in range(ATTEMPTS):
             if attempt == ATTEMPTS // 2:
                 asked.sampler = RandomSampler(seed=derive_seed(self.config.seed, "another", number) % 2**32)
@@ -68,14 +71,46 @@ class Proposer:
             proposal = {"number": number, "params": trial.params, "attributes": asked.trials[-1].system_attrs}
             last = attempt == ATTEMPTS - 1
             try:
-                if last or trial.params not in drawn:
-                    return self.study.point(number, values), json.dumps(proposal)
+                point = self.study.point(number, values)
+                if not drawn(trial.params, point) or (last and self.study.schema == FIRST):
+                    return point, json.dumps(proposal)
             except UserError:
                 # The space's corners were valid; this point within is not.
-                if last:
+                if last and space_size(self.space) is None:
                     raise
             asked.tell(trial, state=OptunaState.FAIL)
-        raise AssertionError
+        return self._left(number, drawn)
+
+    def _drawn(self, asked: optuna.Study, board: Board) -> Callable[[dict[str, Any], list[Trial]], bool]:
+        """Whether a point was drawn before: by what it resolves to; in schema version 1 by its parameters."""
+        if self.study.schema == FIRST:
+            before = [trial.params for trial in asked.get_trials(deepcopy=False)]
+            return lambda params, point: params in before
+        known = {self.study.identity(state.trial.config) for state in board.states}
+        return lambda params, point: self.study.identity(point[0].config) in known
+
+    def _left(self, number: int, drawn: Callable[[dict[str, Any], list[Trial]], bool]) -> tuple[list[Trial], str]:
+        """A point that no sampler has come upon, from the list of all."""
+        size = space_size(self.space) or 0
+        start = derive_seed(self.config.seed, "left", number) % max(1, size)
+        for params in itertools.islice(itertools.cycle(self._all_params()), start, start + size):
+            values = {path: self._value(path, params[path]) for path in self.space}
+            try:
+                point = self.study.point(number, values)
+            except UserError:
+                continue
+            if not drawn(params, point):
+                return point, json.dumps({"number": number, "params": params, "attributes": {}})
+        problem = f"holds no more than {number} points that differ"
+        raise UserError(f"{self.study.origin}: search.space", problem, "begin a new sweep with a wider space")
+
+    def _all_params(self) -> Iterator[dict[str, Any]]:
+        """Optuna's parameters of each point of a finite space."""
+        choices = [
+            range(len(d.values)) if isinstance(d, Choice) else range(int(d.low), int(d.high) + 1)
+            for d in self.space.values()
+        ]
+        return (dict(zip(self.space, point, strict=True)) for point in itertools.product(*choices))
 
     def _study(self, number: int) -> optuna.Study:
         seed = derive_seed(self.config.seed, "proposal", number) % 2**32

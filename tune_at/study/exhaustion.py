@@ -78,7 +78,7 @@ def distinct_draws(space: Mapping[str, Distribution], seed: int, identity: Calla
 def count_distinct(space: Mapping[str, Distribution], identity: Callable[[Values], str], enough: int) -> int | None:
     """How many valid points a space has that differ in what they resolve to; None if they are certainly `enough`."""
     total = space_size(space)
-    if total is None or total > min(MOST, max(1000, 4 * enough)):
+    if total is None or total > min(MOST, max(2000, 4 * enough)):
         return None
     found = set()
     for values in combinations(space):

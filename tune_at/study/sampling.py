@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from tune_at.brackets import bracket_rungs, most_halvings
 from tune_at.config.scheduler import FIFO, PBT, SCHEDULERS, HyperBand, SchedulerSection, find_metric
 from tune_at.config.search import SEARCHERS, Grid, Optuna, Sampled, SearchSection
 from tune_at.config.space import Choice, Distribution, Range, parse_distribution
@@ -166,7 +165,7 @@ def check_search(
                 f"no epoch from {first} on is evaluated before the last: no trial would ever be judged",
                 "lower it or evaluation.every, or raise train.epochs",
             )
-    if isinstance(scheduler, HyperBand) and not _halved(scheduler.eta, [trial.config for trial in trials]):
+    if isinstance(scheduler, HyperBand) and not _halved(scheduler, [trial.config for trial in trials]):
         raise UserError(
             f"{where}: scheduler.eta",
             f"{scheduler.eta} leaves no rung that is evaluated before the last epoch: no trial would ever be judged",
@@ -181,10 +180,10 @@ def _judged(first: int, config: TrialConfig) -> bool:
     return evaluated_from(first, config) < config.train.epochs
 
 
-def _halved(eta: int, configs: Sequence[TrialConfig]) -> bool:
+def _halved(scheduler: HyperBand, configs: Sequence[TrialConfig]) -> bool:
     """Whether Hyperband's first bracket, which has the most rungs, judges any trial."""
     longest = max(config.train.epochs for config in configs)
-    rungs = bracket_rungs(longest, eta, most_halvings(longest, eta))
+    rungs = scheduler.rungs(longest, scheduler.most_halvings(longest))
     return any(_judged(rung, config) for rung in rungs for config in configs)
 
 

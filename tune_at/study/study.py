@@ -9,7 +9,7 @@ import copy
 import hashlib
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -86,12 +86,14 @@ class Study:
         overrides: Mapping[str, Any] | None = None,
         data: KnownData | None = None,
         schema: int = SCHEMA,
+        announce: Callable[[int], None] | None = None,
     ) -> "Study":
         """Read a study by its name or path and apply a preset, then `overrides` (dotted path → value).
 
         A relative `data.path` starts from the folder of the study's file, one in `overrides` from the working folder.
         `data` is what is known of the data already; by default it is looked at.
         Under an older `schema` it is what the file meant to a program of that version.
+        `announce` is told the number of points before the first of them is resolved.
 
         Raises `UserError` for an unknown study, preset, key or value.
         """
@@ -126,6 +128,8 @@ class Study:
         )  # fmt: skip
         draft.require_effect(resolved.space)
         resolved._parse(base, complete=False)
+        if announce:
+            announce(resolved.points)
         if isinstance(resolved.search, Sampled) and not axes and not resolved.space:
             raise UserError(
                 f"{resolved.origin}: search.space", "is empty", "name at least one key and its distribution"
@@ -282,9 +286,14 @@ class Study:
     def extended(self, trials: int) -> "Study":
         """The same search with more points. Raises `UserError` for a grid, or for fewer points than before."""
         if not isinstance(self.search, Sampled):
-            raise UserError("--trials", "a grid has as many trials as its axes have points", "add values to an axis")
+            remedy = "resume without --trials, and begin a new sweep for more points"
+            raise UserError("--trials", "a grid has as many trials as its axes have points", remedy)
         if isinstance(self.scheduler, PBT):
-            raise UserError("--trials", "pbt has one population from the start to the end", "begin a new sweep")
+            raise UserError(
+                "--trials",
+                "pbt has one population from the start to the end",
+                "resume without --trials, and begin a new sweep for more",
+            )
         if trials < self.search.trials:
             raise UserError("--trials", f"{trials} is fewer than the {self.search.trials} it has", "give more, or none")
         if trials == self.search.trials:

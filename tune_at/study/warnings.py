@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 
-from tune_at.brackets import bracket_spans
 from tune_at.config.scheduler import FIFO, HyperBand, find_metric
 from tune_at.config.search import Optuna, Sampled
 from tune_at.study.comparison import is_measured_on
@@ -22,7 +21,7 @@ def _moving_targets(study: Study) -> list[str]:
     searched = isinstance(study.search, Sampled)
     if not searched and isinstance(study.scheduler, FIFO):
         return []  # a grid's trials stand side by side
-    selection = study.samples()[0].config.train.selection
+    selection = study.selection
     written = list(study.search.objectives) if isinstance(study.search, Optuna) else []
     if not isinstance(study.scheduler, FIFO):
         written.append(study.scheduler.metric)
@@ -52,7 +51,7 @@ def _confounded_brackets(study: Study) -> Collection[str]:
     if not isinstance(study.scheduler, HyperBand) or isinstance(study.search, Sampled):
         return []
     longest = max(trial.config.train.epochs for trial in study.samples())
-    if len(bracket_spans(longest, study.scheduler.eta, [study.size])) < 2 or not _varied(study):
+    if len(study.scheduler.brackets(longest, study.ends)) < 2 or not _varied(study):
         return []
     return [
         "hyperband fills its brackets in the order of the grid, so that trials are judged only against neighbours in"

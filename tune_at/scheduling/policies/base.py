@@ -29,7 +29,7 @@ class Policy(ABC):
         self.name, self.smooth = config.name, config.smooth
         samples = study.samples()
         self.longest = max(trial.config.train.epochs for trial in samples)
-        self.metric = find_metric(config.metric, samples[0].config.train.selection, study.origin)
+        self.metric = find_metric(config.metric, study.selection, study.origin)
         self.sign = -1.0 if is_loss(self.metric) else 1.0
 
     @abstractmethod

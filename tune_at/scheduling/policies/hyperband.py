@@ -3,9 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from tune_at.brackets import bracket_rungs, bracket_spans
 from tune_at.config.scheduler import HyperBand
-from tune_at.config.search import Sampled
 from tune_at.scheduling.board import Board, TrialState
 from tune_at.scheduling.policies.base import Together, Verdict
 from tune_at.study.study import Study
@@ -23,19 +21,17 @@ class HyperBandPolicy(Together):
         super().__init__(study)
         config = study.scheduler
         assert isinstance(config, HyperBand)
-        self.eta = config.eta
-        ends = [*study.earlier, study.search.trials] if isinstance(study.search, Sampled) else [study.size]
-        per_point = len(study.seeds) if isinstance(study.search, Sampled) else 1
-        self.spans = bracket_spans(self.longest, self.eta, [end * per_point for end in ends])
+        self.config, self.eta = config, config.eta
+        self.brackets = config.brackets(self.longest, study.ends)
 
     def groups(self, board: Board) -> Iterator[tuple[int, range]]:
         """The brackets, numbered in the order in which they are filled."""
-        yield from ((number, places) for number, (_, places) in enumerate(self.spans))
+        yield from ((number, bracket.places) for number, bracket in enumerate(self.brackets))
 
     def rungs(self, state: TrialState) -> Sequence[int]:
         """R / eta^s, R / eta^(s-1), ..., below R."""
-        halvings = next(s for s, places in self.spans if state.index in places)
-        return bracket_rungs(self.longest, self.eta, halvings)
+        halvings = next(bracket.halvings for bracket in self.brackets if state.index in bracket.places)
+        return self.config.rungs(self.longest, halvings)
 
     def judge_group(
         self, bracket: int, members: Sequence[TrialState], arrived: Sequence[tuple[TrialState, int]]
