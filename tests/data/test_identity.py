@@ -200,6 +200,20 @@ def test_a_config_is_equal_to_another_whatever_either_was_told(pets):
     assert build().hash == build().hash
 
 
+def test_a_record_that_knows_nothing_of_a_folder_takes_what_is_there(pets):
+    """As that of a sweep of version 1, or of a point that was drawn from a space with very many choices."""
+    root, build = pets
+    config = TrialConfig.parse(build.tree(), data=KnownData.from_record({}))
+    trainer = Trainer(config)
+    assert trainer.config.data.train_size == 30
+    assert trainer.identity == Trainer(build()).identity
+    known = KnownData.from_record({})
+    settle(known, [config.data])
+    add(root)
+    with pytest.raises(UserError, match="33 images by now, 30 when the sweep began"):
+        Trainer(TrialConfig.parse(build.tree(), data=KnownData.from_record(known.as_record())))
+
+
 def test_a_trial_of_a_sweep_is_refused_where_a_node_has_other_data(pets):
     root, build = pets
     known = KnownData(take_facts)

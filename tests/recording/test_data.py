@@ -39,7 +39,7 @@ def pets(tmp_path, tiny, monkeypatch):
 @pytest.mark.parametrize("knowing", [True, False])
 def test_a_trial_that_comes_back_to_other_images_is_refused(pets, tmp_path, knowing):
     root, spec = pets
-    first = RecordedTrial(spec(knowing))
+    first = RecordedTrial(spec(knowing)).restore()
     first.step()
     first.close()
     (best,) = tmp_path.rglob("best.pt")
@@ -51,7 +51,7 @@ def test_a_trial_that_comes_back_to_other_images_is_refused(pets, tmp_path, know
         RecordedTrial(spec(knowing)).restore()
     assert len(read_table(tmp_path, "epochs")) == 1
     stray.unlink()
-    again = RecordedTrial(spec(knowing))
+    again = RecordedTrial(spec(knowing)).restore()
     while again.step()["status"] == "running":
         pass
     again.close()

@@ -179,12 +179,16 @@ class ImageFolder(DataSection):
     listed: ClassVar[tuple[str, ...]] = ("path", "val")
 
     name: Literal["image_folder"] = "image_folder"
-    path: str
-    """The folder with `train` and `test`; from Python and in --set relative to the working folder, in a study's file to
-    the file's."""
+    path: Annotated[str, Field(min_length=1)]
+    """The folder with `train` and `test`.
+
+    A relative one starts from the working folder, in a study's file from the folder of that file.
+    """
     val: Annotated[Literal["auto", "test", "validation", "unused"], Since(2, absent="unused")] = "auto"
-    """What the folder `val` is: the `test` split, the `validation` split, or `unused`; `auto` is the validation split
-    where there is a test split beside it."""
+    """What the folder `val` is: the `test` split, the `validation` split, or `unused`.
+
+    With `auto` it is the validation split where there is a test split beside it, and refused where there is none.
+    """
     image_size: Annotated[Whole, Field(ge=4)] = 32
     """Height and width that images are scaled to, in pixels."""
 

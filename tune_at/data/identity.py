@@ -53,11 +53,13 @@ def prepared(config: DataSection) -> tuple[DataSection, Source]:
     """
     source = load_source(config)
     known = config.known
-    if known is None or not known.recorded:  # in Python, and while a sweep is planned: what lies there now
-        facts = {} if source.facts is None else {config.listing_key: source.facts}
-        return config.told(KnownData(facts=facts)), source
-    _require_recorded(known, config, source)
-    return config, source
+    if known is not None and known.recorded:
+        _require_recorded(known, config, source)
+        if source.facts is None or config.listing_key in known.facts:
+            return config, source
+    # In Python, while a sweep is planned, or in one of version 1: what lies there now.
+    facts = {} if source.facts is None else {config.listing_key: source.facts}
+    return config.told(KnownData(recorded=known is not None and known.recorded, facts=facts)), source
 
 
 def settle(known: KnownData, configs: Iterable[DataSection]) -> None:
@@ -68,6 +70,8 @@ def settle(known: KnownData, configs: Iterable[DataSection]) -> None:
     for config in {config.source_key: config for config in configs}.values():
         source = load_source(config)
         _require_recorded(known, config, source)
+        if source.facts is not None:
+            known.facts.setdefault(config.listing_key, source.facts)
         known.identities.setdefault(config.source_key, identity_of(source.splits()))
 
 
@@ -75,7 +79,8 @@ def _require_recorded(known: KnownData, config: DataSection, source: Source) -> 
     when = "when the sweep began" if known.recorded else "a moment ago"
     remedy = "restore it, or start a new sweep"
     require_same(known.identity(config), identity_of(source.splits()), when, place_of(config), remedy)
-    if source.facts is not None and (problem := _changed(known.of(config), source.facts)):
+    then = known.facts.get(config.listing_key)
+    if source.facts is not None and then is not None and (problem := _changed(then, source.facts)):
         raise UserError("data", f"{problem} {when} ({place_of(config)})", remedy)
 
 
