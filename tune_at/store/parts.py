@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tune_at.errors import UserError
+from tune_at.store.checksums import checksum
 from tune_at.store.failures import DamagedPart
 from tune_at.store.layout import SweepFolder
 from tune_at.store.place import Place, Where, to_place
-from tune_at.store.schema import CHECKSUM_KEY, TABLES, checksum, modernised, version_of
+from tune_at.store.schema import CHECKSUM_KEY, TABLES, modernised, version_of
 
 PARQUET = ".parquet"
 

@@ -8,15 +8,13 @@ a key of their own beside the trial: `Table.part` names its columns.
 import hashlib
 import json
 import re
-import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tune_at.errors import UserError
+from tune_at.store.checksums import checksum
 
 VERSION = 2
 """Raised when a column changes its name or meaning; a reader refuses newer tables, and reads older ones.
@@ -244,45 +242,8 @@ def sorted_by_key(name: str, table: pa.Table) -> pa.Table:
 def sealed(table: pa.Table, extra: Mapping[bytes, str] | None = None) -> pa.Table:
     """The table with its version, its checksum and `extra` as its metadata."""
     return table.replace_schema_metadata(
-        {VERSION_KEY: str(VERSION), **(extra or {}), CHECKSUM_KEY: str(checksum(table))}
+        {VERSION_KEY: str(VERSION), **(extra or {}), CHECKSUM_KEY: str(checksum(table, VERSION))}
     )
-
-
-def checksum(table: pa.Table, version: int = VERSION) -> int:
-    """CRC-32 of the columns' names, types and values.
-
-    Parquet's own checksums cover its pages, but not the footer that says where and what they are.
-    """
-    crc = zlib.crc32(repr([(field.name, str(field.type)) for field in table.schema]).encode())
-    for column in table.columns:
-        if pa.types.is_string(column.type):
-            data = _text(column) if version > 1 else json.dumps(column.to_pylist()).encode()
-        elif pa.types.is_null(column.type):
-            data = b""
-        else:
-            whole = pa.types.is_timestamp(column.type) or pa.types.is_boolean(column.type)
-            numbers = column.cast(pa.int64()) if whole else column
-            missing = pc.is_null(numbers)
-            data = missing.to_numpy().tobytes() + pc.fill_null(numbers, 0).to_numpy().tobytes()
-        crc = zlib.crc32(data, crc)
-    return crc
-
-
-def _text(column: pa.ChunkedArray) -> bytes:
-    """The nulls, lengths and bytes of a column of text."""
-    missing = pc.is_null(column).to_numpy().tobytes()
-    lengths = pc.fill_null(pc.binary_length(column), 0).to_numpy().astype(np.int64).tobytes()
-    texts = []
-    for chunk in column.chunks:
-        _, offsets, data = chunk.buffers()
-        if data is None or not len(chunk):
-            continue
-        ends = np.frombuffer(offsets, np.int32, len(chunk) + 1, 4 * chunk.offset)
-        if chunk.null_count:  # a null may have bytes that nobody reads
-            texts += [text.encode() for text in chunk.to_pylist() if text is not None]
-        else:
-            texts.append(memoryview(data)[ends[0] : ends[-1]].tobytes())
-    return missing + lengths + b"".join(texts)
 
 
 def _type_of(values: list[Any]) -> pa.DataType:
