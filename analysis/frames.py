@@ -84,16 +84,16 @@ def add_series(epochs: pd.DataFrame, shown: Sequence[str]) -> pd.DataFrame:
 
     So an average over seeds is never one over, say, two values of beta: these are two series.
     """
-    out = epochs.copy()
-    out["series"] = out["objective.name"]
+    trials = epochs.drop_duplicates("trial")  # what varies, varies from trial to trial
+    series = trials["objective.name"].astype(object)
     known = {"objective.name", "seed", *shown}
-    keys = [c for c in out.columns if "." in c and c not in known]
-    for name, part in epochs.groupby("objective.name"):
-        here = out["objective.name"] == name
+    keys = [c for c in trials.columns if "." in c and c not in known]
+    for name, part in trials.groupby("objective.name"):
+        here = trials["objective.name"] == name
         for key in keys:
             if part[key].map(str).nunique() > 1:
-                out.loc[here, "series"] += ", " + key.rpartition(".")[2] + " " + part[key].map(_short)
-    return out
+                series.loc[here] += ", " + key.rpartition(".")[2] + " " + part[key].map(_short)
+    return epochs.assign(series=epochs["trial"].map(dict(zip(trials["trial"], series, strict=True))))
 
 
 def _short(value: Any) -> str:

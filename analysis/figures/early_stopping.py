@@ -39,22 +39,33 @@ def prepare_early_stopping(frames: Frames) -> pd.DataFrame:
     smooth = frames.scheduler.smooth
     selections = frames.trials.set_index("trial")["train.selection"]
     metric = find_metric(frames.scheduler.metric, selections.iloc[0], "scheduler.metric")
-    parts = []
-    for trial, part in frames.epochs.sort_values("epoch").groupby("trial"):
-        split = SELECTION_SPLITS[selections[trial]]
-        values = pd.to_numeric(part.get(f"{split}_{metric}", pd.Series(np.nan, part.index)))
-        found = values[np.isfinite(values)]
-        means = [found.iloc[max(0, end - smooth) : end].mean() for end in range(1, len(found) + 1)]
-        kept = part.loc[found.index, ["trial", "epoch"]]
-        kept = kept.assign(split=split, metric=metric, smooth=smooth, value=means)
-        parts.append(kept.assign(status=part.loc[found.index, "status"]))
-    measured = pd.concat(parts, ignore_index=True)
+    epochs = frames.epochs.sort_values(["trial", "epoch"], kind="stable")
+    splits = epochs["trial"].map(selections.map(SELECTION_SPLITS))
+    value = pd.Series(np.nan, epochs.index)
+    for split in splits.unique():
+        if (column := f"{split}_{metric}") in epochs:
+            value = value.where(splits != split, pd.to_numeric(epochs[column]))
+    known = np.isfinite(value)
+    measured = epochs.loc[known, ["trial", "epoch"]]
+    measured = measured.assign(split=splits[known], metric=metric, smooth=smooth, value=value[known])
+    measured["value"] = _smoothed(measured, smooth)
+    measured = measured.assign(status=epochs.loc[known, "status"]).reset_index(drop=True)
     if measured.empty:
         raise UserError("early_stopping", "no epoch has been evaluated yet", "wait, or resume the sweep")
     decided = ["action", "source", "changes"]
     if frames.decisions.empty:
         return measured.assign(**dict.fromkeys(decided))
     return measured.merge(frames.decisions[["trial", "epoch", *decided]], on=["trial", "epoch"], how="left")
+
+
+def _smoothed(measured: pd.DataFrame, smooth: int) -> "pd.Series[float]":
+    """The mean of each trial's last `smooth` values, of fewer at its beginning."""
+    values = measured.groupby("trial", sort=False)["value"]
+    total, number = measured["value"].copy(), pd.Series(1, measured.index)
+    for back in range(1, smooth):
+        earlier = values.shift(back)
+        total, number = total + earlier.fillna(0.0), number + earlier.notna()
+    return total / number
 
 
 @styled
