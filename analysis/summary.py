@@ -11,7 +11,7 @@ from tune_at.config.section import SELECTION_SPLITS
 from tune_at.store.status import Status
 from tune_at.study.points import Point, Ranking
 from tune_at.study.study import Study
-from tune_at.wording import assignments, counted
+from tune_at.wording import assignments, counted, trial_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,10 +62,10 @@ def summary(
 def _standing(point: Point, before: str = "") -> str:
     """`00-trades-s0 at epoch 8: 40.0%`, `trades: 76.0% ± 2.1% (3 seeds)`."""
     if point.planned == 1:
-        return f"{point.name} at epoch {int(point.trials[0]['best_epoch'])}: {before}{point.score:.1%}"
+        return f"{trial_label(point.name)} at epoch {int(point.trials[0]['best_epoch'])}: {before}{point.score:.1%}"
     spread = point.spread("score")
     plus = "" if spread != spread else f" ± {spread:.1%}"
-    return f"{point.name}: {before}{point.score:.1%}{plus} ({point.seeds})"
+    return f"{trial_label(point.name)}: {before}{point.score:.1%}{plus} ({point.seeds})"
 
 
 def _mean(point: Point) -> str:
@@ -138,7 +138,10 @@ def _front(
     keys = f" for each {' and '.join(ranking.comparison.keys)}" if ranking.comparison.count > 1 else ""
     lines = [f"{head} on {selection} data{keys}:"]
     chosen = sorted((place for place, flag in enumerate(on_front) if flag), key=lambda p: -signs[0] * values[p][0])
-    lines += [f"{INDENT}{points[place].name}: {_pair(metrics, values[place])}" for place in _spread(chosen, SHOWN)]
+    lines += [
+        f"{INDENT}{trial_label(points[place].name)}: {_pair(metrics, values[place])}"
+        for place in _spread(chosen, SHOWN)
+    ]
     lines += _more(len(chosen) - SHOWN, "point" if len(study.seeds) > 1 else "trial")
     # The figure is of both accuracies at the best epochs, whatever was searched for.
     same = {*metrics} == {"natural_accuracy", "robust_accuracy"} and score == "best"

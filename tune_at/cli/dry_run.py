@@ -9,7 +9,7 @@ from tune_at.study.study import Study
 from tune_at.study.sweep import Sweep
 from tune_at.study.trials import Trial
 from tune_at.study.yaml_text import dump
-from tune_at.wording import counted, duration
+from tune_at.wording import counted, duration, trial_label
 
 
 def dry_run(planned: Sweep, concurrency: int) -> None:
@@ -22,7 +22,7 @@ def dry_run(planned: Sweep, concurrency: int) -> None:
     if study.dynamic:
         print(f"its points depend on results; instead of trials, {counted(len(shown), 'corner')} of the space:")
     for number, trial in enumerate(shown.values(), 1):
-        print(f"\n{_corner(number, trial) if study.dynamic else trial.name}:")
+        print(f"\n{_corner(number, trial) if study.dynamic else trial_label(trial.name)}:")
         print("  " + dump(trial.config.as_tree()).rstrip().replace("\n", "\n  "))
     # On this machine, one trial a GPU; a cluster may hold more.
     fit = 1 if trials[0].config.resources.gpu else max(1, (os.cpu_count() or 1) // trials[0].config.resources.cpu)

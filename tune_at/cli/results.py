@@ -14,7 +14,7 @@ from tune_at.study.points import Point, in_turn
 from tune_at.study.study import Study
 from tune_at.study.trials import Trial
 from tune_at.tables import Column, fitted
-from tune_at.wording import assignments, counted, shortened
+from tune_at.wording import assignments, counted, shortened, trial_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,7 +110,9 @@ def trials_table(
             gap = [a - b for a, b in zip(train, test, strict=True)]
             cell |= {name: _pair(pair) for name, pair in (("train", train), ("test", test), ("gap", gap))}
             cell["robust"] = _percent(test[1]).strip()
-        cells.append({**cell, "trial": row["trial"], "status": str(row["status"]), "epochs": str(row["epochs"])})
+        cells.append(
+            {**cell, "trial": trial_label(row["trial"]), "status": str(row["status"]), "epochs": str(row["epochs"])}
+        )
         cells[-1]["stage"] = str(row.get("stage", ""))
     columns = [column for column in TRIAL_COLUMNS if staged or column.name != "stage"]
     if split == "val":
@@ -164,7 +166,7 @@ def points_table(points: Sequence[Point], epochs: "pd.DataFrame", width: int | N
         test = {k: [row[c] for row in rows if (c := f"test_{k}_accuracy") in row] for k in KINDS}
         cells.append(
             {
-                "point": point.name,
+                "point": trial_label(point.name),
                 "seeds": point.seeds.replace(" seeds", ""),
                 selection: mean_and_spread([row["score"] for row in point.measured]),
                 **{f"test {kind}": mean_and_spread(test[kind]) for kind in KINDS},
@@ -200,7 +202,8 @@ def exploits_table(rows: Sequence[Mapping[str, Any]], decisions: "pd.DataFrame",
     for row in rows:
         trial, epochs = row["trial"], row["epochs"]
         if changed := exploits(made, trial, epochs):
-            name = shortened(trial, max(8, width // 3)) if width else trial
+            label = trial_label(trial)
+            name = shortened(label, max(8, width // 3)) if width else label
             table.add_row(name, ", ".join(map(str, changed)), assignments(values_at(made, trial, epochs)))
     return table
 

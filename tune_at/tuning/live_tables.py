@@ -12,6 +12,7 @@ from tune_at.study.comparison import Comparison, compare
 from tune_at.study.points import Point, Ranking, arrange
 from tune_at.study.trials import Trial
 from tune_at.tables import Column, fitted
+from tune_at.wording import trial_label
 
 SHOWN = 8
 """Running trials in the view; the others are counted."""
@@ -97,7 +98,7 @@ class Standings:
             cells[f"{self.split}_robust_accuracy"] += f" ± {spread:.1%}"
         # Not `8/80`, which would look like a trial under way.
         where = f"epoch {int(at[0]['epoch'])}" if point.planned == 1 else point.seeds
-        return {"trial": point.name, "at": where, **cells}
+        return {"trial": trial_label(point.name), "at": where, **cells}
 
 
 def running_table(views: Sequence[TrialView], split: str, width: int, staged: bool) -> Table:
@@ -105,7 +106,8 @@ def running_table(views: Sequence[TrialView], split: str, width: int, staged: bo
     cells = []
     for view in views[:SHOWN]:
         shown = {key: f"{view.metrics[key]:.1%}" if key in view.metrics else "-" for key in metrics_of(split)}
-        cells.append({"trial": view.name, "stage": view.trial.stage, "epoch": f"{view.epoch}/{view.epochs}", **shown})
+        label = trial_label(view.name)
+        cells.append({"trial": label, "stage": view.trial.stage, "epoch": f"{view.epoch}/{view.epochs}", **shown})
     return _table("running", cells, split, width, len(views) - SHOWN, *(["stage"] if staged else []), "epoch")
 
 

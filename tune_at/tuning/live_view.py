@@ -19,7 +19,7 @@ from tune_at.study.forecast import Forecast
 from tune_at.study.study import Study
 from tune_at.study.trials import Trial
 from tune_at.tuning.live_tables import Standings, TrialView, running_table
-from tune_at.wording import counted, duration
+from tune_at.wording import counted, duration, trial_label
 
 PLAIN_INTERVAL = 15.0
 """Seconds between two plain lines."""
@@ -105,7 +105,7 @@ class SweepProgress:
         view = self.views[str(result["trial"])]
         view.status, view.epoch, self.changed = Status.FAILED, epoch, True
         config = ", ".join(f"{key}={value}" for key, value in swept.items() if value is not None)
-        self.say(f"failed: {view.name} ({config or 'base'}) after epoch {epoch}: {result['error']}")
+        self.say(f"failed: {trial_label(view.name)} ({config or 'base'}) after epoch {epoch}: {result['error']}")
         self.say(f"  full log: {result['log']}")
 
     def started(self, trial: str) -> None:
@@ -126,7 +126,7 @@ class SweepProgress:
         if f"{self.split}_robust_accuracy" in result and self._standing(view.metrics) > self._standing(view.best):
             view.best = {**view.metrics, "epoch": view.epoch}
         for note in result.get("notes") or ():
-            self.say(f"note: {view.name}: {note}")
+            self.say(f"note: {trial_label(view.name)}: {note}")
         if not self.console.is_terminal:
             self._plain_line(view)
 
@@ -149,12 +149,13 @@ class SweepProgress:
         now = time.monotonic()
         if view.status != Status.RUNNING:
             self.say(
-                f"[{clock(now - self.began)}] {view.status} {view.name}{self._stage(view)} after"
+                f"[{clock(now - self.began)}] {view.status} {trial_label(view.name)}{self._stage(view)} after"
                 f" {counted(view.epoch, 'epoch')}  {accuracies(view)}"
             )
         elif now - self.last_line > PLAIN_INTERVAL:
             self.last_line = now
-            running = ", ".join(f"{v.name}{self._stage(v)} {v.epoch}/{v.epochs}" for v in self._with(Status.RUNNING))
+            views = self._with(Status.RUNNING)
+            running = ", ".join(f"{trial_label(v.name)}{self._stage(v)} {v.epoch}/{v.epochs}" for v in views)
             self.say(f"[{clock(now - self.began)}] {self.counts()}, {self.time_left()}; {running}")
 
     def counts(self) -> str:
