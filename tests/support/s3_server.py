@@ -43,7 +43,7 @@ class Stop:
 
     def __init__(self, part, action):
         self.part, self.action = part, action
-        self.reached, self.over = threading.Event(), threading.Event()
+        self.claimed, self.reached, self.over = threading.Lock(), threading.Event(), threading.Event()
 
 
 class S3Server:
@@ -66,11 +66,11 @@ class S3Server:
         stop = self.awaited
         if stop is None:
             return
-        if method in ("PUT", "POST") and stop.part in path and not stop.reached.is_set():
-            stop.reached.set()
+        if method in ("PUT", "POST") and stop.part in path and stop.claimed.acquire(blocking=False):
             # The loop that accepts requests ends and closes its socket; this thread is not the loop's.
             stop.action()
-        if stop.reached.is_set():
+            stop.reached.set()
+        if stop.claimed.locked():
             stop.over.wait()
             if stop.action == self.stop:
                 raise ConnectionAbortedError
