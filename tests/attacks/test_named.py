@@ -127,6 +127,27 @@ def test_where_logits_are_nan_the_network_is_beaten(name):
         assert is_right(nowhere(attack(nowhere, x, y, seeded())), y).all()
 
 
+class WithoutGradient(Undefined):
+    """Finite logits, whose gradients are NaN: the square root's at 0 is infinite."""
+
+    def forward(self, x):
+        return super().forward(x) + 0 * (0 * x).flatten(1).sum(1, keepdim=True).sqrt()
+
+
+@pytest.mark.parametrize("threat", THREATS, ids=lambda threat: threat.norm)
+@pytest.mark.parametrize("name", ATTACKS)
+def test_a_nan_gradient_makes_no_nan_pixel(name, threat):
+    """What is found so is not an image, and beats nobody."""
+    x, y = torch.full((4, 1, 8, 8), 0.2), torch.zeros(4, dtype=torch.long)
+    model = WithoutGradient()
+    (gradient,) = torch.autograd.grad(model(moved := x.clone().requires_grad_()).sum(), moved)
+    assert gradient.isnan().all()
+    x_adv = build_attack(name, threat)(model, x, y, seeded())
+    assert x_adv.min() >= 0
+    assert x_adv.max() <= 1
+    assert is_right(model(x_adv), y).all()
+
+
 @pytest.mark.parametrize("threat", THREATS, ids=lambda threat: threat.norm)
 def test_images_that_are_not_square(threat):
     torch.manual_seed(0)

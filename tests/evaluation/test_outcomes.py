@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -32,3 +34,21 @@ def test_modes_are_left_as_they_were():
     first, second = (evaluate(model, [batch], PGD(0.1, 0.05, 2), torch.Generator().manual_seed(0)) for _ in range(2))
     assert torch.equal(first.robust_loss, second.robust_loss)  # no dropout in it
     assert all(module.training for module in model.modules())
+
+
+@pytest.mark.parametrize("keep_attacking", [True, False])
+def test_logits_that_are_nan_are_wrong_for_every_class_and_their_loss_stays_nan(keep_attacking):
+    class Undefined(nn.Module):
+        def forward(self, x):
+            logits = torch.tensor([[2.0, 1.0, 0.0]]) + 0 * x.flatten(1).sum(1, keepdim=True)
+            return torch.where(x.flatten(1)[:, :1] > 0.5, float("nan"), logits)
+
+    x = torch.tensor([0.1, 0.1, 0.9, 0.9, 0.45]).view(5, 1, 1, 1)
+    y = torch.tensor([0, 1, 0, 1, 0])
+    spec = PGD(0.1, 0.1, 1, start="zero", keep_attacking=keep_attacking)
+    outcomes = evaluate(Undefined(), [Batch(torch.arange(5), x, y)], spec, torch.Generator().manual_seed(0))
+    assert outcomes.natural_correct.tolist() == [True, False, False, False, True]
+    assert outcomes.robust_correct.tolist() == [True, False, False, False, True]
+    assert outcomes.natural_loss.isnan().tolist() == [False, False, True, True, False]
+    assert outcomes.means()["natural_accuracy"] == pytest.approx(2 / 5)
+    assert math.isnan(outcomes.means()["robust_loss"])

@@ -41,7 +41,8 @@ class AutoAttack:
 class Judged(nn.Module):
     """A network's logits and those of one class more, which is predicted where a logit is NaN and nowhere else.
 
-    The package takes the place of a NaN for the prediction: an image of class 0 would be right.
+    The package takes the place of a NaN for the prediction: an image of class 0 would be right. Gradients that are NaN
+    are zero here, so that no point that the package tries is NaN itself.
     """
 
     NEVER = -1e9
@@ -53,6 +54,9 @@ class Judged(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (b, channels, h, w) to logits (b, C + 1)."""
+        if x.requires_grad:
+            x = x.view_as(x)
+            x.register_hook(lambda gradient: gradient.nan_to_num(0))
         logits = self.network(x)
         lost = logits.isnan().any(1, keepdim=True)
         return torch.cat([logits.masked_fill(lost, 0), torch.where(lost, 1, self.NEVER).to(logits)], 1)

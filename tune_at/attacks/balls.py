@@ -24,7 +24,7 @@ class Ball(ABC):
 
     @abstractmethod
     def ascend(self, gradient: Tensor, step: float) -> Tensor:
-        """The step of length `step` that raises a linear function most; zero where the gradient is zero."""
+        """The step of length `step` that raises a linear function most; zero where the gradient is zero or NaN."""
 
     def mover(self, x: Tensor, step: float) -> Callable[[Tensor, Tensor], Tensor]:
         """The function (point, gradient) → the next point in the ball around `x`: one step of ascent, projected."""
@@ -46,12 +46,12 @@ class LinfBall(Ball):
 
     def ascend(self, gradient: Tensor, step: float) -> Tensor:
         """step · sign(gradient)."""
-        return step * gradient.sign()
+        return step * gradient.nan_to_num(0).sign()
 
     def mover(self, x: Tensor, step: float) -> Callable[[Tensor, Tensor], Tensor]:
         """The same points as by `ascend` and `project`, with the bounds taken once: for small images that tells."""
         low, high = (x - self.eps).clamp_(min=0), (x + self.eps).clamp_(max=1)
-        return lambda moved, gradient: gradient.sign().mul_(step).add_(moved).clamp_(low, high)
+        return lambda moved, gradient: gradient.nan_to_num(0).sign_().mul_(step).add_(moved).clamp_(low, high)
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class L2Ball(Ball):
         return (x + delta * (self.eps / length.clamp_min(self.eps).clamp_min(1e-12))).clamp_(0, 1)
 
     def ascend(self, gradient: Tensor, step: float) -> Tensor:
-        """step · gradient / ‖gradient‖₂, and zero where the gradient is zero.
+        """step · gradient / ‖gradient‖₂, and zero where the gradient is zero or NaN.
 
         A step's length does not depend on the gradient's. In the public code it does: it divides by ‖gradient‖ + 1e-10,
         of a sum over the batch or of a mean. TRADES begins near the minimum of the KL divergence, where a sure network
@@ -82,6 +82,7 @@ class L2Ball(Ball):
         somewhere else. With that constant, points are the public code's but for the 1e-7 in torch's `renorm`.
         """
         # Scaled by the largest entry first: squares of small float32 gradients underflow to a norm of zero.
+        gradient = gradient.nan_to_num(0)
         largest = gradient.abs().flatten(1).amax(1).view(-1, 1, 1, 1)
         scaled = gradient / torch.where(largest > 0, largest, torch.ones_like(largest))
         length = scaled.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
