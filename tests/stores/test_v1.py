@@ -1,5 +1,6 @@
 """Sweeps that version 1 left are read and resumed to the tables that version 1 itself gives."""
 
+import json
 import math
 import shutil
 from pathlib import Path
@@ -13,6 +14,7 @@ from tune_at.config.trial import TrialConfig
 from tune_at.errors import UserError
 from tune_at.store import read_arrow
 from tune_at.store.schema import TABLES, TIMES
+from tune_at.study.study import Study
 from tune_at.study.sweep import Sweep
 
 V1 = Path(__file__).parent / "v1"
@@ -119,6 +121,19 @@ def test_a_killed_sweep_whose_images_are_gone_is_read_and_not_resumed(tmp_path):
     assert len(done.stderr.strip().splitlines()) == 1
     assert "photos" in done.stderr
     assert {path: path.read_bytes() for path in sweep.rglob("*.*") if path.is_file() and path.name != ".lock"} == before
+
+
+STUDIES = json.loads((V1 / "studies.json").read_text())
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=[study["label"] for study in STUDIES])
+def test_trials_of_an_older_sweep_keep_their_names_hashes_and_teachers(study):
+    recorded = Study.from_yaml(study["yaml"], "study.yaml")
+    again = Study.from_yaml(recorded.as_yaml(), "study.yaml")
+    for read in (recorded, again):
+        assert read.schema == 1
+        trials = [[t.name, t.config.hash, dict(t.swept), t.stage, dict(t.teachers)] for t in read.trials()]
+        assert trials == study["trials"]
 
 
 @pytest.mark.parametrize("study", AT_ONCE)
