@@ -91,7 +91,7 @@ def test_a_layout_of_the_hub_is_known_for_every_data_set(tmp_path, name, below, 
     assert find_shards(tmp_path / "b" / name, "svhn" if name != "svhn" else "cifar10") == {}
 
 
-def test_shards_that_are_missing_or_there_twice_are_named(tmp_path):
+def test_shards_that_are_missing_or_there_twice_are_named(tmp_path, monkeypatch):
     def fails(*parts):
         with pytest.raises(UserError) as caught:
             find_shards(tmp_path, "cifar10")
@@ -102,6 +102,8 @@ def test_shards_that_are_missing_or_there_twice_are_named(tmp_path):
     for number in (0, 2):
         write_shard(own / "plain_text" / f"train-{number:05d}-of-00003.parquet", random_images(1), [0])
     fails(str(own), "has no train-00001-of-00003.parquet", "fetch that file")
+    monkeypatch.setenv("TUNE_AT_DATA", str(tmp_path))
+    assert vision.whereabouts("cifar10").startswith(f"{own / 'plain_text'}: has no train-00001-of-00003.parquet")
     write_shard(own / "plain_text" / "train-00001-of-00003.parquet", random_images(1), [0])
     assert len(find_shards(tmp_path, "cifar10")["train"]) == 3
     write_shard(own / "plain_text" / "train-00000-of-00001.parquet", random_images(3), [0, 1, 2])

@@ -27,6 +27,7 @@ class DataSection(Section):
     """The fields that say where classes and sizes are to be counted; none where they are known of the data set."""
 
     _known: KnownData | None = PrivateAttr(default=None)
+    _facts: DataFacts | None = PrivateAttr(default=None)
 
     name: str
     noise_rate: Rate = 0.0
@@ -54,7 +55,7 @@ class DataSection(Section):
     def told(self, known: KnownData) -> Self:
         """The same section with other knowledge of its data."""
         copy = self.model_copy()
-        copy._known = known
+        copy._known, copy._facts = known, None
         return copy
 
     @property
@@ -202,9 +203,11 @@ class ImageFolder(DataSection):
     @property
     def facts(self) -> DataFacts:
         """What the folder holds: as it was told, or counted at the first question. Raises `UserError`."""
-        if self._known is None:
-            self._known = KnownData(FOLDER_FACTS.load())
-        return self._known.of(self)
+        if self._facts is None:
+            if self._known is None:
+                self._known = KnownData(FOLDER_FACTS.load())
+            self._facts = self._known.of(self)
+        return self._facts
 
     def classes(self) -> list[str]:
         """The names of the classes: the folders in `path/train` with at least one image."""

@@ -65,7 +65,7 @@ def whereabouts(name: str) -> str:
             return f"{count} Parquet files in {shards['train'][0].parent}"
         return f"torchvision's files in {torchvision_root(config, folder)}"
     except UserError as error:
-        return f"{error.problem}; {error.remedy}"
+        return str(error).removeprefix(f"data set {name}: ")
 
 
 def fetch(name: str) -> Path:
