@@ -40,7 +40,7 @@ class ASHA(SchedulerSection):
     eta: Annotated[float, Field(gt=1)] = 3
     """At each rung a trial goes on if it is among the best 1/eta so far."""
     brackets: Annotated[Whole, Field(ge=1)] = 1
-    """Ladders of rungs, each starting one rung later; a trial is in one of them by chance."""
+    """Ladders of rungs, each starting one rung later; a trial is in one of them at random."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class PBT(SchedulerSection):
     quantile: Annotated[float, Field(gt=0, le=0.5)] = 0.25
     """Share of the population that is replaced in a round."""
     resample: Rate = 0.25
-    """Probability that a value is drawn anew rather than multiplied by 0.8 or 1.2."""
+    """Probability that a value is drawn again rather than multiplied by 0.8 or 1.2."""
     mutations: Mapping[str, Any] = Field(default_factory=dict)
     """Dotted path to distribution, as in `search.space`; numbers of `optim` and `objective` only."""
 

@@ -53,11 +53,11 @@ def key_types() -> dict[str, type[bool] | type[float] | type[str]]:
     scalars: dict[str, set[type]] = {}
     for path, annotation in _annotations(TrialConfig):
         scalars.setdefault(path, set()).update(_scalars(annotation))
-    return {p: bool if found == {bool} else float if found <= {int, float} else str for p, found in scalars.items()}
+    return {p: bool if kinds == {bool} else float if kinds <= {int, float} else str for p, kinds in scalars.items()}
 
 
 def _annotations(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The (dotted path, annotation) of each key that is no section, over all members of unions."""
+    """The (dotted path, annotation) of each key that is not a section, over all members of unions."""
     for name, field in model.model_fields.items():
         sections = list(_sections(field.annotation))
         for section in sections:
@@ -74,7 +74,7 @@ def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _scalars(annotation: Any) -> set[type]:
-    """The types of an annotation's values without None; `str` stands for all that is no number and no truth value."""
+    """The types of an annotation's values but None; `str` stands for all that is neither number nor truth value."""
     origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         return _scalars(parts[0])
@@ -98,7 +98,7 @@ def typed(path: str, value: Any) -> Value | None:
 
 def hparams(config: Tree) -> dict[str, Value]:
     """A config's leaves as HParams takes them. Keys that are not set are left out."""
-    return {path: found for path, value in leaves(config) if (found := typed(path, value)) is not None}
+    return {path: as_typed for path, value in leaves(config) if (as_typed := typed(path, value)) is not None}
 
 
 def session_name(spec: TrialSpec) -> str:
@@ -123,9 +123,9 @@ def experiment(study: Study) -> "api_pb2.Experiment":
         drawn |= mutations_of(study.scheduler, KNOWN, study.origin)
     for path, distribution in drawn.items():
         if path in key_types():  # else a section's name
-            found = values.setdefault(path, {})
-            found.update({v: None for corner in distribution.corners() if (v := typed(path, corner)) is not None})
-    infos = [_declared(path, list(found), drawn.get(path)) for path, found in values.items()]
+            corners = (typed(path, corner) for corner in distribution.corners())
+            values.setdefault(path, {}).update({corner: None for corner in corners if corner is not None})
+    infos = [_declared(path, list(known), drawn.get(path)) for path, known in values.items()]
     metrics = [api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag)) for tag in METRIC_TAGS]
     infos.sort(key=lambda info: not info.differs)  # a page shows the first few
     return api_pb2.Experiment(hparam_infos=infos, metric_infos=metrics)

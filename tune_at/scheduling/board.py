@@ -47,7 +47,7 @@ class TrialState:
     """The newest of these epochs."""
     decisions: dict[int, Decision] = field(default_factory=dict)
     active: bool = False
-    """Whether it has a worker, or waits for none but Ray to give it one."""
+    """Whether it has a worker, or only waits for Ray to give it one."""
     settled: bool = False
     """Ended, with nothing left to decide: policies pass it over."""
     worker: dict[str, Any] = field(default_factory=dict)
@@ -88,7 +88,7 @@ class TrialState:
 
     def forget(self, epoch: int) -> None:
         """Take back what was reported from `epoch` on: it is run again."""
-        self.metrics = {known: found for known, found in self.metrics.items() if known < epoch}
+        self.metrics = {known: metrics for known, metrics in self.metrics.items() if known < epoch}
         self.last_evaluated = max(self.metrics, default=0)
         self.epoch = epoch - 1
 

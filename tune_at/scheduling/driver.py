@@ -122,7 +122,7 @@ class SweepRun:
                 self.fail(error)
 
     def retry(self, name: str, times: int) -> bool:
-        """Whether a trial that Tune has given up, after losing its worker `times` times, is given to it anew.
+        """Whether a trial that Tune has given up, after losing its worker `times` times, is given to it again.
 
         Tune itself starts a trial again only if its worker dies while it trains. One that dies while no trial has it,
         between two trials, takes the next one with it.

@@ -14,7 +14,7 @@ from optuna.trial import TrialState as OptunaState
 
 from tune_at.config.scheduler import find_metric, is_loss
 from tune_at.config.search import Optuna
-from tune_at.config.space import Choice
+from tune_at.config.space import Choice, Distribution
 from tune_at.config.versions import FIRST
 from tune_at.errors import UserError
 from tune_at.scheduling.board import Board, TrialState
@@ -27,14 +27,14 @@ from tune_at.study.trials import Trial
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 ATTEMPTS = 200
-"""Points that Optuna may propose in a row whose config is invalid, or that were drawn before; the later half by chance,
+"""Points that Optuna may propose in a row whose config is invalid, or that were drawn before; the later half at random,
 because a sampler that has settled on a few choices goes on proposing them."""
 
 
 class Proposer:
     """Asks Optuna for the next point.
 
-    Each proposal starts from a study in memory that is built anew from the board and a sampler whose seed follows from
+    Each proposal starts from a study in memory that is built again from the board and a sampler whose seed follows from
     the proposal's number. So nothing of Optuna's has to be saved, and nothing is proposed again after a restart. A
     point stands for its trials of all seeds: completed ones count with their mean, a diverged or failed one makes the
     point FAIL, a stopped one PRUNED; what still runs is RUNNING.
@@ -49,7 +49,7 @@ class Proposer:
         assert isinstance(config, Optuna)
         self.study, self.config = study, config
         self.space = study.space
-        self.distributions = {path: _distribution(found) for path, found in self.space.items()}
+        self.distributions = {path: _as_optunas(ours) for path, ours in self.space.items()}
         self.metrics = [find_metric(written, study.selection, study.origin) for written in config.objectives]
         self.directions = [
             StudyDirection.MINIMIZE if is_loss(metric) else StudyDirection.MAXIMIZE for metric in self.metrics
@@ -162,14 +162,14 @@ class Proposer:
         return {e: sum(state.metrics[e][self.metrics[0]] for state in states) / len(states) for e in sorted(common)}
 
     def _value(self, path: str, param: Any) -> Any:
-        found = self.space[path]
-        return found.values[param] if isinstance(found, Choice) else param
+        distribution = self.space[path]
+        return distribution.values[param] if isinstance(distribution, Choice) else param
 
 
-def _distribution(found: Any) -> BaseDistribution:
+def _as_optunas(ours: Distribution) -> BaseDistribution:
     """Ours as Optuna's. A choice is the place of its value, since values may be mappings."""
-    if isinstance(found, Choice):
-        return CategoricalDistribution(range(len(found.values)))
-    if found.whole:
-        return IntDistribution(int(found.low), int(found.high), log=found.log)
-    return FloatDistribution(found.low, found.high, log=found.log)
+    if isinstance(ours, Choice):
+        return CategoricalDistribution(range(len(ours.values)))
+    if ours.whole:
+        return IntDistribution(int(ours.low), int(ours.high), log=ours.log)
+    return FloatDistribution(ours.low, ours.high, log=ours.log)

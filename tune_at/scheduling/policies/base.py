@@ -46,12 +46,12 @@ class Policy(ABC):
 
     def reached(self, state: TrialState) -> dict[int, int]:
         """The rungs that a trial has reached, by the epoch. Rungs skipped on the way are not judged."""
-        rungs, found, before = self.rungs(state), {}, 0
+        rungs, reached, before = self.rungs(state), {}, 0
         for epoch in sorted(state.metrics):
             now = bisect_right(rungs, epoch)
             if now > before:
-                found[epoch], before = rungs[now - 1], now
-        return found
+                reached[epoch], before = rungs[now - 1], now
+        return reached
 
     def due(self, state: TrialState) -> int | None:
         """The first epoch after which the trial waits for a decision."""
@@ -84,15 +84,15 @@ class FifoPolicy(Policy):
     """Never decides anything."""
 
     def rungs(self, state: TrialState) -> Sequence[int]:
-        """None."""
+        """No epoch: nothing is judged."""
         return ()
 
     def decide(self, board: Board) -> list[Verdict]:
-        """Nothing."""
+        """No decision."""
         return []
 
     def waits_for(self, board: Board, state: TrialState) -> list[TrialState | None]:
-        """Nobody."""
+        """No trial: none is ever held."""
         return []
 
 
@@ -108,7 +108,7 @@ class InOrder(Policy):
         """The decision about a trial, given all earlier ones."""
 
     def decide(self, board: Board) -> list[Verdict]:
-        """See `Policy`. Each decision is entered on the board before the next is made."""
+        """All decisions that can be made now, each entered on the board before the next is made."""
         verdicts: list[Verdict] = []
         front = math.inf  # the least epoch that all earlier trials are past
         for state in board.states:
@@ -152,7 +152,7 @@ class Together(Policy):
         """Decisions about those that have `arrived` (trial, epoch) at a rung, decided already or not."""
 
     def decide(self, board: Board) -> list[Verdict]:
-        """See `Policy`."""
+        """All decisions that can be made now, group by group and rung by rung."""
         verdicts: list[Verdict] = []
         for bracket, places in self.groups(board):
             if places.stop > len(board.states):
@@ -177,7 +177,7 @@ class Together(Policy):
         return verdicts
 
     def _arrival(self, state: TrialState, rung: int) -> int | None:
-        return next((epoch for epoch, reached in self.reached(state).items() if reached == rung), None)
+        return next((epoch for epoch, at in self.reached(state).items() if at == rung), None)
 
     def _before(self, state: TrialState, rung: int) -> bool:
         """Whether a trial may still reach the rung, or an earlier one, for the first time."""

@@ -30,8 +30,8 @@ class MedianPolicy(InOrder):
 
     def judge(self, earlier: Sequence[TrialState], state: TrialState, epoch: int) -> Verdict:
         """Compare with those earlier trials that have come as far."""
-        found = (self._mean(other, epoch) for other in earlier if other.last_evaluated >= epoch)
-        means = [mean for mean in found if mean is not None]
+        running = (self._mean(other, epoch) for other in earlier if other.last_evaluated >= epoch)
+        means = [mean for mean in running if mean is not None]
         cutoff = float(np.median(means)) if len(means) >= self.min_trials else None
         best = max(self._score(state, e) for e in state.metrics if e <= epoch)
         return self.verdict(state, epoch, best, cutoff is not None and best < cutoff, cutoff)

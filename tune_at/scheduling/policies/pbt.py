@@ -22,7 +22,7 @@ class PbtPolicy(Together):
     """Population based training (Jaderberg et al., 2017).
 
     Every so many epochs the whole population is ranked. Each trial of the lowest quantile goes on from the weights of
-    one of the highest, drawn by chance, whose values it takes with changes: drawn anew with probability `resample`,
+    one of the highest, drawn at random, whose values it takes with changes: drawn again with probability `resample`,
     else multiplied by 0.8 or 1.2 (choices: the neighbour before or after). All trials are in step, so that a round
     is the same however many ran at a time.
     """
