@@ -25,7 +25,7 @@ INDENT = " " * 12
 def summary(
     study: Study, trials: "pd.DataFrame", epochs: "pd.DataFrame", decisions: "pd.DataFrame", picture: str
 ) -> list[str]:
-    """What a sweep has found, in lines; none if there is nothing to compare.
+    """What came out of a sweep, in lines; none if there is nothing to compare.
 
     `picture`: where `report` puts the figure `pareto_front`.
     """
@@ -42,7 +42,7 @@ def summary(
         return []
     selection = trials["selection"].iloc[0]
     if ranking.comparison.count > 1:
-        return _best_of_each(ranking, selection)
+        return _best_of_each(study, ranking, selection)
     best = ranking.best(0)
     if best is None:
         return ["best        none: every point has a seed that diverged or failed"]
@@ -89,12 +89,18 @@ def _higher(ranking: Ranking, best: Point) -> str:
     return f"a higher mean without all of its seeds: {_standing(first)}" if first else ""
 
 
-def _notes(study: Study, best: Point) -> list[str]:
+def _judged(study: Study) -> list[str]:
+    """What a search or a scheduler went by, if not by what points are ranked by."""
     notes = []
     if isinstance(study.search, Optuna) and _metric(study, study.search.objectives[0]) != "robust_accuracy":
         notes.append(f"the search was for {_metric(study, study.search.objectives[0])}")
     if not isinstance(study.scheduler, FIFO) and _metric(study, study.scheduler.metric) != "robust_accuracy":
         notes.append(f"the scheduler judged {_metric(study, study.scheduler.metric)}")
+    return notes
+
+
+def _notes(study: Study, best: Point) -> list[str]:
+    notes = _judged(study)
     stopped = [row for row in best.measured if row["status"] == Status.STOPPED]
     if stopped and best.planned == 1:
         notes.append(f"this trial was stopped after epoch {stopped[0]['epochs']}")
@@ -103,7 +109,7 @@ def _notes(study: Study, best: Point) -> list[str]:
     return notes
 
 
-def _best_of_each(ranking: Ranking, selection: str) -> list[str]:
+def _best_of_each(study: Study, ranking: Ranking, selection: str) -> list[str]:
     """The best point within each group, or why there is none."""
     comparison = ranking.comparison
     measured = [point for point in ranking.points if point.measured]
@@ -112,10 +118,11 @@ def _best_of_each(ranking: Ranking, selection: str) -> list[str]:
     if len({point.group for point in measured}) == len(measured):
         what = "its own trial" if measured[0].planned == 1 else "its own point"
         return [f"best        none: {keys} {verb} from trial to trial, so that each value has only {what}"]
-    found = [(group, best) for group in range(comparison.count) if (best := ranking.best(group))]
+    winners = [(group, best) for group in range(comparison.count) if (best := ranking.best(group))]
     lines = [f"best        for each {keys}, by{_mean(measured[0])} robust accuracy on {selection} data:"]
-    lines += [f"{INDENT}{comparison.label(group)}: {_standing(best)}" for group, best in found[:SHOWN]]
-    return lines + _more(len(found) - SHOWN, "group")
+    lines += [f"{INDENT}{comparison.label(group)}: {_standing(best)}" for group, best in winners[:SHOWN]]
+    lines += _more(len(winners) - SHOWN, "group")
+    return lines + [f"{INDENT}{'; '.join(notes)}" for notes in [_judged(study)] if notes]
 
 
 def _more(hidden: int, noun: str) -> list[str]:

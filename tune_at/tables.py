@@ -26,9 +26,7 @@ class Column:
     """The column that this one, narrower, is shown in place of once that is given up."""
 
 
-def fitted(
-    columns: Sequence[Column], rows: Sequence[Mapping[str, str]], width: int | None, title: str = "", caption: str = ""
-) -> Table:
+def fitted(columns: Sequence[Column], rows: Sequence[Mapping[str, str]], width: int | None, caption: str = "") -> Table:
     """A table no wider than `width` columns, as long as the names keep four; None is as wide as it has to be.
 
     Each row has a cell a column, by the column's name, and is one line whatever the width.
@@ -44,10 +42,7 @@ def fitted(
         wanted = longest if any(column.extra for column in order[dropped:]) else min(longest, NAME_FLOOR)
         if free >= wanted:
             break
-    table = Table(
-        box=None, padding=(0, 1), header_style="bold", title=title or None, title_justify="left", title_style="bold",
-        caption=caption or None,
-    )  # fmt: skip
+    table = Table(box=None, padding=(0, 1), header_style="bold", caption=caption or None)
     for column in kept:
         table.add_column(column.name, justify="right" if column.right else "left", no_wrap=True, overflow="ellipsis")
     for row in rows:

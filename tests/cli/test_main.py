@@ -66,7 +66,7 @@ def assert_mistake(result, *parts):
         (["resume", "nowhere"], ["is no sweep"]),
         (["swep"], ["command: 'swep' is unknown", "did you mean sweep?"]),
         (["sweep"], ["sweep: the following arguments are required: STUDY", "see tune-at sweep --help"]),
-        (["sweep", "random_labels", "--concurrency", "0"], ["'0' is no whole number above 0"]),
+        (["sweep", "random_labels", "--concurrency", "0"], ["'0' is not a whole number above 0"]),
         (["query", "a", "b", "--format", "xml"], ["invalid choice: 'xml'"]),
         (["status", "nowhere"], ["is no sweep"]),
         (["status", "x" * 300], ["File name too long"]),

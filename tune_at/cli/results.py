@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from analysis.exploits import exploits, values_at
 from analysis.ranking import rank
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 SHOWN = 40
 """Lines in a table at a sweep's end; of more trials, the best are shown."""
+
+EXPLOITS = "values at the newest epoch, where exploits have changed them"
 
 TRIAL_COLUMNS = (
     Column("trial"),
@@ -71,7 +74,7 @@ def results_tables(
     rows: list[Any] = trials.to_dict("records")
     listed = {row["trial"] for row in rows}
     rows += [_pending(trial) for trial in known if trial.name not in listed]
-    tables = []
+    tables: list[Table | Text] = []
     hidden = len(rows) - SHOWN
     points = in_turn(ranking)
     if hidden > 0:
@@ -85,7 +88,7 @@ def results_tables(
             measured = [point for point in points if point.measured]
         tables.append(points_table(measured, epochs, width))
     if (decisions["action"] == "exploit").any():
-        tables.append(exploits_table(rows, decisions, width))
+        tables += [Text(EXPLOITS), exploits_table(rows, decisions, width)]
     return Group(*tables)
 
 
@@ -193,8 +196,7 @@ def mean_and_spread(values: Sequence[float]) -> str:
 
 def exploits_table(rows: Sequence[Mapping[str, Any]], decisions: "pd.DataFrame", width: int | None) -> Table:
     """One line a trial that exploits have changed: after which epochs, and its values at its newest epoch."""
-    title = "values at the newest epoch, where exploits have changed them"
-    table = Table(box=None, padding=(0, 1), header_style="bold", title=title, title_justify="left")
+    table = Table(box=None, padding=(0, 1), header_style="bold")
     table.add_column("trial", no_wrap=True)
     for name in ("exploits after", "values"):
         table.add_column(name, overflow="fold")

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich.table import Table
+from rich.console import Group
+from rich.text import Text
 
 from tune_at.config.tree import leaves
 from tune_at.store.status import Status
@@ -71,7 +72,7 @@ class Standings:
         keys = [(view.trial.stage, repr(view.trial.swept)) for view in views.values()]
         return arrange(rows, self.comparison, keys, self.seeds)
 
-    def table(self, views: Mapping[str, TrialView], width: int) -> Table | None:
+    def table(self, views: Mapping[str, TrialView], width: int) -> Group | None:
         """The best points; of several groups the best of each; None if nothing can be compared yet."""
         ranking = self.rank(views)
         measured = [point for point in ranking.points if point.measured and not point.lost]
@@ -101,7 +102,7 @@ class Standings:
         return {"trial": trial_label(point.name), "at": where, **cells}
 
 
-def running_table(views: Sequence[TrialView], split: str, width: int, staged: bool) -> Table:
+def running_table(views: Sequence[TrialView], split: str, width: int, staged: bool) -> Group:
     """Trials under way with their epoch and newest accuracies."""
     cells = []
     for view in views[:SHOWN]:
@@ -116,7 +117,7 @@ def metrics_of(split: str) -> list[str]:
     return [f"{part}_{kind}_accuracy" for part in ("train", split) for kind in ("natural", "robust")]
 
 
-def _table(title: str, cells: Iterable[Mapping[str, str]], split: str, width: int, hidden: int, *between: str) -> Table:
+def _table(title: str, cells: Iterable[Mapping[str, str]], split: str, width: int, hidden: int, *between: str) -> Group:
     names = dict(zip(metrics_of(split), ("train nat.", "train rob.", f"{split} nat.", f"{split} rob."), strict=True))
     headings = {**{key: "" if key == "at" else key for key in ("trial", *between)}, **names}
     worth = {"stage": 4, "epoch": 5, "at": 5, **{metric: number for number, metric in enumerate(list(names)[:3], 1)}}
@@ -125,7 +126,8 @@ def _table(title: str, cells: Iterable[Mapping[str, str]], split: str, width: in
         for key, heading in headings.items()
     ]
     rows = [{headings[key]: cell[key] for key in headings} for cell in cells]
-    table = fitted(columns, rows, width, title=title)
+    table = fitted(columns, rows, width)
     if hidden > 0:
         table.add_row(f"and {hidden} more")
-    return table
+    # Not the table's own title, which would be wrapped where the table is narrow.
+    return Group(Text(title, style="bold", no_wrap=True, overflow="ellipsis"), table)
