@@ -37,15 +37,17 @@ class AttackSection(Section):
 
 
 def _entry(name: str, factory: str, source: str, summary: str) -> Entry:
-    return Entry(name, AttackSection, f"tune_at.attacks.named:{factory}", source, summary)
+    return Entry(name, AttackSection, f"tune_at.attacks.{factory}", source, summary)
 
 
 ATTACKS = Registry(
     "attack",
-    _entry("pgd", "configured", "Eq. 2", "projected gradient ascent with the config's steps (training, evaluation)"),
-    _entry("fgsm", "fgsm", "App. A.2.1", "one step of length eps from x"),
-    _entry("pgd-10", "pgd_10", "Sec. 3.1, 5", "PGD on the cross-entropy, 10 steps"),
-    _entry("pgd-1000", "pgd_1000", "Tab. 1", "PGD on the cross-entropy, 1,000 steps"),
-    _entry("cw-1000", "cw_1000", "Tab. 1", "PGD on the C&W margin, 1,000 steps"),
-    _entry("autoattack", "auto", "Tab. 1", "AutoAttack standard: APGD-CE, APGD-T, FAB-T, Square (pyautoattack)"),
+    _entry(
+        "pgd", "named:configured", "Eq. 2", "projected gradient ascent with the config's steps (training, evaluation)"
+    ),
+    _entry("fgsm", "named:fgsm", "App. A.2.1", "one step of length eps from x"),
+    _entry("pgd-10", "named:pgd_10", "Sec. 3.1, 5", "PGD on the cross-entropy, 10 steps"),
+    _entry("pgd-1000", "named:pgd_1000", "Tab. 1", "PGD on the cross-entropy, 1,000 steps"),
+    _entry("cw-1000", "named:cw_1000", "Tab. 1", "PGD on the C&W margin, 1,000 steps"),
+    _entry("autoattack", "named:auto", "Tab. 1", "AutoAttack standard: APGD-CE, APGD-T, FAB-T, Square (pyautoattack)"),
 )
