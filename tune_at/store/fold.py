@@ -12,7 +12,7 @@ Only the holder of the sweep's lock folds, and only units that nobody writes any
 2. The parts, or the smaller folds, are removed one by one. Killed here: of those that are left a part says the same as
    the fold, and a fold whose numbers lie within another's is passed over; the next fold removes both.
 
-A trial that runs again after it was folded writes its part anew, which counts more than its folded rows, and is folded
+A trial that runs again after it was folded writes its part again, which counts more than its folded rows, and is folded
 into a file with a higher number. What is damaged is not folded, merged or removed: `resume` names it and sets it aside.
 How a reader that began before gets along with this: `tune_at.store.snapshot`.
 """

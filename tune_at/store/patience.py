@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 
 def storage_patience() -> float:
-    """Seconds for which failing storage is tried again. Raises `UserError` if the variable is no such number."""
+    """Seconds for which failing storage is tried again. Raises `UserError` if the variable is not such a number."""
     text = os.environ.get(PATIENCE_VARIABLE, "")
     try:
         seconds = float(text or DEFAULT_PATIENCE)

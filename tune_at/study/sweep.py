@@ -51,7 +51,9 @@ class Sweep:
         `tried`: whether that is tried now; if not, its run does so, with all else that it needs.
         """
         if not name or Path(name).name != name or name.startswith(".") or len(name) > 100:
-            raise UserError("--name", f"{name!r} is no name of a folder", "use letters, digits, - and _, up to 100")
+            raise UserError(
+                "--name", f"{name!r} cannot be the name of a folder", "use letters, digits, - and _, up to 100"
+            )
         above = to_place(storage)
         try:
             if isinstance(above, LocalPlace):

@@ -17,7 +17,7 @@ KEEP = 2
 
 
 class DamagedCheckpoint(Exception):
-    """A file that is no whole checkpoint; the message names it."""
+    """A file that is not a whole checkpoint; the message names it."""
 
 
 def save_state(path: Where, state: dict[str, Any]) -> None:
