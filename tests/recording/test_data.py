@@ -61,7 +61,7 @@ def test_a_trial_that_comes_back_to_other_images_is_refused(pets, tmp_path, know
 def test_a_failure_is_recorded_when_the_data_is_gone(pets, tmp_path):
     root, spec = pets
     shutil.rmtree(root)
-    with pytest.raises(UserError, match="pets is not a folder") as caught:
+    with pytest.raises(UserError, match="pets is not a folder; restore it, or start a new sweep") as caught:
         RecordedTrial(spec(True)).restore()
     write_failure(spec(True), caught.value)
     assert read_table(tmp_path, "trials")["status"].tolist() == ["failed"]

@@ -51,8 +51,8 @@ def prepared(config: DataSection) -> tuple[DataSection, Source]:
 
     Raises `UserError` if the config is that of a sweep whose data was another when it began.
     """
-    source = load_source(config)
     known = config.known
+    source = _source(known, config)
     if known is not None and known.recorded:
         _require_recorded(known, config, source)
         if source.facts is None or config.listing_key in known.facts:
@@ -68,20 +68,33 @@ def settle(known: KnownData, configs: Iterable[DataSection]) -> None:
     Each source is read once. Raises `UserError` if one is not what it was when its sweep began.
     """
     for config in {config.source_key: config for config in configs}.values():
-        source = load_source(config)
+        source = _source(known, config)
         _require_recorded(known, config, source)
         if source.facts is not None:
             known.facts.setdefault(config.listing_key, source.facts)
         known.identities.setdefault(config.source_key, identity_of(source.splits()))
 
 
+RESTORE = "restore it, or start a new sweep"
+"""What to do where a sweep's data is not what it was."""
+
+
+def _source(known: KnownData | None, config: DataSection) -> Source:
+    """The data of a config. Of a sweep that has begun, another folder is not the remedy where it is gone."""
+    try:
+        return load_source(config)
+    except UserError as error:
+        if known is None or not known.recorded or not config.listed:
+            raise
+        raise UserError(error.where, error.problem, RESTORE) from None
+
+
 def _require_recorded(known: KnownData, config: DataSection, source: Source) -> None:
     when = "when the sweep began" if known.recorded else "a moment ago"
-    remedy = "restore it, or start a new sweep"
-    require_same(known.identity(config), identity_of(source.splits()), when, place_of(config), remedy)
+    require_same(known.identity(config), identity_of(source.splits()), when, place_of(config), RESTORE)
     then = known.facts.get(config.listing_key)
     if source.facts is not None and then is not None and (problem := _changed(then, source.facts)):
-        raise UserError("data", f"{problem} {when} ({place_of(config)})", remedy)
+        raise UserError("data", f"{problem} {when} ({place_of(config)})", RESTORE)
 
 
 def _changed(then: DataFacts, now: DataFacts) -> str:
