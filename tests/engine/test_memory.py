@@ -30,7 +30,7 @@ print(returned, of_steps())
 
 def pages_faulted(**environment):
     found = subprocess.run(
-        [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True, timeout=600
     )
     return [int(word) for word in found.stdout.split()]
 

@@ -139,7 +139,7 @@ def test_resume_reads_each_file_of_the_store_once(tmp_path):
 
     sweep = shutil.copytree(V1 / "grid-killed", tmp_path / "grid")
     done = subprocess.run(
-        [sys.executable, "-c", RESUME, str(sweep)], capture_output=True, text=True, cwd=ROOT, timeout=240
+        [sys.executable, "-c", RESUME, str(sweep)], capture_output=True, text=True, cwd=ROOT, timeout=600
     )
     line = next((line for line in done.stdout.splitlines() if line.startswith("READ ")), None)
     assert line is not None, done.stdout + done.stderr

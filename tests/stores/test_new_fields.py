@@ -90,7 +90,7 @@ def newer(tmp_path_factory):
 
 def look(newer, sweep):
     done = subprocess.run(
-        [sys.executable, "-c", CHECK, str(sweep)], capture_output=True, text=True, timeout=240, check=False,
+        [sys.executable, "-c", CHECK, str(sweep)], capture_output=True, text=True, timeout=600, check=False,
         env={**os.environ, "PYTHONPATH": str(newer)}, cwd=newer,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
