@@ -347,3 +347,19 @@ def test_what_a_merge_left_is_removed_only_if_the_merged_file_is_whole(local):
     fold(local, everyone)
     assert not any(place.exists() for place in kept)
     assert same(tables(local), expected)
+
+
+def test_a_damaged_part_is_set_aside_here_and_on_far_storage(folder):
+    write_trials(folder, names(3))
+    place = folder.part("epochs", names(1)[0])
+    torn = place.read_bytes()[:-30]
+    place.write_whole(torn)
+    snapshot = read_snapshot(folder)
+    assert snapshot.damaged_trials == set(names(1))
+    (line,) = set_aside(folder, snapshot)
+    (moved,) = folder.damaged.files()
+    assert line.startswith(f"{place}: is damaged: ")
+    assert str(moved) in line
+    assert moved.read_bytes() == torn
+    assert not place.exists()
+    assert read_arrow(folder, "epochs")["trial"].unique().to_pylist() == names(2, first=1)
