@@ -1,6 +1,7 @@
 """A sweep is read once: on far storage in few requests, at `resume` each file of the store a single time."""
 
 import contextlib
+import fcntl
 import shutil
 import subprocess
 import sys
@@ -15,8 +16,10 @@ from s3_server import s3  # noqa: F401
 from tune_at.cli.main import main
 from tune_at.scheduling.ledger import Ledger
 from tune_at.scheduling.policies import build_policy
+from tune_at.store.failures import Locked
 from tune_at.store.fold import BATCH, fold
 from tune_at.store.layout import SweepFolder
+from tune_at.store.lock import sweep_lock
 from tune_at.store.place import LocalPlace, to_place
 from tune_at.store.writer import write_rows
 from tune_at.study.study import Study
@@ -147,3 +150,19 @@ def test_resume_reads_each_file_of_the_store_once(tmp_path):
     assert set(counts) == {str(path) for path in (tmp_path / "grid" / "store").rglob("*.parquet")}
     assert set(counts.values()) == {1}
     assert to_place(sweep).exists()
+
+
+def test_a_lock_file_that_was_removed_while_it_was_opened_holds_nothing(tmp_path, monkeypatch):
+    folder = SweepFolder.of(tmp_path)
+    flock = fcntl.flock
+
+    def removed_first(file, how):
+        folder.lock.unlink()
+        flock(file, how)
+
+    monkeypatch.setattr("tune_at.store.lock.fcntl.flock", removed_first)
+    with pytest.raises(Locked), sweep_lock(folder):
+        pass
+    monkeypatch.undo()
+    with sweep_lock(folder):
+        assert folder.lock.exists()

@@ -36,6 +36,9 @@ def sweep_lock(folder: Where | SweepFolder) -> Iterator[None]:
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Its holder may have removed the file meanwhile: whoever locks that one holds nothing.
+            if not lock.exists() or os.fstat(file.fileno()).st_ino != lock.stat().st_ino:
+                raise BlockingIOError
         except OSError:
             file.seek(0)
             raise Locked(place, file.read().strip() or "unknown") from None

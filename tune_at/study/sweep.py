@@ -94,11 +94,18 @@ class Sweep:
     def held(self) -> Iterator[Snapshot]:
         """Hold the sweep's lock for the block, with what its tables say. Raises `Locked` or `StorageFailed`.
 
-        Damage is looked for in all tables, in those that training does not write, too.
+        Damage is looked for in all tables, in those that training does not write, too. Where they cannot be read at
+        all, a lock that was never there before is not left behind.
         """
+        new = not self.folder.lock.exists()
         with sweep_lock(self.folder):
-            snapshot = self.read()
-            others = find_damage(self.folder, [table for table in TABLES if table not in TRAINED])
+            try:
+                snapshot = self.read()
+                others = find_damage(self.folder, [table for table in TABLES if table not in TRAINED])
+            except UserError:
+                if new:
+                    self.folder.lock.unlink(missing_ok=True)
+                raise
             yield replace(snapshot, damage=[*snapshot.damage, *others])
 
     def read(self) -> Snapshot:
