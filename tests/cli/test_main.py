@@ -228,3 +228,24 @@ def test_help_starts_neither_torch_nor_ray():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["list"],
+        ["show", "random_labels"],
+        ["sweep", "random_labels", "--preset", "laptop", "--dry-run"],
+        ["status", str(ROOT / "tests/stores/v1/grid-finished")],
+        ["query", str(ROOT / "tests/stores/v1/grid-finished"), "SELECT count(*) AS n FROM epochs"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_what_only_reads_starts_neither_torch_nor_ray(arguments, tmp_path):
+    code = (
+        "import sys; from tune_at.cli.main import main\n"
+        f"try: main({arguments!r})\n"
+        "except SystemExit as end: print(end.code, [m for m in ('torch', 'ray', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.splitlines()[-1] == "0 []"
