@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,10 +13,12 @@ from recorded_study import name_source
 
 from tune_at.config.trial import TrialConfig
 from tune_at.errors import UserError
+from tune_at.recording.spec import TrialSpec
 from tune_at.store import read_arrow
 from tune_at.store.schema import TABLES, TIMES
 from tune_at.study.study import Study
 from tune_at.study.sweep import Sweep
+from tune_at.training.trainer import Trainer
 
 V1 = Path(__file__).parent / "v1"
 
@@ -37,11 +40,11 @@ def copied(tmp_path, name):
 
 
 def rows(sweep, table):
-    """A table by its key, without what tells the time or the machine."""
+    """A table by its key, without nulls and what tells the time or the machine."""
     _, key = TABLES[table][:2]
     found = read_arrow(sweep, table)
     return {
-        tuple(row[column] for column in key): {k: v for k, v in row.items() if k not in NOT_COMPARED}
+        tuple(row[column] for column in key): {k: v for k, v in row.items() if k not in NOT_COMPARED and v is not None}
         for row in found.to_pylist()
     }
 
@@ -134,6 +137,18 @@ def test_trials_of_an_older_sweep_keep_their_names_hashes_and_teachers(study):
         assert read.schema == 1
         trials = [[t.name, t.config.hash, dict(t.swept), t.stage, dict(t.teachers)] for t in read.trials()]
         assert trials == study["trials"]
+
+
+def test_a_trial_that_obeyed_the_rules_of_version_1_is_trained():
+    recorded = next(study for study in STUDIES if study["label"] == "moments after the end")
+    study = Study.from_yaml(recorded["yaml"], "study.yaml")
+    for trial in study.trials():
+        with pytest.raises(UserError, match="is after the last epoch") if trial.name < "02" else nullcontext():
+            trial.config.check()
+        spec = TrialSpec(
+            ".", "sweep", "study", "main", trial.name, trial.config.as_tree(), {}, data=study.data.only([]), schema=1
+        )
+        assert Trainer(spec.config_after(0)).run_epoch().epoch == 1
 
 
 @pytest.mark.parametrize("study", AT_ONCE)

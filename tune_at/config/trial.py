@@ -147,7 +147,8 @@ class TrialConfig(Section):
             complete: whether the rules between sections hold too; a study's base alone need not obey them yet.
             data: what is known of the data sets; by default a folder of images is counted when its sizes are needed.
             schema: the schema version under which the tree was written, whose defaults are meant. In version 1 "0.1"
-                and true were taken for numbers; later types are strict.
+                and true were taken for numbers; later types are strict. The rules between sections were those of
+                that version, too, and held when it wrote the tree.
         """
         if schema < SCHEMA:
             tree = upgraded(fill_names(tree, NAMED_SECTIONS), cls, schema, NAMED_SECTIONS)
@@ -155,7 +156,7 @@ class TrialConfig(Section):
             config = cls.model_validate(tree, context=data, strict=None if schema > FIRST else False)
         except ValidationError as error:
             raise user_error(error, cls, where) from None
-        if complete and (data is None or data.knows(config.data)):
+        if complete and schema >= SCHEMA and (data is None or data.knows(config.data)):
             config.check(where)
         return config
 

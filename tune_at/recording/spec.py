@@ -43,7 +43,8 @@ class TrialSpec:
     @property
     def known(self) -> KnownData | None:
         """What the sweep has recorded of the trial's data; None is nothing."""
-        return KnownData.from_record(self.data) if self.data else None
+        # An older sweep has records of its configs, if not of its data: no rule of today is to judge them.
+        return KnownData.from_record(self.data) if self.data or self.schema < SCHEMA else None
 
     def config_after(self, epoch: int) -> TrialConfig:
         """The config under which the epoch after `epoch` is trained."""
@@ -51,7 +52,7 @@ class TrialSpec:
         for step in self.lineage:
             if step["epoch"] <= epoch:
                 tree = with_values(tree, step["changes"])
-        return TrialConfig.parse(tree, data=self.known)
+        return TrialConfig.parse(tree, complete=self.schema >= SCHEMA, data=self.known)
 
     def exploit_path(self, epoch: int) -> Place:
         """The copy of another trial's checkpoint that this one goes on from after `epoch`."""

@@ -332,7 +332,8 @@ class Study:
         return trials
 
     def _check(self, config: TrialConfig) -> None:
-        if self.data.knows(config.data):
+        # What an older version accepted obeyed the rules that it had.
+        if self.schema >= SCHEMA and self.data.knows(config.data):
             config.check(self.origin)
 
     def _parse(self, tree: Tree, *, complete: bool = True) -> TrialConfig:

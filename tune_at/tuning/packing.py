@@ -63,7 +63,7 @@ def _gpus(resources: ResourcesSection) -> float:
 
 def measure(tree: Tree) -> GpuMemory:
     """Train and evaluate one full batch of a config on this process's GPU, which nobody else uses meanwhile."""
-    config = TrialConfig.parse(tree)
+    config = TrialConfig.parse(tree, complete=False)
     trainer = Trainer(config, dict.fromkeys(config.objective.teachers()))
     trainer.try_batch(config.train.batch_size)
     chance = generator(trainer.device, config.seed, "preflight")
