@@ -3,6 +3,7 @@
 import json
 import math
 import random
+from datetime import UTC, datetime
 
 from tune_at.config.scheduler import METRICS
 from tune_at.recording.rows import write_trial
@@ -17,6 +18,12 @@ from tune_at.store.writer import part_path, write_rows
 from tune_at.study.study import Study
 from tune_at.study.sweep import Sweep
 from tune_at.training.checkpoint import save_state
+
+WORKER = {
+    "started": datetime(2026, 1, 2, tzinfo=UTC), "best_epoch": 1, "device": "cpu (simulated)", "peak_memory_mb": 1.0,
+    "node": "here",
+}  # fmt: skip
+"""What each worker says of itself."""
 
 BASE = """\
 title: Simulated
@@ -112,9 +119,9 @@ class Simulation:
         write_rows(folder, "epochs", state.name, rows)
         status = self._status(state, epoch, value)
         if status.ended or epoch == 1:
-            write_trial(spec, status, epochs=epoch)
+            write_trial(spec, status, epochs=epoch, **WORKER)
         self.at[state.name] = epoch
-        self.run.report(state.name, {**row, "status": status})
+        self.run.report(state.name, {**row, "status": status, "worker": WORKER})
         self.run.decide()
         for other in self.run.board.states:
             if other.ended:
