@@ -139,6 +139,18 @@ def test_trials_of_an_older_sweep_keep_their_names_hashes_and_teachers(study):
         assert trials == study["trials"]
 
 
+@pytest.mark.parametrize("study", [s for s in STUDIES if "source" in s], ids=lambda study: study["label"])
+def test_a_study_that_version_1_read_otherwise_is_unchanged(tmp_path, study):
+    source = tmp_path / "x.yaml"
+    source.write_text(study["source"])
+    (tmp_path / "study.yaml").write_text(study["yaml"])
+    name_source(tmp_path, source)
+    Sweep.open(str(tmp_path)).require_unchanged()
+    source.write_text(study["source"].replace("subset: 64", "subset: 48"))
+    with pytest.raises(UserError, match=r"has changed since the sweep began: base.data.subset: 64 → 48"):
+        Sweep.open(str(tmp_path)).require_unchanged()
+
+
 def test_a_trial_that_obeyed_the_rules_of_version_1_is_trained():
     recorded = next(study for study in STUDIES if study["label"] == "moments after the end")
     study = Study.from_yaml(recorded["yaml"], "study.yaml")

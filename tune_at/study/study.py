@@ -29,7 +29,7 @@ from tune_at.study.file import find_study, read_study
 from tune_at.study.grid import GridPoints, grid_size
 from tune_at.study.names import Names, linked_columns, version_1_name
 from tune_at.study.overrides import KNOWN, Draft, check_path
-from tune_at.study.paths import anchor_file, anchored
+from tune_at.study.paths import PARTS, anchor_file, anchored
 from tune_at.study.sampling import (
     check_search,
     corner_points,
@@ -48,7 +48,7 @@ from tune_at.study.trials import (
     swept_columns,
     swept_value,
 )
-from tune_at.study.yaml_text import dump, load
+from tune_at.study.yaml_text import dump, in_version_1, load
 from tune_at.version import __version__
 from tune_at.wording import counted
 
@@ -98,8 +98,12 @@ class Study:
         Raises `UserError` for an unknown study, preset, key or value.
         """
         path = find_study(study)
-        # To version 1 a path of data started from the working folder.
-        written = anchor_file(read_study(path), path.parent if schema > FIRST else Path())
+        written = read_study(path)
+        if schema > FIRST:
+            written = anchor_file(written, path.parent)
+        else:  # to which a path of data started from the working folder, and `yes` was true
+            parts = {part: in_version_1(getattr(written, part)) for part in PARTS}
+            written = anchor_file(written.model_copy(update=parts), Path())
         overrides = anchored(overrides or {})
         data = data or KnownData(take_facts)
         if preset and preset not in written.presets:

@@ -224,8 +224,9 @@ def _drawn(row: Mapping[Any, Any], config: Tree, columns: Iterable[str], data: K
 
 def _as_tree(study: Study) -> dict[str, object]:
     search = study.search.model_dump(mode="json", exclude={"trials"})  # `resume --trials` changes it
-    written = in_version_1({"base": study.base, "axes": study.axes, "stages": study.stages})
-    return {
-        **anchored(written), "seeds": study.seeds,
+    tree = {
+        **anchored({"base": study.base, "axes": study.axes, "stages": study.stages}), "seeds": study.seeds,
         "search": search, "scheduler": study.scheduler.model_dump(mode="json"),
     }  # fmt: skip
+    compared: dict[str, object] = in_version_1(tree, numbers=True)
+    return compared

@@ -128,10 +128,17 @@ def _indent(lines: list[str], number: int) -> str:
     return line[: len(line) - len(line.lstrip())]
 
 
-def in_version_1(value: Any) -> Any:
-    """A value as YAML 1.1 read it, and sweeps of schema version 1 recorded it: `yes` and `on` are true."""
+def in_version_1(value: Any, *, numbers: bool = False) -> Any:
+    """A value as YAML 1.1 read it, and sweeps of schema version 1 recorded it: `yes` and `on` are true.
+
+    With `numbers` text that reads as a number is one, as version 1 took it where a number is meant: for a comparison.
+    """
     if isinstance(value, Mapping):
-        return {key: in_version_1(item) for key, item in value.items()}
+        return {key: in_version_1(item, numbers=numbers) for key, item in value.items()}
     if isinstance(value, list):
-        return [in_version_1(item) for item in value]
-    return yaml.safe_load(value) if isinstance(value, str) and WORDS.fullmatch(value) else value
+        return [in_version_1(item, numbers=numbers) for item in value]
+    if isinstance(value, str) and WORDS.fullmatch(value):
+        return yaml.safe_load(value)
+    if numbers and isinstance(value, str) and (FLOAT.fullmatch(value) or INT.fullmatch(value)):
+        return yaml.load(value, StudyLoader)
+    return value
