@@ -97,7 +97,7 @@ def read_part(path: Where, changes: bool = True) -> pa.Table:
     except (UserError, FileNotFoundError):
         raise
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:  # ValueError: text that is not UTF-8, too
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         raise DamagedPart(str(path), f"is damaged: {reason}", remedy_for(path)) from None
     return modernised(table, version)
 
