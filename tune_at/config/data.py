@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 
 from tune_at.config.facts import DataFacts, KnownData, as_key
-from tune_at.config.section import Broken, Rate, Section, Whole, YesNo
+from tune_at.config.section import Broken, Rate, Section, TrialParts, Whole, YesNo
 from tune_at.config.versions import Since, unlike_absent
 from tune_at.registry import Entry, Registry
-
-if TYPE_CHECKING:
-    from tune_at.config.trial import TrialConfig
 
 
 class DataSection(Section):
@@ -84,7 +81,7 @@ class DataSection(Section):
         """Number of validation images that the data set has as a split of its own; 0 is none."""
         return 0
 
-    def rules(self, config: "TrialConfig") -> Iterator[Broken]:
+    def rules(self, config: TrialParts) -> Iterator[Broken]:
         """There must be as many training images as `subset` asks for."""
         available = self.available_samples
         if self.subset != "all" and self.subset > available:

@@ -7,16 +7,24 @@ and answers from them how many classes and images there are; they are no part of
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from tune_at.config.data import DataSection
+from typing import Any, Protocol
 
 Identity = Mapping[str, Mapping[str, Any]]
 """What the images and labels of each split are: {split: {"images": their number, "digest": of their content}}."""
 
 Record = dict[str, list[dict[str, Any]]]
 """`KnownData` as plain values, for YAML, JSON and the way to a worker."""
+
+
+class Listed(Protocol):
+    """What is asked of a section of `data`; each `DataSection` is one."""
+
+    @property
+    def listed(self) -> Any: ...
+    @property
+    def listing_key(self) -> str: ...
+    @property
+    def source_key(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -45,16 +53,16 @@ class KnownData:
         identities: of each source as it lies, by `DataSection.source_key`; empty before a sweep has begun.
     """
 
-    take: "Callable[[DataSection], DataFacts] | None" = None
+    take: Callable[[Any], DataFacts] | None = None
     recorded: bool = False
     facts: dict[str, DataFacts] = field(default_factory=dict)
     identities: dict[str, Identity] = field(default_factory=dict)
 
-    def knows(self, section: "DataSection") -> bool:
+    def knows(self, section: Listed) -> bool:
         """Whether the facts of a section can be had: those of a sweep of version 1 were not recorded."""
         return not section.listed or section.listing_key in self.facts or not self.recorded
 
-    def of(self, section: "DataSection") -> DataFacts:
+    def of(self, section: Listed) -> DataFacts:
         """The facts of a data set, taken at its first mention. Raises `UserError` if it is not there."""
         key = section.listing_key
         if key not in self.facts:
@@ -63,7 +71,7 @@ class KnownData:
             self.facts[key] = self.take(section)
         return self.facts[key]
 
-    def identity(self, section: "DataSection") -> Identity | None:
+    def identity(self, section: Listed) -> Identity | None:
         """What the source of a section was when its sweep began; None if that is not known."""
         return self.identities.get(section.source_key)
 
@@ -75,7 +83,7 @@ class KnownData:
             lines += [f"data.{where}: {line}" for line in facts.unused]
         return lines
 
-    def only(self, sections: "Iterable[DataSection]") -> Record:
+    def only(self, sections: Iterable[Listed]) -> Record:
         """The record of what concerns these sections, for a worker that runs one trial."""
         sections = list(sections)
         return self._record({s.listing_key for s in sections}, {s.source_key for s in sections})
@@ -99,7 +107,7 @@ class KnownData:
 
     @classmethod
     def from_record(
-        cls, record: Mapping[str, Any] | None, take: "Callable[[DataSection], DataFacts] | None" = None
+        cls, record: Mapping[str, Any] | None, take: Callable[[Any], DataFacts] | None = None
     ) -> "KnownData":
         """What `as_record` or `only` gave; none of it where a record has nothing, as those of version 1."""
         known = cls(take, recorded=True)

@@ -6,11 +6,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from tune_at.config.section import Broken, Pixels, Rate, Section, When, to_epoch
+from tune_at.config.section import Broken, Pixels, Rate, Section, TrialParts, When, to_epoch
 from tune_at.registry import Entry, Registry
-
-if TYPE_CHECKING:
-    from tune_at.config.trial import TrialConfig
 
 
 class ObjectiveSection(Section):
@@ -34,7 +31,7 @@ class ObjectiveSection(Section):
         """Roles of teachers and the objectives that train them; none for most."""
         return {}
 
-    def rules(self, config: "TrialConfig") -> Iterator[Broken]:
+    def rules(self, config: TrialParts) -> Iterator[Broken]:
         """The norm must be one of the method's."""
         if config.attack.norm not in self.norms:
             yield Broken(
@@ -94,7 +91,7 @@ class TemporalEnsembling(ObjectiveSection):
     full: When = 0.75
     """Epoch from which the weight is w: 150 of 200."""
 
-    def rules(self, config: "TrialConfig") -> Iterator[Broken]:
+    def rules(self, config: TrialParts) -> Iterator[Broken]:
         """The weight must rise from `start` to `full`."""
         yield from super().rules(config)
         start, full = (to_epoch(moment, config.train.epochs) for moment in (self.start, self.full))

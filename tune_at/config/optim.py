@@ -6,11 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, Strict
 
-from tune_at.config.section import Broken, Rate, Section, When, YesNo, to_epoch
+from tune_at.config.section import Broken, Rate, Section, TrialParts, When, YesNo, to_epoch
 from tune_at.registry import Entry, Registry
-
-if TYPE_CHECKING:
-    from tune_at.config.trial import TrialConfig
 
 
 class ScheduleSection(Section):
@@ -131,7 +128,7 @@ class SGD(OptimSection):
     nesterov: YesNo = False
     """Nesterov's form of momentum."""
 
-    def rules(self, config: "TrialConfig") -> Iterator[Broken]:
+    def rules(self, config: TrialParts) -> Iterator[Broken]:
         """Nesterov's form needs momentum."""
         if self.nesterov and self.momentum == 0:
             yield Broken("optim.nesterov", "True, but optim.momentum is 0", "raise optim.momentum")

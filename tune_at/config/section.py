@@ -4,13 +4,10 @@ import typing
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Protocol
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.fields import FieldInfo
-
-if TYPE_CHECKING:
-    from tune_at.config.trial import TrialConfig
 
 
 class Broken(NamedTuple):
@@ -20,6 +17,19 @@ class Broken(NamedTuple):
     """Dotted path."""
     problem: str
     remedy: str
+
+
+class TrialParts(Protocol):
+    """What the rules of a section may ask of the whole config; `TrialConfig` is one."""
+
+    @property
+    def data(self) -> Any: ...
+    @property
+    def objective(self) -> Any: ...
+    @property
+    def attack(self) -> Any: ...
+    @property
+    def train(self) -> Any: ...
 
 
 class Section(BaseModel):
@@ -34,7 +44,7 @@ class Section(BaseModel):
         strict=True,
     )  # fmt: skip
 
-    def rules(self, config: "TrialConfig") -> Iterator[Broken]:
+    def rules(self, config: TrialParts) -> Iterator[Broken]:
         """What this section breaks of the rules between it and the rest of its trial's config; usually nothing."""
         return iter(())
 

@@ -13,7 +13,7 @@ from tune_at.config.facts import KnownData
 from tune_at.config.model import MODELS, ModelConfig, SmallCNN
 from tune_at.config.objective import OBJECTIVES, PGDAT, ObjectiveConfig
 from tune_at.config.optim import OPTIMIZERS, SCHEDULES, SGD, OptimConfig
-from tune_at.config.section import Broken, Section, Whole, YesNo, to_epoch
+from tune_at.config.section import Broken, Section, TrialParts, Whole, YesNo, to_epoch
 from tune_at.config.tree import Tree, fill_names
 from tune_at.config.validation import user_error
 from tune_at.config.versions import FIRST, SCHEMA, recorded, upgraded
@@ -46,7 +46,7 @@ class TrainSection(Section):
     checkpoint_every: Annotated[Whole, Field(ge=1)] = 1
     """Epochs between checkpoints; the last epoch always has one."""
 
-    def rules(self, config: "TrialConfig") -> Iterator[Broken]:
+    def rules(self, config: TrialParts) -> Iterator[Broken]:
         """Batches that batch norm can be taken over, and a split to choose the best epoch on."""
         samples = config.data.train_samples
         if samples % self.batch_size == 1:
