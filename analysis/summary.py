@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from analysis.exploits import exploits, values_at
 from analysis.ranking import fronts, rank
-from tune_at.config.scheduler import FIFO, find_metric, is_loss
+from tune_at.config.scheduler import find_metric, is_loss
 from tune_at.config.search import Optuna
 from tune_at.config.section import SELECTION_SPLITS
 from tune_at.store.status import Status
@@ -94,7 +94,7 @@ def _judged(study: Study) -> list[str]:
     notes = []
     if isinstance(study.search, Optuna) and _metric(study, study.search.objectives[0]) != "robust_accuracy":
         notes.append(f"the search was for {_metric(study, study.search.objectives[0])}")
-    if not isinstance(study.scheduler, FIFO) and _metric(study, study.scheduler.metric) != "robust_accuracy":
+    if study.scheduler.early and _metric(study, study.scheduler.metric) != "robust_accuracy":
         notes.append(f"the scheduler judged {_metric(study, study.scheduler.metric)}")
     return notes
 

@@ -2,7 +2,6 @@
 
 import os
 
-from tune_at.config.scheduler import FIFO, PBT
 from tune_at.config.search import Sampled
 from tune_at.study.cost import RAY_START, WORKER_START, sweep_seconds, trial_seconds
 from tune_at.study.study import Study
@@ -33,7 +32,7 @@ def dry_run(planned: Sweep, concurrency: int) -> None:
     shown_at_once = f"{counted(at_once, 'trial')} at a time"
     print(f"\nroughly {duration(seconds)} with {shown_at_once}, from a count of operations; within a factor of")
     print("five. A real start measures one batch first and says more exactly.")
-    if not isinstance(study.scheduler, FIFO | PBT):
+    if study.scheduler.stops:
         name = study.scheduler.name
         print(f"The estimate does not count what {name} stops early: every trial is taken to its last epoch.")
     print("Nothing was written.")
@@ -45,7 +44,7 @@ def _engine(study: Study) -> str:
     line = f"search: {search.name}"
     if isinstance(search, Sampled):
         line += f", {counted(search.trials, 'point')}, {counted(len(study.seeds), 'seed')} each"
-    return f"{line}; scheduler: {scheduler.name}{'' if isinstance(scheduler, FIFO) else f' by {scheduler.metric}'}"
+    return f"{line}; scheduler: {scheduler.name}{f' by {scheduler.metric}' if scheduler.early else ''}"
 
 
 def _corner(number: int, trial: Trial) -> str:

@@ -1,15 +1,18 @@
 """Schedulers: which trials are stopped before their last epoch, or go on from another's weights."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from tune_at.config.section import SELECTION_SPLITS, Rate, Section, Whole
+from tune_at.config.section import SELECTION_SPLITS, Broken, Rate, Section, Whole
 from tune_at.errors import UserError, suggestion
 from tune_at.registry import Entry, Registry
+
+if TYPE_CHECKING:
+    from tune_at.config.trial import TrialConfig
 
 METRICS = ("robust_accuracy", "natural_accuracy", "robust_loss", "natural_loss")
 """What schedulers and searchers judge by, always on the selection split."""
@@ -18,16 +21,36 @@ METRICS = ("robust_accuracy", "natural_accuracy", "robust_loss", "natural_loss")
 class SchedulerSection(Section):
     """What every scheduler has. Time is counted in the trial's own epochs."""
 
+    early: ClassVar[bool] = True
+    """Whether trials are judged before their last epoch."""
+    stops: ClassVar[bool] = True
+    """Whether trials may end before their last epoch."""
+
     name: str
     metric: str = "robust_accuracy"
     """On the selection split (validation): {robust,natural}_{accuracy,loss}."""
     smooth: Annotated[Whole, Field(ge=1)] = 1
     """Evaluated epochs over which the metric is averaged before it is judged."""
 
+    def never_judging(self, configs: Sequence["TrialConfig"]) -> Iterator[Broken]:
+        """What keeps this scheduler from judging any trial of these configs; usually nothing."""
+        return iter(())
+
+    def _from(self, key: str, first: int, configs: Sequence["TrialConfig"]) -> Iterator[Broken]:
+        """The rule of those that judge from an epoch on."""
+        if not any(config.evaluated_from(first) < config.train.epochs for config in configs):
+            yield Broken(
+                f"scheduler.{key}",
+                f"no epoch from {first} on is evaluated before the last: no trial would ever be judged",
+                "lower it or evaluation.every, or raise train.epochs",
+            )
+
 
 class FIFO(SchedulerSection):
     """No early stopping: every trial runs to its last epoch."""
 
+    early: ClassVar[bool] = False
+    stops: ClassVar[bool] = False
     name: Literal["fifo"] = "fifo"
 
 
@@ -41,6 +64,10 @@ class ASHA(SchedulerSection):
     """At each rung a trial goes on if it is among the best 1/eta so far."""
     brackets: Annotated[Whole, Field(ge=1)] = 1
     """Ladders of rungs, each starting one rung later; a trial is in one of them at random."""
+
+    def never_judging(self, configs: Sequence["TrialConfig"]) -> Iterator[Broken]:
+        """The first rung must be before the end."""
+        return self._from("grace", self.grace, configs)
 
 
 @dataclass(frozen=True)
@@ -84,6 +111,17 @@ class HyperBand(SchedulerSection):
                 halvings = halvings - 1 if halvings else most
         return filled
 
+    def never_judging(self, configs: Sequence["TrialConfig"]) -> Iterator[Broken]:
+        """The first bracket, which has the most rungs, must judge some trial."""
+        longest = max(config.train.epochs for config in configs)
+        rungs = self.rungs(longest, self.most_halvings(longest))
+        if not any(config.evaluated_from(rung) < config.train.epochs for rung in rungs for config in configs):
+            yield Broken(
+                "scheduler.eta",
+                f"{self.eta} leaves no rung that is evaluated before the last epoch: no trial would ever be judged",
+                "lower it or evaluation.every, or raise train.epochs",
+            )
+
     def rungs(self, longest: int, halvings: int) -> list[int]:
         """The epochs R / eta^s, R / eta^(s-1), ..., below R at which a bracket is halved."""
         return [max(1, int(longest / self.eta**k)) for k in range(halvings, 0, -1)]
@@ -98,10 +136,15 @@ class Median(SchedulerSection):
     min_trials: Annotated[Whole, Field(ge=1)] = 3
     """Trials that must have come as far before one is judged."""
 
+    def never_judging(self, configs: Sequence["TrialConfig"]) -> Iterator[Broken]:
+        """`grace` must be before the end."""
+        return self._from("grace", self.grace, configs)
+
 
 class PBT(SchedulerSection):
     """Population based training (Jaderberg et al., 2017): the worst go on from the best's weights, with new values."""
 
+    stops: ClassVar[bool] = False
     name: Literal["pbt"] = "pbt"
     every: Annotated[Whole, Field(ge=1)] = 5
     """Epochs between two rounds."""
@@ -111,6 +154,10 @@ class PBT(SchedulerSection):
     """Probability that a value is drawn again rather than multiplied by 0.8 or 1.2."""
     mutations: Mapping[str, Any] = Field(default_factory=dict)
     """Dotted path to distribution, as in `search.space`; numbers of `optim` and `objective` only."""
+
+    def never_judging(self, configs: Sequence["TrialConfig"]) -> Iterator[Broken]:
+        """A round must be before the end."""
+        return self._from("every", self.every, configs)
 
 
 _POLICIES = "tune_at.scheduling.policies"

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Strict
 
 from tune_at.config.section import Section, parse_fraction
+from tune_at.config.synonyms import FORMS as FOREIGN
 from tune_at.errors import UserError, suggestion
 
 FORMS = ("uniform", "loguniform", "int", "logint", "choice")
@@ -66,7 +67,11 @@ def parse_distribution(written: Any, where: str) -> Distribution:
         raise UserError(where, f"{written!r} is no distribution", remedy)
     form, values = next(iter(written.items()))
     if form not in FORMS:
-        raise UserError(where, f"{form!r} is unknown", suggestion(str(form), FORMS) or remedy)
+        raise UserError(
+            where,
+            f"{form!r} is unknown",
+            f"did you mean {meant}?" if (meant := FOREIGN.get(str(form))) else suggestion(str(form), FORMS) or remedy,
+        )
     if not isinstance(values, list) or not values:
         raise UserError(where, f"{values!r} is empty" if values == [] else f"{values!r} is no list", remedy)
     if form == "choice":

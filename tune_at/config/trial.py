@@ -171,6 +171,10 @@ class TrialConfig(Section):
         for section in (*sections, self.resources):
             yield from section.rules(self)
 
+    def evaluated_from(self, epoch: int) -> int:
+        """The first epoch at or after `epoch` that is evaluated."""
+        return min(-(-epoch // self.evaluation.every) * self.evaluation.every, self.train.epochs)
+
     def as_tree(self) -> Tree:
         """All values as nested plain dictionaries, ready for JSON and YAML."""
         return json.loads(self.model_dump_json())

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from tune_at.config.scheduler import FIFO, PBT, SCHEDULERS, HyperBand, SchedulerSection, find_metric
+from tune_at.config.scheduler import PBT, SCHEDULERS, SchedulerSection, find_metric
 from tune_at.config.search import SEARCHERS, Grid, Optuna, Sampled, SearchSection
 from tune_at.config.space import Choice, Distribution, Range, parse_distribution
 from tune_at.config.synonyms import NAMES, remedy_for
@@ -136,7 +136,7 @@ def check_search(
     Raises:
         UserError: what does not go together, and the remedy.
     """
-    early = not isinstance(scheduler, FIFO)
+    early = scheduler.early
     if stages and (early or not isinstance(search, Grid)):
         raise UserError(f"{where}: stages", "are for grids without early stopping", "drop search and scheduler")
     if isinstance(search, Sampled) and axes:
@@ -158,38 +158,10 @@ def check_search(
     find_metric(scheduler.metric, selection, f"{where}: scheduler.metric")
     if any(trial.config.train.selection != selection for trial in trials):
         raise UserError(f"{where}: train.selection", "differs among trials that are judged together", "choose one")
-    for key in ("grace", "every"):
-        if (first := getattr(scheduler, key, 0)) and not any(_judged(first, trial.config) for trial in trials):
-            raise UserError(
-                f"{where}: scheduler.{key}",
-                f"no epoch from {first} on is evaluated before the last: no trial would ever be judged",
-                "lower it or evaluation.every, or raise train.epochs",
-            )
-    if isinstance(scheduler, HyperBand) and not _halved(scheduler, [trial.config for trial in trials]):
-        raise UserError(
-            f"{where}: scheduler.eta",
-            f"{scheduler.eta} leaves no rung that is evaluated before the last epoch: no trial would ever be judged",
-            "lower it or evaluation.every, or raise train.epochs",
-        )
+    for broken in scheduler.never_judging([trial.config for trial in trials]):
+        raise UserError(f"{where}: {broken.where}", broken.problem, broken.remedy)
     if isinstance(scheduler, PBT):
         _check_population(scheduler, trials, where)
-
-
-def _judged(first: int, config: TrialConfig) -> bool:
-    """Whether an epoch is evaluated from `first` on and before the last."""
-    return evaluated_from(first, config) < config.train.epochs
-
-
-def _halved(scheduler: HyperBand, configs: Sequence[TrialConfig]) -> bool:
-    """Whether Hyperband's first bracket, which has the most rungs, judges any trial."""
-    longest = max(config.train.epochs for config in configs)
-    rungs = scheduler.rungs(longest, scheduler.most_halvings(longest))
-    return any(_judged(rung, config) for rung in rungs for config in configs)
-
-
-def evaluated_from(epoch: int, config: TrialConfig) -> int:
-    """The first epoch at or after `epoch` that is evaluated."""
-    return min(-(-epoch // config.evaluation.every) * config.evaluation.every, config.train.epochs)
 
 
 def mutations_of(scheduler: PBT, known: Collection[str], where: str) -> dict[str, Distribution]:
@@ -198,7 +170,9 @@ def mutations_of(scheduler: PBT, known: Collection[str], where: str) -> dict[str
         raise UserError(f"{where}: scheduler.mutations", "is empty", "name keys such as optim.lr with a distribution")
     found = space_of(scheduler.mutations, known, f"{where}: scheduler.mutations")
     for path, distribution in found.items():
-        numbers = isinstance(distribution, Range) or all(isinstance(v, int | float) for v in distribution.corners())
+        numbers = isinstance(distribution, Range) or all(
+            type(value) in (int, float) for value in distribution.corners()
+        )
         if path.partition(".")[0] not in MUTABLE or not numbers:
             raise UserError(
                 f"{where}: scheduler.mutations.{path}",
@@ -224,10 +198,10 @@ def _check_population(scheduler: PBT, trials: Sequence[Trial], where: str) -> No
     first = trials[0].config
     saved = first.train.checkpoint_every
     for rung in range(scheduler.every, first.train.epochs, scheduler.every):
-        if evaluated_from(rung, first) % saved:
+        if first.evaluated_from(rung) % saved:
             raise UserError(
                 f"{where}: train.checkpoint_every",
-                f"{saved}, but pbt needs the checkpoint of epoch {evaluated_from(rung, first)}",
+                f"{saved}, but pbt needs the checkpoint of epoch {first.evaluated_from(rung)}",
                 "set it to 1, or let scheduler.every and evaluation.every be multiples of it",
             )
     for trial in trials:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from tune_at.config.scheduler import FIFO, HyperBand, find_metric
+from tune_at.config.scheduler import HyperBand, find_metric
 from tune_at.config.search import Optuna, Sampled
 from tune_at.study.comparison import is_measured_on
 from tune_at.study.study import Study
@@ -19,11 +19,11 @@ def warnings_of(study: Study) -> list[str]:
 def _moving_targets(study: Study) -> list[str]:
     """Trials that are compared with each other, each by a metric of its own."""
     searched = isinstance(study.search, Sampled)
-    if not searched and isinstance(study.scheduler, FIFO):
+    if not searched and not study.scheduler.early:
         return []  # a grid's trials stand side by side
     selection = study.selection
     written = list(study.search.objectives) if isinstance(study.search, Optuna) else []
-    if not isinstance(study.scheduler, FIFO):
+    if study.scheduler.early:
         written.append(study.scheduler.metric)
     # What nothing else judges is ranked at the end, by robust accuracy.
     judged = [find_metric(m, selection, study.origin) for m in written or ["robust_accuracy"]]

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from tune_at.config.data import Digits
-from tune_at.config.scheduler import FIFO, PBT
 from tune_at.config.search import SEARCHERS
 from tune_at.data.arrays import plain_source
 from tune_at.data.sources import load_source
@@ -268,5 +267,5 @@ def _announcement(sweep: Sweep, left: Sequence[Trial], total: int, forecast: For
     seconds = forecast.left({trial.name: int(epochs.get(trial.name, 0)) for trial in left}, total - len(left))
     if seconds is None:
         return line
-    most = "" if isinstance(sweep.study.scheduler, FIFO | PBT) else "at most "
+    most = "at most " if sweep.study.scheduler.stops else ""
     return f"{line}, {most}about {duration(WORKER_START + seconds)}"
