@@ -12,6 +12,7 @@ from tune_at.study.cost import rough_cost
 from tune_at.study.forecast import Forecast
 from tune_at.study.study import Study
 from tune_at.tuning.live_view import SweepProgress
+from tune_at.wording import trial_label
 
 STUDY = """\
 title: Live
@@ -92,7 +93,7 @@ def test_a_grid_over_the_ball_has_a_best_for_each_or_none(view):
     report(shown, large_too, 1, 0.6)
     table = best(shown)
     assert table[0][-3:] == ["for", "each", "attack.eps"]
-    assert [row[0] for row in table[2:]] == [small, large_too]
+    assert [row[0] for row in table[2:]] == [trial_label(small), trial_label(large_too)]
 
 
 def test_a_point_is_the_mean_over_its_seeds(view):
