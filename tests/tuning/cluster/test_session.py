@@ -170,7 +170,7 @@ def test_a_node_is_killed_while_it_trains(locked, monkeypatch, tmp_path):
     monkeypatch.setenv(TOKEN_PATH, str(path))
     driver = start("resume", tmp_path / "cut", "--address", address)
     until(lambda: all(gate.held() for gate in gates), driver)
-    assert int(order("remove")) == 1
+    assert int(order("remove")) >= 1
     for gate in gates:
         gate.open()
     output = output_of(driver)
