@@ -92,8 +92,8 @@ def _higher(ranking: Ranking, best: Point) -> str:
 def _judged(study: Study) -> list[str]:
     """What a search or a scheduler went by, if not by what points are ranked by."""
     notes = []
-    if isinstance(study.search, Optuna) and _metric(study, study.search.objectives[0]) != "robust_accuracy":
-        notes.append(f"the search was for {_metric(study, study.search.objectives[0])}")
+    if study.search.judged_by and _metric(study, study.search.judged_by[0]) != "robust_accuracy":
+        notes.append(f"the search was for {_metric(study, study.search.judged_by[0])}")
     if study.scheduler.early and _metric(study, study.scheduler.metric) != "robust_accuracy":
         notes.append(f"the scheduler judged {_metric(study, study.scheduler.metric)}")
     return notes

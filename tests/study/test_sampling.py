@@ -37,13 +37,13 @@ def test_what_resume_records_of_an_extension_is_no_key_of_a_study(resolve):
 
 
 def test_a_sweep_that_was_extended_by_the_first_0_1_is_read(resolve):
-    from tune_at.study.study import _digest
+    from tune_at.study.record import digest
 
     study = resolve().extended(30)
     body = study.as_yaml().partition("\n")[2].replace("earlier:\n- 5\n", "")
     body = body.replace("  seed: 0\n", "  seed: 0\n  extended: [5]\n")
     assert "extended" in body
-    assert Study.from_yaml(f"# digest: {_digest(body)}\n{body}", "x") == study
+    assert Study.from_yaml(f"# digest: {digest(body)}\n{body}", "x") == study
 
 
 def test_a_longer_search_begins_with_the_shorter_one(resolve):

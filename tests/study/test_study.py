@@ -145,11 +145,11 @@ def test_a_changed_default_is_noticed(file, monkeypatch):
     import re
 
     text = Study.resolve(str(file)).as_yaml()
-    from tune_at.study.study import _digest
+    from tune_at.study.record import digest
 
     body = re.sub("configs: .*", "configs: other", text.partition("\n")[2])
     with pytest.raises(UserError, match="a default has changed between tune-at"):
-        Study.from_yaml(f"# digest: {_digest(body)}\n{body}", "x")
+        Study.from_yaml(f"# digest: {digest(body)}\n{body}", "x")
 
 
 STAGED = """\

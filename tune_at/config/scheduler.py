@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 
 from pydantic import Field
 
@@ -18,6 +18,15 @@ METRICS = ("robust_accuracy", "natural_accuracy", "robust_loss", "natural_loss")
 """What schedulers and searchers judge by, always on the selection split."""
 
 
+class JudgedTrial(Protocol):
+    """What the rules of a scheduler may ask of a trial; `study.trials.Trial` is one."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def config(self) -> "TrialConfig": ...
+
+
 class SchedulerSection(Section):
     """What every scheduler has. Time is counted in the trial's own epochs."""
 
@@ -25,6 +34,8 @@ class SchedulerSection(Section):
     """Whether trials are judged before their last epoch."""
     stops: ClassVar[bool] = True
     """Whether trials may end before their last epoch."""
+    population: ClassVar[bool] = False
+    """Whether all trials are one population that is complete from the start, and go on from each other's weights."""
 
     name: str
     metric: str = "robust_accuracy"
@@ -35,6 +46,23 @@ class SchedulerSection(Section):
     def never_judging(self, configs: Sequence["TrialConfig"]) -> Iterator[Broken]:
         """What keeps this scheduler from judging any trial of these configs; usually nothing."""
         return iter(())
+
+    def broken_between(self, trials: Sequence[JudgedTrial]) -> Iterator[Broken]:
+        """What it asks of trials that it judges together, and these break; usually nothing."""
+        return iter(())
+
+    def broken_by_number(self, size: int, seeds: int) -> Broken | None:
+        """What it asks of the number of trials and of the number of seeds, and these break; usually nothing."""
+        return None
+
+    def warnings_on_grid(self, longest: int, ends: Sequence[int]) -> Iterator[str]:
+        """What it does on a grid that hardly anybody wants, one line each; the arguments are those of `brackets`."""
+        return iter(())
+
+    @property
+    def drawn(self) -> Mapping[str, Any]:
+        """What is drawn while trials run for each dotted path, as written."""
+        return {}
 
     def _from(self, key: str, first: int, configs: Sequence["TrialConfig"]) -> Iterator[Broken]:
         """The rule of those that judge from an epoch on."""
@@ -122,6 +150,14 @@ class HyperBand(SchedulerSection):
                 "lower it or evaluation.every, or raise train.epochs",
             )
 
+    def warnings_on_grid(self, longest: int, ends: Sequence[int]) -> Iterator[str]:
+        """Neighbours of the grid share a bracket."""
+        if len(self.brackets(longest, ends)) > 1:
+            yield (
+                "hyperband fills its brackets in the order of the grid, so that trials are judged only against"
+                " neighbours in it; to mix them, write search: {name: random, space: ...} in place of axes"
+            )
+
     def rungs(self, longest: int, halvings: int) -> list[int]:
         """The epochs R / eta^s, R / eta^(s-1), ..., below R at which a bracket is halved."""
         return [max(1, int(longest / self.eta**k)) for k in range(halvings, 0, -1)]
@@ -145,6 +181,7 @@ class PBT(SchedulerSection):
     """Population based training (Jaderberg et al., 2017): the worst go on from the best's weights, with new values."""
 
     stops: ClassVar[bool] = False
+    population: ClassVar[bool] = True
     name: Literal["pbt"] = "pbt"
     every: Annotated[Whole, Field(ge=1)] = 5
     """Epochs between two rounds."""
@@ -158,6 +195,43 @@ class PBT(SchedulerSection):
     def never_judging(self, configs: Sequence["TrialConfig"]) -> Iterator[Broken]:
         """A round must be before the end."""
         return self._from("every", self.every, configs)
+
+    @property
+    def drawn(self) -> Mapping[str, Any]:
+        """The mutations."""
+        return self.mutations
+
+    def broken_by_number(self, size: int, seeds: int) -> Broken | None:
+        """A population has one seed, and trials to learn from each other."""
+        if seeds > 1:
+            return Broken("seeds", "pbt copies weights, and so needs one seed", "write one")
+        if size > 1:
+            return None
+        problem = "pbt with a population of one: no trial would ever go on from another"
+        return Broken("scheduler.name", problem, "raise search.trials, or add values to an axis")
+
+    def broken_between(self, trials: Sequence[JudgedTrial]) -> Iterator[Broken]:
+        """The trials' networks must fit each other, and have checkpoints where the rounds are."""
+        first = trials[0].config
+        saved = first.train.checkpoint_every
+        for rung in range(self.every, first.train.epochs, self.every):
+            if first.evaluated_from(rung) % saved:
+                yield Broken(
+                    "train.checkpoint_every",
+                    f"{saved}, but pbt needs the checkpoint of epoch {first.evaluated_from(rung)}",
+                    "set it to 1, or let scheduler.every and evaluation.every be multiples of it",
+                )
+        for trial in trials:
+            config = trial.config
+            for section in ("data", "model", "attack", "train", "evaluation", "resources", "seed"):
+                if getattr(config, section) != getattr(first, section):
+                    yield Broken(
+                        "scheduler",
+                        f"pbt copies weights, but {trials[0].name} and {trial.name} differ in {section}",
+                        "let the trials differ in optim and in the objective's numbers only",
+                    )
+            if (config.objective.name, config.optim.name) != (first.objective.name, first.optim.name):
+                yield Broken("scheduler", "pbt copies weights among trials of one objective", "choose one")
 
 
 _POLICIES = "tune_at.scheduling.policies"

@@ -16,7 +16,6 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from tensorboard.plugins.hparams import api_pb2
 
-from tune_at.config.scheduler import PBT
 from tune_at.config.space import Distribution, Range
 from tune_at.config.tree import Tree, leaves
 from tune_at.config.trial import TrialConfig
@@ -118,9 +117,7 @@ def experiment(study: Study) -> "api_pb2.Experiment":
         for path, value in hparams(trial.config.as_tree()).items():
             values.setdefault(path, {})[value] = None
     values.setdefault("seed", {}).update(dict.fromkeys(map(float, study.seeds)))
-    drawn = dict(study.space)
-    if isinstance(study.scheduler, PBT):
-        drawn |= mutations_of(study.scheduler, KNOWN, study.origin)
+    drawn = study.space | mutations_of(study.scheduler, KNOWN, study.origin)
     for path, distribution in drawn.items():
         if path in key_types():  # else a section's name
             corners = (typed(path, corner) for corner in distribution.corners())

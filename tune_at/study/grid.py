@@ -9,7 +9,10 @@ from typing import Any
 
 from tune_at.config.tree import Tree, set_path
 from tune_at.config.trial import NAMED_SECTIONS, TrialConfig
-from tune_at.study.trials import override, swept_columns
+from tune_at.config.versions import FIRST
+from tune_at.study.names import Names, linked_columns, version_1_name
+from tune_at.study.teachers import Teachers
+from tune_at.study.trials import Trial, alike, mixed_columns, override, swept_columns, swept_value
 
 Parse = Callable[..., TrialConfig]
 
@@ -75,16 +78,18 @@ class GridPoints:
         axes: dotted path to values.
         seeds: the seeds of each point.
         stages: overrides by stage; none is one stage.
+        schema: the schema version under which the sweep began. Since 2 a point whose config equals an earlier one's is
+            left out.
         parse: `TrialConfig.parse` for this study.
         check: raises `UserError` where a config breaks a rule between its sections.
-        distinct: whether a point whose config equals an earlier one's is left out.
     """
 
     def __init__(
         self, base: Tree, axes: Mapping[str, list[Any]], seeds: Sequence[int], stages: Mapping[str, Mapping[str, Any]],
-        parse: Parse, check: Callable[[TrialConfig], None], distinct: bool,
+        schema: int, parse: Parse, check: Callable[[TrialConfig], None],
     ) -> None:  # fmt: skip
-        self._parse, self._check, self._seeds, self._distinct = parse, check, list(seeds), distinct
+        self._parse, self._check, self._seeds = parse, check, list(seeds)
+        self._base, self._stages, self._distinct = base, stages, schema > FIRST
         self._equal: dict[tuple[str, str], Any] = {}
         self._seen: dict[tuple[int, ...], Sequence[Any]] = {}
         self.twins = Twins()
@@ -105,6 +110,30 @@ class GridPoints:
     def number(self) -> int:
         """The number of points, those that equal earlier ones among them."""
         return len(self.points) + self.twins.number
+
+    def trials(self) -> list[Trial]:
+        """The points as trials, each with its name and its teachers. Raises `UserError` for a missing teacher."""
+        width = max(2, len(str(len(self.points) - 1)))
+        columns = list(dict.fromkeys(column for of_stage in self.columns for column in of_stage))
+        values = [{column: swept_value(point.config, column) for column in columns} for point in self.points]
+        rows = alike(values, mixed_columns(values))
+        written = [self.axes, *self._stages.values(), self._base]
+        names = Names(written, linked_columns(self.axes, columns), values if self._distinct else [])
+        trials: list[Trial] = []
+        known, stage, waiting = Teachers(), "", list[Trial]()
+        for index, (point, value, swept) in enumerate(zip(self.points, values, rows, strict=True)):
+            if point.stage != stage:
+                for trial in waiting:
+                    known.add(trial)
+                stage, waiting = point.stage, []
+            wanted = point.config.objective.teachers()
+            teachers = {role: known.find(point.config, objective) for role, objective in wanted.items()}
+            number, seed = f"{index:0{width}d}", point.config.seed
+            name = names.name(number, value, seed) if self._distinct else version_1_name(number, swept, seed)
+            trials.append(Trial(name, point.config, swept, stage, teachers))
+            if len(self._stages) > 1:
+                waiting.append(trials[-1])
+        return trials
 
     def _of_stage(self, stage: str, base: Tree, axes: dict[str, list[Any]]) -> Iterator[Point]:
         paths = list(axes)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from tune_at.config.scheduler import PBT, SCHEDULERS, SchedulerSection, find_metric
-from tune_at.config.search import SEARCHERS, Grid, Optuna, Sampled, SearchSection
+from tune_at.config.scheduler import SCHEDULERS, SchedulerSection, find_metric
+from tune_at.config.search import SEARCHERS, SearchSection
 from tune_at.config.space import Choice, Distribution, Range, parse_distribution
 from tune_at.config.synonyms import NAMES, remedy_for
 from tune_at.config.tree import Tree, set_path
@@ -137,39 +137,44 @@ def check_search(
         UserError: what does not go together, and the remedy.
     """
     early = scheduler.early
-    if stages and (early or not isinstance(search, Grid)):
+    if stages and (early or search.draws):
         raise UserError(f"{where}: stages", "are for grids without early stopping", "drop search and scheduler")
-    if isinstance(search, Sampled) and axes:
+    if search.draws and axes:
         axis = next(iter(axes))
         raise UserError(f"{where}: axes.{axis}", "a search has no axes", f"move {axis} into search.space")
     selection = trials[0].config.train.selection
-    if isinstance(search, Optuna):
-        metrics = [find_metric(o, selection, f"{where}: search.objectives") for o in search.objectives]
-        if len(set(metrics)) < len(metrics):
-            raise UserError(f"{where}: search.objectives", f"{list(search.objectives)} name one twice", "drop it")
-        if len(metrics) > 1 and early:
-            raise UserError(
-                f"{where}: scheduler.name",
-                f"{scheduler.name} judges by one metric, but the search has {len(metrics)} objectives",
-                "set scheduler=fifo, or search for one objective",
-            )
+    metrics = [find_metric(written, selection, f"{where}: search.objectives") for written in search.judged_by]
+    if len(set(metrics)) < len(metrics):
+        raise UserError(f"{where}: search.objectives", f"{list(search.judged_by)} name one twice", "drop it")
+    if len(metrics) > 1 and early:
+        raise UserError(
+            f"{where}: scheduler.name",
+            f"{scheduler.name} judges by one metric, but the search has {len(metrics)} objectives",
+            "set scheduler=fifo, or search for one objective",
+        )
     if not early:
         return
     find_metric(scheduler.metric, selection, f"{where}: scheduler.metric")
     if any(trial.config.train.selection != selection for trial in trials):
         raise UserError(f"{where}: train.selection", "differs among trials that are judged together", "choose one")
-    for broken in scheduler.never_judging([trial.config for trial in trials]):
+    configs = [trial.config for trial in trials]
+    for broken in scheduler.never_judging(configs):
         raise UserError(f"{where}: {broken.where}", broken.problem, broken.remedy)
-    if isinstance(scheduler, PBT):
-        _check_population(scheduler, trials, where)
+    mutations = mutations_of(scheduler, scheduler.drawn.keys(), where)
+    for broken in scheduler.broken_between(trials):
+        raise UserError(f"{where}: {broken.where}", broken.problem, broken.remedy)
+    for path, distribution in mutations.items():
+        for config, corner in itertools.product(configs, distribution.corners()):
+            tree = with_values(config.as_tree(), {path: corner})
+            TrialConfig.parse(tree, f"{where}: scheduler.mutations", data=config.data.known)
 
 
-def mutations_of(scheduler: PBT, known: Collection[str], where: str) -> dict[str, Distribution]:
-    """PBT's mutations as distributions. Raises `UserError`."""
-    if not scheduler.mutations:
+def mutations_of(scheduler: SchedulerSection, known: Collection[str], where: str) -> dict[str, Distribution]:
+    """What a scheduler draws while trials run, as distributions. Raises `UserError`."""
+    if scheduler.population and not scheduler.drawn:
         raise UserError(f"{where}: scheduler.mutations", "is empty", "name keys such as optim.lr with a distribution")
-    found = space_of(scheduler.mutations, known, f"{where}: scheduler.mutations")
-    for path, distribution in found.items():
+    mutations = space_of(scheduler.drawn, known, f"{where}: scheduler.mutations")
+    for path, distribution in mutations.items():
         numbers = isinstance(distribution, Range) or all(
             type(value) in (int, float) for value in distribution.corners()
         )
@@ -179,43 +184,4 @@ def mutations_of(scheduler: PBT, known: Collection[str], where: str) -> dict[str
                 "cannot change while a trial runs",
                 f"only numbers of {' and '.join(MUTABLE)} can",
             )
-    return found
-
-
-def require_population(size: int, seeds: int, where: str) -> None:
-    """Raise `UserError` unless PBT's population has one seed, and trials to learn from each other."""
-    if seeds > 1:
-        raise UserError(f"{where}: seeds", "pbt copies weights, and so needs one seed", "write one")
-    if size < 2:
-        raise UserError(
-            f"{where}: scheduler.name",
-            "pbt with a population of one: no trial would ever go on from another",
-            "raise search.trials, or add values to an axis",
-        )
-
-
-def _check_population(scheduler: PBT, trials: Sequence[Trial], where: str) -> None:
-    first = trials[0].config
-    saved = first.train.checkpoint_every
-    for rung in range(scheduler.every, first.train.epochs, scheduler.every):
-        if first.evaluated_from(rung) % saved:
-            raise UserError(
-                f"{where}: train.checkpoint_every",
-                f"{saved}, but pbt needs the checkpoint of epoch {first.evaluated_from(rung)}",
-                "set it to 1, or let scheduler.every and evaluation.every be multiples of it",
-            )
-    for trial in trials:
-        config = trial.config
-        for section in ("data", "model", "attack", "train", "evaluation", "resources", "seed"):
-            if getattr(config, section) != getattr(first, section):
-                raise UserError(
-                    f"{where}: scheduler",
-                    f"pbt copies weights, but {trials[0].name} and {trial.name} differ in {section}",
-                    "let the trials differ in optim and in the objective's numbers only",
-                )
-        if (config.objective.name, config.optim.name) != (first.objective.name, first.optim.name):
-            raise UserError(f"{where}: scheduler", "pbt copies weights among trials of one objective", "choose one")
-        for path, distribution in mutations_of(scheduler, scheduler.mutations.keys(), where).items():
-            for corner in distribution.corners():
-                tree = with_values(config.as_tree(), {path: corner})
-                TrialConfig.parse(tree, f"{where}: scheduler.mutations", data=config.data.known)
+    return mutations

@@ -2,8 +2,7 @@
 
 from collections.abc import Collection
 
-from tune_at.config.scheduler import HyperBand, find_metric
-from tune_at.config.search import Optuna, Sampled
+from tune_at.config.scheduler import find_metric
 from tune_at.study.comparison import is_measured_on
 from tune_at.study.study import Study
 
@@ -12,17 +11,16 @@ def warnings_of(study: Study) -> list[str]:
     """One line for each choice that makes the trials' comparison unfair."""
     notes = [f"note: {line}" for line in study.notes]
     return notes + [
-        f"warning: {line}" for line in (*_moving_targets(study), *_confounded_brackets(study), *study.data.left_out())
+        f"warning: {line}" for line in (*_moving_targets(study), *_confounded(study), *study.data.left_out())
     ]
 
 
 def _moving_targets(study: Study) -> list[str]:
     """Trials that are compared with each other, each by a metric of its own."""
-    searched = isinstance(study.search, Sampled)
-    if not searched and not study.scheduler.early:
+    if not study.search.draws and not study.scheduler.early:
         return []  # a grid's trials stand side by side
     selection = study.selection
-    written = list(study.search.objectives) if isinstance(study.search, Optuna) else []
+    written = list(study.search.judged_by)
     if study.scheduler.early:
         written.append(study.scheduler.metric)
     # What nothing else judges is ranked at the end, by robust accuracy.
@@ -46,14 +44,9 @@ def _varied(study: Study) -> list[str]:
     return [c.removesuffix(".name") for c in columns if len({str(row.get(c)) for row in rows}) > 1]
 
 
-def _confounded_brackets(study: Study) -> Collection[str]:
-    """Hyperband on a grid: neighbours share a bracket."""
-    if not isinstance(study.scheduler, HyperBand) or isinstance(study.search, Sampled):
+def _confounded(study: Study) -> Collection[str]:
+    """What a scheduler makes of a grid's order."""
+    if study.search.draws or not study.scheduler.early or not _varied(study):
         return []
     longest = max(trial.config.train.epochs for trial in study.samples())
-    if len(study.scheduler.brackets(longest, study.ends)) < 2 or not _varied(study):
-        return []
-    return [
-        "hyperband fills its brackets in the order of the grid, so that trials are judged only against neighbours in"
-        " it; to mix them, write search: {name: random, space: ...} in place of axes"
-    ]
+    return list(study.scheduler.warnings_on_grid(longest, study.ends))
