@@ -12,7 +12,7 @@ class UserError(Exception):
 
     Args:
         where: what is wrong, as a path the user knows (`data.noise_rate`, a file and its line).
-        problem: the value found and the rule it breaks.
+        problem: the value given and the rule it breaks.
         remedy: what to do about it.
     """
 
@@ -45,9 +45,9 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     """Up to `count` of the known names, nearest first; for dotted paths the last part counts too."""
     known = list(known)
     tails = {path.rpartition(".")[2]: path for path in known}
-    found = difflib.get_close_matches(name, known, n=count, cutoff=0.6)
+    close = difflib.get_close_matches(name, known, n=count, cutoff=0.6)
     by_tail = difflib.get_close_matches(name.rpartition(".")[2], list(tails), n=count, cutoff=0.75)
-    return list(dict.fromkeys(found + [tails[tail] for tail in by_tail]))[:count]
+    return list(dict.fromkeys(close + [tails[tail] for tail in by_tail]))[:count]
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -1,6 +1,6 @@
 """Random streams. Each use of chance has its own stream, named and derived from the trial's seed.
 
-Streams that advance within an epoch are derived anew for each epoch, so a checkpoint taken between epochs needs no
+Streams that advance within an epoch are derived again for each epoch, so a checkpoint taken between epochs needs no
 generator states: the epoch's number is enough, and what a caller does with the global generators between epochs
 changes nothing.
 """

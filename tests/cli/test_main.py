@@ -1,11 +1,13 @@
 """The command line as a user meets it: help, lists, dry runs, and one line for each mistake."""
 
+import random
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support.simulation import Simulation
 from tune_at.cli.commands import NAMES
 from tune_at.cli.main import build_parser, main
 from tune_at.study.study import Study
@@ -48,13 +50,13 @@ def assert_mistake(result, *parts):
         (["sweep", "random_labels", "--set", "model=resnet"], ["model.name: 'resnet' is unknown", "resnet18"]),
         (["sweep", "random_labels", "--set", "data.name=cifar"], ["data.name: 'cifar' is unknown", "cifar10"]),
         (["sweep", "random_labels", "--set", "data.noise=1"], ["data.noise: no such key", "data.noise_rate"]),
-        (["sweep", "random_labels", "--set", "data.noise_rate"], ["is no assignment"]),
+        (["sweep", "random_labels", "--set", "data.noise_rate"], ["is not an assignment"]),
         (["sweep", "random_labels", "--set", "data.noise_rate=1.2"], ["data.noise_rate: 1.2 must be at most 1"]),
         (["sweep", "random_labels", "--set", "attack.eps=-8/255"], ["attack.eps: '-8/255' must be at least 0"]),
         (["sweep", "methods", "--set", "optim.schedule.milestones=[300]"], ["300 is after the last epoch"]),
         (["sweep", "methods", "--preset=laptop", "--set", "train.batch_size=4000"], ["4000 is more than the 512"]),
         (["sweep", "random_labels", "--storage", "/proc/x"], ["--storage: cannot write in /proc"]),
-        (["sweep", "random_labels", "--name", "a/b"], ["--name: 'a/b' is no name"]),
+        (["sweep", "random_labels", "--name", "a/b"], ["--name: 'a/b' cannot be the name of a folder"]),
         (["show", "random_labels", "--set", "seeds=[-1]"], ["seeds"]),
         (
             ["sweep", "random_labels", "--address", "nonsense"],
@@ -249,3 +251,17 @@ def test_what_only_reads_starts_neither_torch_nor_ray(arguments, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout.splitlines()[-1] == "0 []"
+
+
+def test_resume_with_more_trials_than_a_space_has_says_so_once(call, tmp_path):
+    path = tmp_path / "s.yaml"
+    base = "{data: {subset: 64}, train: {epochs: 1, batch_size: 32}}"
+    path.write_text(f"title: x\nbase: {base}\nsearch: {{name: random, trials: 3, space: {{data.crop: [0, 1, 2]}}}}\n")
+    sweep = Simulation(tmp_path / "sweep", Study.resolve(str(path)), 1, random.Random(0))
+    while sweep.step():
+        pass
+    code, out, err = call("resume", "sweep", "--trials", 9)
+    assert code == 0
+    assert (out + err).count("the space has 3 points that differ, search.trials asks for 9") == 1
+    assert "sweep is complete: nothing is left to run" in " ".join((out + err).split())
+    assert "point" not in "".join(call("resume", "sweep")[1:]).partition("complete")[0]

@@ -24,7 +24,7 @@ def test_splits_are_disjoint_class_balanced_and_depend_on_the_split_seed_alone()
     config = Digits(subset=500, validation=0.1)
     first, again, other = (split(source, c) for c in (config, config, Digits(subset=500, split_seed=1)))
     assert [len(part) for part in first] == [500, config.validation_samples, 360]
-    # Two different digits can be the same image only by chance; here none are within the training set.
+    # Two different digits can hardly be the same image; here none are within the training set.
     seen = [{bytes(image) for image in part.images} for part in first]
     assert len(seen[0] & seen[1]) == 0
     assert len(seen[0] & seen[2]) == 0

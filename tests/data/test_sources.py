@@ -177,7 +177,7 @@ def test_the_cache_is_keyed_by_content_whole_and_shared(tmp_path):
     assert entry.name == content_key("x", files)
 
     del source  # a file that is mapped must not be cut short
-    for damage in (b"torn", b""):  # a damaged entry is made anew
+    for damage in (b"torn", b""):  # a damaged entry is made again
         (entry / "train_images.npy").unlink()
         (entry / "train_images.npy").write_bytes(damage)
         assert np.array_equal(cached("x", files, decode).train.images, first)

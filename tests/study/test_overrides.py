@@ -87,7 +87,7 @@ def test_a_key_of_a_space_may_be_set_by_its_path(resolve):
     for wrong, message in [
         ("optim.lr={loguniform: [0.5, 0.001]}", "search.space.optim.lr: the range [0.5, 0.001] is reversed"),
         ("optim.lr={loguniform: [0, 1]}", "search.space.optim.lr: 0 has no logarithm"),
-        ("optim.lr=0.1", "search.space.optim.lr: 0.1 is no distribution"),
+        ("optim.lr=0.1", "search.space.optim.lr: 0.1 is not a distribution"),
         ("optim.lrr={uniform: [0, 1]}", "search.space.optim.lrr: no such key; did you mean optim.lr"),
     ]:
         with pytest.raises(UserError) as caught:

@@ -58,7 +58,7 @@ def test_recorded_study_reads_back_equal_and_notices_an_edit(file):
     ("text", "message"),
     [
         ("title: x\nbase: {a: [1\naxes: {}\n", "line 3"),
-        ("title: x\naxes:\n  seed: [1]\n  seed: [2]\n", "line 4: is no valid YAML: the key 'seed' stands twice"),
+        ("title: x\naxes:\n  seed: [1]\n  seed: [2]\n", "line 4: is not valid YAML: the key 'seed' stands twice"),
         ("- 1\n", "holds no study"),
         ("base: {}\n", "title"),
         ("title: x\naxis: {}\n", "axis: no such key (value {}); did you mean axes?"),
@@ -67,7 +67,7 @@ def test_recorded_study_reads_back_equal_and_notices_an_edit(file):
         ("title: x\nbase: {data: {noise_rate: 2}}\n", "data.noise_rate: 2 must be at most 1"),
         ("title: x\naxes: {attack.eps: [0.1, 2]}\n", "attack.eps: 2 must be at most 1"),
         ("title: x\nbase: {seed: 3}\n", "write `seeds: [...]`"),
-        ("title: x\naxes: {seed: [3]}\n", "a seed is no key of the base and no axis"),
+        ("title: x\naxes: {seed: [3]}\n", "a seed is neither a key of the base nor an axis"),
         ("title: x\naxes: {objective: [trades, pgd_at], objective.beta: [1]}\n", "objective.beta: no such key"),
         ("title: 2020-13-45\n", "cannot be read"),
         ("title: x\n? [a]\n: 1\n", "bad.yaml, line 2"),
@@ -182,7 +182,7 @@ def test_stages_give_students_the_teachers_with_the_same_data_and_seed(tmp_path)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("[standard, pgd_at]", "[pgd_at]"), "teacher 'standard': is no trial of an earlier stage"),
+        (("[standard, pgd_at]", "[pgd_at]"), "teacher 'standard': is not a trial of an earlier stage"),
         (
             ("objective: kd_swa}", "objective: kd_swa, model.width: 8}"),
             "has other data, another model or another attack",

@@ -42,15 +42,15 @@ def test_no_anchors_are_written():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("title: x\nbase:\n\tseeds: 1\n", "f.yaml, line 3: is no valid YAML: a tab indents this line; use spaces"),
-        ("\ttitle: x\n", "f.yaml, line 1: is no valid YAML: a tab indents this line; use spaces"),
-        ("title: 'x\nbase: {}\nseeds: [1]\n", "f.yaml, line 1: is no valid YAML: the quote that opens here is n"),
-        ('a: 1\ntitle: "x\nseeds: [1]\n', "f.yaml, line 2: is no valid YAML: the quote that opens here is n"),
+        ("title: x\nbase:\n\tseeds: 1\n", "f.yaml, line 3: is not valid YAML: a tab indents this line; use spaces"),
+        ("\ttitle: x\n", "f.yaml, line 1: is not valid YAML: a tab indents this line; use spaces"),
+        ("title: 'x\nbase: {}\nseeds: [1]\n", "f.yaml, line 1: is not valid YAML: the quote that opens here is n"),
+        ('a: 1\ntitle: "x\nseeds: [1]\n', "f.yaml, line 2: is not valid YAML: the quote that opens here is n"),
         (
             "title: x\nbase: {a: [1\nb: 2\n",
-            "line 3: is no valid YAML: expected ',' or ']', but got ':'; the [ of li",
+            "line 3: is not valid YAML: expected ',' or ']', but got ':'; the [ of li",
         ),
-        ("a: 1\na: 2\n", "line 2: is no valid YAML: the key 'a' stands twice"),
+        ("a: 1\na: 2\n", "line 2: is not valid YAML: the key 'a' stands twice"),
     ],
 )
 def test_a_mistake_is_told_where_it_is(text, message):

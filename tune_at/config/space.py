@@ -64,7 +64,7 @@ def parse_distribution(written: Any, where: str) -> Distribution:
     if isinstance(written, list):
         written = {"choice": written}
     if not isinstance(written, Mapping) or len(written) != 1:
-        raise UserError(where, f"{written!r} is no distribution", remedy)
+        raise UserError(where, f"{written!r} is not a distribution", remedy)
     form, values = next(iter(written.items()))
     if form not in FORMS:
         raise UserError(
@@ -73,7 +73,7 @@ def parse_distribution(written: Any, where: str) -> Distribution:
             f"did you mean {meant}?" if (meant := FOREIGN.get(str(form))) else suggestion(str(form), FORMS) or remedy,
         )
     if not isinstance(values, list) or not values:
-        raise UserError(where, f"{values!r} is empty" if values == [] else f"{values!r} is no list", remedy)
+        raise UserError(where, f"{values!r} is empty" if values == [] else f"{values!r} is not a list", remedy)
     if form == "choice":
         if any(value in values[:place] for place, value in enumerate(values)):
             raise UserError(where, f"{values!r} names a value twice", "drop one of them")
@@ -95,7 +95,7 @@ def _range(form: Literal["uniform", "loguniform", "int", "logint"], values: list
     if log and low <= 0:
         raise UserError(where, f"{low} has no logarithm", "start above 0")
     if whole and not all(float(bound).is_integer() for bound in bounds):
-        raise UserError(where, f"{values!r} are no whole numbers", "use uniform or loguniform")
+        raise UserError(where, f"{values!r} are not whole numbers", "use uniform or loguniform")
     return Range(low=low, high=high, log=log, whole=whole)
 
 

@@ -74,7 +74,7 @@ def get_path(tree: Mapping[str, Any], path: str) -> Any:
 
 
 def leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """All (dotted path, value) pairs whose value is no mapping, in order."""
+    """All (dotted path, value) pairs whose value is not a mapping, in order."""
     for key, value in tree.items():
         if isinstance(value, Mapping):
             yield from leaves(value, f"{prefix}{key}.")

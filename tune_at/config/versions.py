@@ -161,12 +161,12 @@ def _forget(tree: Tree, section: BaseModel, schema: int) -> None:
 @cache
 def _marks(section: type[BaseModel]) -> dict[str, tuple[Since | Was | Renamed, ...]]:
     """The fields whose meaning depends on the version, with their marks, oldest first, and those that hold sections."""
-    found = {}
+    fields = {}
     for name, field in section.model_fields.items():
         marks = [mark for mark in field.metadata if isinstance(mark, Since | Was | Renamed)]
         if marks or isinstance(field.default, BaseModel) or any(_sections(field.annotation)):
-            found[name] = tuple(sorted(marks, key=lambda mark: mark.version))
-    return found
+            fields[name] = tuple(sorted(marks, key=lambda mark: mark.version))
+    return fields
 
 
 def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -182,8 +182,8 @@ def _type_of(annotation: Any, tree: Mapping[str, Any], registry: Registry | None
     if registry is not None:
         name = tree.get("name")
         return registry[name].config if isinstance(name, str) and name in registry else None
-    found = list(_sections(annotation))
-    return found[0] if len(found) == 1 else None
+    held = list(_sections(annotation))
+    return held[0] if len(held) == 1 else None
 
 
 def _plain(value: Any) -> Any:

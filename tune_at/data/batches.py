@@ -57,11 +57,11 @@ class DeviceImages:
         # Drawn on the CPU, so that a trial sees the same order on every device, and brought there at once: a copy in
         # each batch would wait for all that the device was told before.
         parts = torch.randperm(len(self), generator=generator("cpu", seed, "order", epoch)).split(batch_size)
-        chance = generator("cpu", seed, "augment", epoch)
+        rng = generator("cpu", seed, "augment", epoch)
         shifts, flips = [], []
         for part in parts:
-            shifts.append(draw_shifts(len(part), augment.crop, chance))
-            flips.append(draw_flips(len(part), chance) if augment.flip else torch.zeros(len(part), dtype=torch.bool))
+            shifts.append(draw_shifts(len(part), augment.crop, rng))
+            flips.append(draw_flips(len(part), rng) if augment.flip else torch.zeros(len(part), dtype=torch.bool))
         device = self.labels.device
         drawn = (torch.cat(parts), torch.cat(shifts, 1), torch.cat(flips))
         order, shift, flip = (values.to(device) for values in drawn)
@@ -72,14 +72,14 @@ class DeviceImages:
             yield replace(batch, x=flipped(x, flip[here]) if augment.flip else x)
 
 
-def draw_shifts(n: int, padding: int, chance: torch.Generator) -> Tensor:
+def draw_shifts(n: int, padding: int, rng: torch.Generator) -> Tensor:
     """Where n crops begin, (2, n): rows and columns, uniform on 0 … 2 · padding."""
-    return torch.randint(2 * padding + 1, (2, n), generator=chance) if padding else torch.zeros(2, n, dtype=torch.long)
+    return torch.randint(2 * padding + 1, (2, n), generator=rng) if padding else torch.zeros(2, n, dtype=torch.long)
 
 
-def draw_flips(n: int, chance: torch.Generator) -> Tensor:
+def draw_flips(n: int, rng: torch.Generator) -> Tensor:
     """Which of n images are mirrored (n,), each with probability 1/2."""
-    return torch.randint(2, (n,), generator=chance).bool()
+    return torch.randint(2, (n,), generator=rng).bool()
 
 
 def cropped(x: Tensor, shift: Tensor, padding: int) -> Tensor:

@@ -80,10 +80,10 @@ def count_distinct(space: Mapping[str, Distribution], identity: Callable[[Values
     total = space_size(space)
     if total is None or total > min(MOST, max(2000, 4 * enough)):
         return None
-    found = set()
+    identities = set()
     for values in combinations(space):
         try:
-            found.add(identity(values))
+            identities.add(identity(values))
         except UserError:
             continue  # a searcher passes by what is invalid
-    return len(found)
+    return len(identities)

@@ -83,6 +83,6 @@ def parse_overrides(pairs: list[str]) -> dict[str, Any]:
     for pair in pairs:
         path, equals, text = pair.partition("=")
         if not equals or not path.strip():
-            raise UserError("--set", f"{pair!r} is no assignment", "write --set data.noise_rate=0.4")
+            raise UserError("--set", f"{pair!r} is not an assignment", "write --set data.noise_rate=0.4")
         overrides[path.strip()] = load_value(text, f"--set {path}")
     return overrides

@@ -82,7 +82,9 @@ class Draft:
 def check_path(where: str, path: str, known: frozenset[str] = KNOWN) -> None:
     """Raise `UserError` unless a base, an axis or a space may have this key; `known`: what may be proposed instead."""
     if path == "seed":
-        raise UserError(where, "a seed is no key of the base and no axis", "write seeds: [0, 1], or --set seeds=[0,1]")
+        raise UserError(
+            where, "a seed is neither a key of the base nor an axis", "write seeds: [0, 1], or --set seeds=[0,1]"
+        )
     if path in KNOWN:
         return
     section = path.rpartition(".")[0]
@@ -95,14 +97,14 @@ def check_path(where: str, path: str, known: frozenset[str] = KNOWN) -> None:
 
 def _always_drawn(space: Mapping[str, Distribution]) -> dict[str, str]:
     """The keys that every value of a path sets, and that path: `{name: trades, beta: 3}` sets more than its own."""
-    found: dict[str, str] = {}
+    always: dict[str, str] = {}
     for path, distribution in space.items():
         sets = [
             {_unnamed(leaf) for leaf, _ in leaves({path: value})} if isinstance(value, Mapping) else {_unnamed(path)}
             for value in distribution.corners()
         ]
-        found |= dict.fromkeys(set.intersection(*sets), path)
-    return found
+        always |= dict.fromkeys(set.intersection(*sets), path)
+    return always
 
 
 def _unnamed(path: str) -> str:
@@ -115,7 +117,7 @@ def _set_engine(engine: Tree, key: str, value: Any) -> None:
     """Set a key of `search` or `scheduler`; `search=random` and `scheduler=asha` set their names, null drops all."""
     if key in engine and (value is None or not isinstance(value, str | Mapping)):
         if value is not None:
-            raise UserError(key, f"{value!r} is no name and no mapping", f"write {key}=NAME")
+            raise UserError(key, f"{value!r} is neither a name nor a mapping", f"write {key}=NAME")
         engine[key] = {}
         return
     for holder in SPACES:
@@ -141,7 +143,7 @@ def _seeds(origin: str, value: Any) -> list[int]:
     if isinstance(value, list) and len(set(map(str, value))) < len(value):
         raise UserError(f"{origin} seeds", f"{value!r} names a seed twice", "drop one of them")
     if not seeds or not all(type(seed) is int and 0 <= seed < 2**63 for seed in seeds):
-        raise UserError(f"{origin} seeds", f"{value!r} is no list of whole numbers", "write seeds=[0,1,2]")
+        raise UserError(f"{origin} seeds", f"{value!r} is not a list of whole numbers", "write seeds=[0,1,2]")
     return seeds
 
 

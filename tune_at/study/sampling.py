@@ -46,8 +46,8 @@ def parse_search(tree: Mapping[str, Any], where: str, schema: int = SCHEMA) -> S
             )
         tree = {key: value for key, value in tree.items() if key != "space" or not isinstance(space, Mapping)}
     tree = {"name": name, **{k: value for k, value in tree.items() if k != key}}
-    found: SearchSection = _parse(SEARCHERS[name].config, tree, where, "search", schema)
-    return found
+    search: SearchSection = _parse(SEARCHERS[name].config, tree, where, "search", schema)
+    return search
 
 
 def search_name(tree: Mapping[str, Any]) -> str:
@@ -66,8 +66,8 @@ def parse_scheduler(tree: Mapping[str, Any], where: str, schema: int = SCHEMA) -
     name = tree.get("name", "fifo")
     if not isinstance(name, str) or name not in SCHEDULERS:
         raise UserError(f"{where}: scheduler.name", f"{name!r} is unknown", name_remedy(name, SCHEDULERS))
-    found: SchedulerSection = _parse(SCHEDULERS[name].config, tree, where, "scheduler", schema)
-    return found
+    scheduler: SchedulerSection = _parse(SCHEDULERS[name].config, tree, where, "scheduler", schema)
+    return scheduler
 
 
 def _parse(section: Any, tree: Mapping[str, Any], where: str, part: str, schema: int) -> Any:
@@ -85,9 +85,9 @@ def space_of(written: Mapping[str, Any], known: Collection[str], where: str) -> 
         if path not in known:
             remedy = remedy_for(path, known) or "docs/studies.md says what keys there are"
             raise UserError(f"{where}.{path}", "no such key", remedy)
-    found = {p: parse_distribution(w, f"{where}.{p}") for p, w in written.items() if w is not None}
+    space = {p: parse_distribution(w, f"{where}.{p}") for p, w in written.items() if w is not None}
     # A section's name is set before the keys in it.
-    return dict(sorted(found.items(), key=lambda item: item[0].removesuffix(".name").count(".")))
+    return dict(sorted(space.items(), key=lambda item: item[0].removesuffix(".name").count(".")))
 
 
 def draw(space: Mapping[str, Distribution], seed: int, number: int) -> dict[str, Any]:
@@ -109,18 +109,18 @@ def corner_points(space: Mapping[str, Distribution]) -> list[dict[str, Any]]:
 
     Where these are valid, points within are, but for rules between two keys.
     """
-    choices = {path: found.corners() for path, found in space.items() if isinstance(found, Choice)}
-    ranges = {path: found for path, found in space.items() if isinstance(found, Range)}
+    choices = {path: drawn.corners() for path, drawn in space.items() if isinstance(drawn, Choice)}
+    ranges = {path: drawn for path, drawn in space.items() if isinstance(drawn, Range)}
     if math.prod(map(len, choices.values())) <= MOST_CORNERS:
         combined = [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
     else:  # in step through shuffled lists: each value is there
         rng = np.random.default_rng(0)
         orders = {path: [values[i] for i in rng.permutation(len(values))] for path, values in choices.items()}
         length = max(MOST_CORNERS, *map(len, orders.values()))
-        combined = [{path: found[n % len(found)] for path, found in orders.items()} for n in range(length)]
-    lows = {path: found.corners()[0] for path, found in ranges.items()}
+        combined = [{path: order[n % len(order)] for path, order in orders.items()} for n in range(length)]
+    lows = {path: drawn.corners()[0] for path, drawn in ranges.items()}
     points = [_ordered(space, {**point, **lows}) for point in combined]
-    return points + [_ordered(space, {**points[0], path: found.corners()[1]}) for path, found in ranges.items()]
+    return points + [_ordered(space, {**points[0], path: drawn.corners()[1]}) for path, drawn in ranges.items()]
 
 
 def _ordered(space: Mapping[str, Distribution], values: Mapping[str, Any]) -> dict[str, Any]:

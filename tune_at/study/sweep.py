@@ -79,8 +79,8 @@ class Sweep:
         path = to_place(folder)
         if not isinstance(path, LocalPlace):
             path.require_bucket()
-        found = SweepFolder(sweep_folder(path).place.resolve())
-        return cls(found, Study.from_yaml(found.study.read_text(encoding="utf-8"), str(found.study)))
+        opened = SweepFolder(sweep_folder(path).place.resolve())
+        return cls(opened, Study.from_yaml(opened.study.read_text(encoding="utf-8"), str(opened.study)))
 
     def create(self, beside: Mapping[str, bytes] | None = None) -> None:
         """Make the folder and record the study, with files `beside` it. Raises `UserError` if another was faster."""
@@ -210,11 +210,11 @@ def _number(trial: str) -> int:
 
 def _read_point(path: Place) -> list[dict[str, Any]]:
     try:
-        found: list[dict[str, Any]] = json.loads(path.read_bytes())
+        specs: list[dict[str, Any]] = json.loads(path.read_bytes())
     except ValueError:
         remedy = "restore it, or begin a new sweep: the point that was drawn is in no other file"
         raise UserError(str(path), "is damaged", remedy) from None
-    return found
+    return specs
 
 
 def _drawn(row: Mapping[Any, Any], config: Tree, columns: Iterable[str], data: KnownData) -> Trial:

@@ -47,7 +47,7 @@ class Teachers:
             raise UserError(
                 where, f"{other.name} has other data, another model or another attack", "give both the same"
             )
-        raise UserError(where, "is no trial of an earlier stage", "write stages: {teachers: …, students: …}")
+        raise UserError(where, "is not a trial of an earlier stage", "write stages: {teachers: …, students: …}")
 
 
 def _key(config: TrialConfig, objective: str, sections: tuple[str, ...]) -> tuple[Any, ...]:

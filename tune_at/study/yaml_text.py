@@ -86,7 +86,7 @@ def load(text: str, where: str) -> Any:
         return yaml.load(text, Loader=StudyLoader)
     except yaml.YAMLError as error:
         line, problem, remedy = _explained(error, text)
-        raise UserError(f"{where}, line {line}" if line else where, f"is no valid YAML: {problem}", remedy) from None
+        raise UserError(f"{where}, line {line}" if line else where, f"is not valid YAML: {problem}", remedy) from None
     except (ValueError, RecursionError) as error:
         raise UserError(where, f"cannot be read: {error}", "fix or quote that value") from None
 
@@ -96,7 +96,7 @@ def load_value(text: str, where: str) -> Any:
     try:
         return yaml.load(text, Loader=StudyLoader)
     except (yaml.YAMLError, ValueError, RecursionError):
-        raise UserError(where, f"{text!r} is no valid YAML value", "quote it for the shell") from None
+        raise UserError(where, f"{text!r} is not a YAML value", "quote it for the shell") from None
 
 
 def dump(tree: Any) -> str:

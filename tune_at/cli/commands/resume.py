@@ -31,6 +31,8 @@ def run(arguments: Namespace) -> int:
     existing = Sweep.open(arguments.sweep)
     if arguments.trials:
         existing = existing.extended(arguments.trials)
+        for note in existing.study.notes:  # a space that has no more points than are asked for
+            console().print(f"note: {note}", markup=False, soft_wrap=True)
     if not arguments.as_recorded:
         existing.require_unchanged()
     with existing.held() as snapshot:
