@@ -93,6 +93,17 @@ def test_given_now_before_given_then_before_the_environment(
     assert os.environ.get(DATA_VARIABLE) == used
 
 
+def test_nothing_to_remember_is_no_file(tmp_path, monkeypatch):
+    monkeypatch.setenv(DATA_VARIABLE, "/then")
+    folder = SweepFolder.of(tmp_path)
+    assert Launch().files(folder, reads=False) == {}
+    assert list(Launch().files(folder, reads=True)) == ["launch.json"]
+    Launch(ship_data=True).record(folder, reads=False)
+    assert (tmp_path / "launch.json").exists()
+    Launch(ship_data=False).record(folder, reads=False)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_sweep_of_an_older_version_and_a_damaged_record(tmp_path):
     folder = SweepFolder.of(tmp_path)
     assert of().completed(folder) == Launch(ship_data=False)

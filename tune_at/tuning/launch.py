@@ -70,19 +70,25 @@ class Launch:
         ship = self.ship_data if self.ship_data is not None else bool(known.get("ship_data", False))
         return replace(self, data_dir=data, ship_data=ship)
 
-    def as_json(self) -> bytes:
-        """What a later `resume` needs, for the sweep's folder."""
+    def files(self, folder: SweepFolder, reads: bool = True) -> dict[str, bytes]:
+        """What a later `resume` needs, as a file of the sweep's folder by its name; none if it needs nothing.
+
+        `reads`: whether the sweep's data is looked for in the folder that the environment names, if no other is given.
+        """
         content = {
             "data_dir": self.data_dir,
-            "environment_data_dir": "" if self.data_dir else os.environ.get(DATA_VARIABLE, ""),
+            "environment_data_dir": os.environ.get(DATA_VARIABLE, "") if reads and not self.data_dir else "",
             "ship_data": bool(self.ship_data),
         }
-        return json.dumps(content, indent=1).encode()
+        return {folder.launch.name: json.dumps(content, indent=1).encode()} if any(content.values()) else {}
 
-    def record(self, folder: SweepFolder) -> None:
-        """Write `as_json` into a sweep's folder that has something else."""
-        if not folder.launch.exists() or folder.launch.read_bytes() != self.as_json():
-            write_whole(folder.launch, self.as_json())
+    def record(self, folder: SweepFolder, reads: bool = True) -> None:
+        """Write `files` into a sweep's folder that has something else."""
+        for name, data in self.files(folder, reads).items():
+            if not (folder / name).exists() or (folder / name).read_bytes() != data:
+                write_whole(folder / name, data)
+        if not self.files(folder, reads):
+            folder.launch.unlink(missing_ok=True)
 
 
 def _recorded(folder: SweepFolder) -> dict[str, str]:

@@ -116,14 +116,15 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console, snapshot: Snapshot
         total = sweep.left(snapshot)
         at_once = _at_once(launch.concurrency, [packing.need(trial.config) for trial in tried], total)
         forecast = _forecast(tried, speeds, at_once)
+        reads = any(not isinstance(trial.config.data, Digits) for trial in tried)
         # Nothing has been written so far; from here on nothing is refused.
         if new:
-            sweep.create({sweep.folder.launch.name: launch.as_json()})
+            sweep.create(launch.files(sweep.folder, reads))
             held.enter_context(sweep_lock(sweep.folder))
         sweep.save()
         launch = replace(launch, trials=0)
         last_words(_again(sweep, launch))
-        launch.record(sweep.folder)
+        launch.record(sweep.folder, reads)
         for line in set_aside(sweep.folder, snapshot):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
         unfold(sweep.folder, snapshot, [trial.name for trial in left])
