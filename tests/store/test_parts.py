@@ -4,6 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
+import pyarrow.compute as pc
 import pytest
 
 from tune_at.cli.main import main
@@ -103,6 +105,26 @@ def test_rows_of_two_parts_are_not_written_as_one(sweep):
         write_rows(sweep, "evaluations", "a", [evaluation("a", batch=1), evaluation("a", batch=2)])
     with pytest.raises(ValueError, match="named by"):
         write_rows(sweep, "probes", "a", [])
+
+
+def test_numbers_of_numpy_name_the_same_part_and_are_stored(sweep):
+    """Counts come from arrays and frames: a part that has two names would have its rows twice."""
+    again = {**evaluation("a"), "batch": np.int64(0), "correct": np.int32(99), "accuracy": np.float32(0.5)}
+    write_rows(sweep, "evaluations", "a", [again])
+    assert part_key("evaluations", again) == part_key("evaluations", evaluation("a"))
+    assert read_arrow(sweep, "evaluations").filter(pc.field("trial") == "a")["correct"].to_pylist() == [99]
+    rows = [{**sample("a", 3), "checkpoint": "epoch-000001", "margin": np.float32(1.5), "learned": np.bool_(True)}]
+    write_rows(sweep, "samples", "a", rows)
+    (stored,) = read_arrow(sweep, "samples").filter(pc.field("checkpoint") == "epoch-000001").to_pylist()
+    assert (stored["margin"], stored["learned"], stored["forgotten"]) == (1.5, True, 2.0)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_rows_of_another_trial_are_not_written_as_this_ones(sweep, table):
+    before = read_arrow(sweep, table)
+    with pytest.raises(ValueError, match="rows of another trial than c"):
+        write_rows(sweep, table, "c", ROWS[table]("a"))
+    assert read_arrow(sweep, table).equals(before)
 
 
 def test_keys_are_safe_as_names_of_files_and_differ():

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from tune_at.errors import UserError
@@ -201,10 +202,19 @@ def part_key(table: str, row: Mapping[str, Any]) -> str:
     columns = TABLES[table].part
     if not columns:
         return ""
-    values = [row.get(column) for column in columns]
+    schema = TABLES[table].schema
+    # As the table has them: a number of NumPy's, say, names the same part as Python's.
+    values = [pa.scalar(plain(row.get(column)), schema.field(column).type).as_py() for column in columns]
     text = re.sub(r"[^A-Za-z0-9_=+-]+", "_", "-".join(str(value) for value in values if value not in (None, "")))
-    digest = hashlib.sha256(json.dumps(values, default=str).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(values).encode()).hexdigest()
     return f"{text[:80].lstrip('_')}-{digest[:12]}"
+
+
+def plain(value: Any) -> Any:
+    """A value as it is stored: a number of NumPy's as Python's, and what has parts as JSON."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    return json.dumps(value) if isinstance(value, dict | list | tuple) else value
 
 
 def version_of(schema: pa.Schema, where: str) -> int:

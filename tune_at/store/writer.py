@@ -1,6 +1,5 @@
 """Writing rows: a part at a time, whole or not at all."""
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ import pyarrow.parquet as pq
 from tune_at.store.files import write_whole
 from tune_at.store.layout import SweepFolder
 from tune_at.store.place import Place, Where
-from tune_at.store.schema import TABLES, build_table, part_key
+from tune_at.store.schema import TABLES, build_table, part_key, plain
 
 
 def write_rows(
@@ -26,11 +25,13 @@ def write_rows(
             `decisions` a part is a trial.
         key: the part's, as `part_key` gives it; by default that of the first row. Needed only where there are no rows.
     """
-    plain = [{key: _plain(value) for key, value in row.items()} for row in rows]
-    keys = {key} if key else {part_key(table, row) for row in plain} or {""}
+    stored = [{column: plain(value) for column, value in row.items()} for row in rows]
+    if any(row["trial"] != trial for row in stored):
+        raise ValueError(f"{table}: rows of another trial than {trial}")
+    keys = {key} if key else {part_key(table, row) for row in stored} or {""}
     if len(keys) > 1 or (not any(keys) and TABLES[table].part):
         raise ValueError(f"{table}: rows of {len(keys)} parts, named by {', '.join(TABLES[table].part)}")
-    write_table(part_path(sweep, table, trial, keys.pop()), build_table(table, plain))
+    write_table(part_path(sweep, table, trial, keys.pop()), build_table(table, stored))
 
 
 def write_table(path: Place, table: pa.Table) -> None:
@@ -46,6 +47,3 @@ def part_path(sweep: Where | SweepFolder, table: str, trial: str, key: str = "")
         raise KeyError(table)
     return SweepFolder.of(sweep).part(table, trial, key)
 
-
-def _plain(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, dict | list | tuple) else value
