@@ -1,6 +1,7 @@
 """Parts with keys of their own, and what is damaged: named, set aside, never removed; the rest goes on."""
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tune_at.store import query, read_arrow, read_table
 from tune_at.store.failures import DamagedPart
 from tune_at.store.fold import set_aside
 from tune_at.store.layout import SweepFolder
-from tune_at.store.parts import is_damaged
+from tune_at.store.parts import is_damaged, remedy_for
 from tune_at.store.schema import TABLES, TRAINED, part_key
 from tune_at.store.snapshot import read_snapshot
 from tune_at.store.writer import part_path, write_rows
@@ -155,7 +156,7 @@ def test_a_damaged_part_is_named_and_set_aside_and_nothing_else_is_touched(sweep
     before = {path: path.read_bytes() for path in sweep.store.rglob("*.parquet") if path != place}
     assert is_damaged(place)
     remedy = "writes it again" if TABLES[table].rebuilt else "sets it aside and goes on without it"
-    with pytest.raises(DamagedPart, match=rf"{place.name}: is damaged: .*; `python run.py resume` {remedy}"):
+    with pytest.raises(DamagedPart, match=rf"{place.name}: is damaged: .*; `.* resume {sweep}` {remedy}"):
         read_arrow(sweep, table)
     snapshot = read_snapshot(sweep, list(TABLES))
     assert snapshot.arrow(table)["trial"].unique().to_pylist() == ["b"]
@@ -198,7 +199,21 @@ def test_a_query_is_stopped_only_by_damage_of_what_it_needs(sweep):
 @pytest.fixture
 def finished(tmp_path):
     """A sweep of today's first version that has ended, so that `resume` starts no Ray."""
-    return Path(shutil.copytree(V1 / "grid-finished", tmp_path / "grid"))
+    return Path(shutil.copytree(V1 / "grid-finished", tmp_path / "my ε sweep"))
+
+
+@pytest.mark.parametrize(
+    ("path", "sweep"),
+    [
+        ("/runs/store/x y/store/epochs/a.parquet", "'/runs/store/x y'"),
+        ("/runs/x/store/samples/a/best-0.parquet", "/runs/x"),
+        ("/runs/x/store/folded/epochs/000001-000004.parquet", "/runs/x"),
+        ("s3://b/runs/x/store/trials/a.parquet?region=eu&scheme=http", "'s3://b/runs/x?region=eu&scheme=http'"),
+    ],
+)
+def test_the_remedy_of_damage_can_be_pasted(path, sweep):
+    assert f" resume {sweep}` " in remedy_for(path)
+    assert ("sets it aside" in remedy_for(path)) is ("samples" in path)
 
 
 def command(*arguments):
@@ -223,7 +238,9 @@ def test_resume_of_a_finished_sweep_sets_aside_what_nothing_can_write_again(fini
     assert command("query", finished, "SELECT count(*) FROM epochs") == 0
     capsys.readouterr()
     # The remedy, followed.
-    assert command("resume", finished) == 0
+    again = shlex.split(refusal.partition("`")[2].partition("`")[0])
+    assert again[-2:] == ["resume", str(finished)]
+    assert command(*again[-2:]) == 0
     said = capsys.readouterr().out
     assert [line for line in said.splitlines() if line.startswith(f"{path}: is damaged")]
     assert "nothing is left to run" in said

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +14,7 @@ from tune_at.store.failures import DamagedPart
 from tune_at.store.layout import SweepFolder
 from tune_at.store.place import Place, Where, to_place
 from tune_at.store.schema import CHECKSUM_KEY, TABLES, modernised, version_of
+from tune_at.wording import program, shell
 
 PARQUET = ".parquet"
 
@@ -126,9 +126,11 @@ def is_damaged(path: Place) -> bool:
 
 
 def remedy_for(path: Where) -> str:
-    """What `resume` does about a damaged file of the store."""
-    parts = str(path).partition("?")[0].split("/")
-    table: Any = next((TABLES[name] for name in reversed(parts[:-1]) if name in TABLES), None)
+    """What `resume` does about a damaged file of the store, and how it is called."""
+    address, _, query = str(path).partition("?")
+    sweep, _, inside = address.rpartition("/store/")
+    again = shell(*program(), "resume", (sweep or address) + (f"?{query}" if query else ""))
+    table = next((TABLES[name] for name in reversed(inside.split("/")[:-1]) if name in TABLES), None)
     if table is not None and not table.rebuilt:
-        return "`python run.py resume` sets it aside and goes on without it: nothing can write it again"
-    return "`python run.py resume` writes it again"
+        return f"`{again}` sets it aside and goes on without it: nothing can write it again"
+    return f"`{again}` writes it again"
