@@ -8,8 +8,9 @@ from simulation import WORKER, Simulation, make_study
 from tune_at.scheduling import ledger
 from tune_at.scheduling.board import Decision
 from tune_at.store import read_table
+from tune_at.store.schema import TIMES
 from tune_at.store.status import Status
-from tune_at.store.writer import write_rows
+from tune_at.store.writer import part_path, write_rows
 
 
 def unread(folder, trial):
@@ -48,3 +49,25 @@ def test_a_stop_that_was_decided_and_not_written_is_written_from_the_row(tmp_pat
         assert (row["status"], row["epochs"], row["device"], row["best_epoch"]) == ("stopped", 2, WORKER["device"], 1)
     else:  # its rows are lost: it is run again up to there
         assert row["status"] == "running" and 3 not in back.decisions
+
+
+@pytest.mark.parametrize("scheduler", ["{name: asha, grace: 1, eta: 2}", "{name: median, grace: 1, min_trials: 2}"])
+@pytest.mark.parametrize("decided", [True, False])
+def test_the_damaged_row_of_a_stopped_trial_is_written_again_as_it_was(tmp_path, scheduler, decided):
+    """Its best epoch and its device are its worker's to say: without them it would rank nowhere."""
+    study = make_study(tmp_path, scheduler, epochs=9)
+    done = Simulation(tmp_path / "s", study, 3, random.Random(0))
+    while done.step():
+        pass
+    before = {table: read_table(done.folder, table) for table in ("trials", "epochs", "decisions")}
+    stopped = before["trials"].query("status == 'stopped'")["trial"].tolist()
+    for name in stopped[:2]:
+        for table in ("trials",) if decided else ("trials", "decisions"):
+            path = part_path(done.folder, table, name)
+            path.write_bytes(path.read_bytes()[:-20])
+    done.restart()
+    while done.step():
+        pass
+    for table, rows in before.items():
+        times = list(TIMES[table])
+        assert read_table(done.folder, table).drop(columns=times).equals(rows.drop(columns=times)), table

@@ -118,7 +118,7 @@ class Simulation:
             save_state(folder.checkpoint(state.name, epoch), {"epoch": epoch})
         write_rows(folder, "epochs", state.name, rows)
         status = self._status(state, epoch, value)
-        if status.ended or epoch == 1:
+        if status.ended or not part_path(folder, "trials", state.name).exists():
             write_trial(spec, status, epochs=epoch, **WORKER)
         self.at[state.name] = epoch
         self.run.report(state.name, {**row, "status": status, "worker": WORKER})

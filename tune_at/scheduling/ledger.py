@@ -58,6 +58,9 @@ class Ledger:
                 board.by_name[name].report(row["epoch"], row)
         for state in board.states:
             if not state.ended:
+                if state.epoch and state.name not in statuses:
+                    # Its row was damaged: only its worker knows all of it, and says so with its newest epoch.
+                    state.forget(state.epoch)
                 self._settle_stop(state)
                 self._forget_unsaved(state)
         return board
