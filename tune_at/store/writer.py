@@ -46,4 +46,3 @@ def part_path(sweep: Where | SweepFolder, table: str, trial: str, key: str = "")
     if table not in TABLES:
         raise KeyError(table)
     return SweepFolder.of(sweep).part(table, trial, key)
-
