@@ -1,6 +1,7 @@
 """Trials' names: what tells trials apart, in the user's own writing, safe as a file's name."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -28,8 +29,14 @@ class Names:
         self, written: Iterable[Mapping[str, Any]], linked: Sequence[Sequence[str]], rows: Sequence[Row]
     ) -> None:
         self._texts: dict[str, dict[float, str]] = {}
+        numbers: dict[str, dict[float, None]] = {}
         for tree in written:
-            _fractions(tree, "", self._texts)
+            _gather(tree, "", self._texts, numbers)
+        for path, values in numbers.items():
+            texts = self._texts.setdefault(path, {})
+            shown = Counter(texts.get(value) or shortest(value) for value in values)
+            close = {value: repr(value) for value in values if value not in texts and shown[shortest(value)] > 1}
+            texts.update(close)  # few digits would not tell them apart
         self._following: dict[str, tuple[str, frozenset[Any] | None]] = {}
         for columns in linked:
             self._leave_out(columns, {tuple(_key(row.get(c)) for c in columns) for row in rows})
@@ -125,13 +132,16 @@ def _key(value: Any) -> Any:
     return repr(value) if isinstance(value, list | dict) else value
 
 
-def _fractions(value: Any, path: str, texts: dict[str, dict[float, str]]) -> None:
-    """Gather the fractions that are written for each column."""
+def _gather(value: Any, path: str, texts: dict[str, dict[float, str]], numbers: dict[str, dict[float, None]]) -> None:
+    """Gather the numbers that are written for each column, and the fractions with their text."""
     if isinstance(value, Mapping):
         for key, item in value.items():
-            _fractions(item, path if key in FORMS else f"{path}{'.' * bool(path)}{key}", texts)
+            _gather(item, path if key in FORMS else f"{path}{'.' * bool(path)}{key}", texts, numbers)
     elif isinstance(value, list):
         for item in value:
-            _fractions(item, path, texts)
+            _gather(item, path, texts, numbers)
+    elif isinstance(value, float):
+        numbers.setdefault(path, {})[value] = None
     elif isinstance(value, str) and isinstance(number := parse_fraction(value), float):
+        numbers.setdefault(path, {})[number] = None
         texts.setdefault(path, {}).setdefault(number, value.replace(" ", ""))
