@@ -1,4 +1,4 @@
-"""Storage that fails: for a while, for good, or with an error that waiting does not mend."""
+"""Storage that fails: for a while, for good, or with an error that waiting does not cure."""
 
 import errno
 import subprocess

@@ -50,8 +50,8 @@ def test_a_studys_paths_start_from_its_file_and_each_folder_has_its_own_facts(ho
     study = Study.resolve("../home/s.yaml")
     trials = study.trials()
     assert [t.config.data.path for t in trials] == [
-        f"{home.parent}/work/../home/pets",
-        f"{home.parent}/work/../home/../far/birds",
+        f"{home.parent}/office/../home/pets",
+        f"{home.parent}/office/../home/../far/birds",
     ]
     assert [(t.config.data.num_classes, t.config.data.train_size) for t in trials] == [(2, 16), (3, 18)]
     assert [t.config.data.path for t in Study.resolve(str(home / "s.yaml"), "one").trials()] == [str(home / "pets")]
