@@ -111,7 +111,7 @@ def test_several_objectives_are_searched_by_nsga2_over_generations(tmp_path):
     path.write_text(
         "title: x\nbase: {data: {subset: 64}, train: {epochs: 2, batch_size: 32}}\n"
         "search: {algorithm: optuna, trials: 24, startup: 6, objectives: [natural_accuracy, robust_accuracy],\n"
-        "  space: {optim.lr: {loguniform: [0.001, 0.5]}, attack.eps: {uniform: [0, 8/255]},\n"
+        "  space: {optim.lr: {loguniform: [0.001, 0.5]}, optim.weight_decay: {uniform: [0, 0.01]},\n"
         "    objective: {choice: [pgd_at, {name: trades, beta: 3}]}}}\n"
     )
     study = Study.resolve(str(path))

@@ -43,6 +43,11 @@ class SchedulerSection(Section):
     smooth: Annotated[Whole, Field(ge=1)] = 1
     """Evaluated epochs over which the metric is averaged before it is judged."""
 
+    @property
+    def least(self) -> int:
+        """The number of trials, measured on the same, without which none of them is ever stopped."""
+        return 2
+
     def never_judging(self, configs: Sequence["TrialConfig"]) -> Iterator[Broken]:
         """What keeps this scheduler from judging any trial of these configs; usually nothing."""
         return iter(())
@@ -103,7 +108,7 @@ class Bracket:
     """Trials that Hyperband judges together."""
 
     halvings: int
-    places: range
+    places: Sequence[int]
     """Of its trials, in the order in which they start."""
 
 
@@ -171,6 +176,11 @@ class Median(SchedulerSection):
     """Epochs before which nothing is stopped, and which no mean includes."""
     min_trials: Annotated[Whole, Field(ge=1)] = 3
     """Trials that must have come as far before one is judged."""
+
+    @property
+    def least(self) -> int:
+        """Those that must have come as far, and the one that is judged."""
+        return self.min_trials + 1
 
     def never_judging(self, configs: Sequence["TrialConfig"]) -> Iterator[Broken]:
         """`grace` must be before the end."""

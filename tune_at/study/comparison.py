@@ -1,7 +1,7 @@
 """What trials are measured on: a metric compares only trials for which that is equal.
 
-This is the one rule by which the tables at a sweep's end, `status`, the live view, the best line, the figures and the
-warnings before a search or a scheduler decide which trials stand beside each other.
+This is the one rule by which the tables at a sweep's end, `status`, the live view, the best line, the figures,
+searches and schedulers decide which trials stand beside each other.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -61,6 +61,16 @@ class Comparison:
         """`attack.norm=l2, attack.eps=16/255`."""
         known = zip(self.keys, self.values[group], strict=True)
         return ", ".join(f"{key}={plain(value)}" for key, value in known if value is not None)
+
+
+def measured_on(config: Mapping[str, Any], metric: str) -> tuple[tuple[str, Any], ...]:
+    """What a metric of one trial is measured on: equal for two trials if it compares them.
+
+    Args:
+        config: the trial's whole config as leaves by dotted path.
+        metric: `robust_accuracy` and the like, without a split.
+    """
+    return tuple(sorted(_measured(config, metric).items()))
 
 
 def compare(configs: Iterable[Mapping[str, Any]], metric: str = "robust_accuracy") -> Comparison:

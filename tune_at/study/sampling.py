@@ -15,9 +15,10 @@ from tune_at.config.synonyms import NAMES, remedy_for
 from tune_at.config.tree import Tree, set_path
 from tune_at.config.trial import NAMED_SECTIONS, TrialConfig
 from tune_at.config.validation import user_error
-from tune_at.config.versions import SCHEMA, upgraded
+from tune_at.config.versions import FIRST, SCHEMA, upgraded
 from tune_at.errors import UserError, suggestion
 from tune_at.seeding import derive_seed
+from tune_at.study.groups import require_one_group
 from tune_at.study.trials import Trial
 
 MUTABLE = ("optim", "objective")
@@ -129,9 +130,11 @@ def _ordered(space: Mapping[str, Distribution], values: Mapping[str, Any]) -> di
 
 def check_search(
     search: SearchSection, scheduler: SchedulerSection, axes: Collection[str], stages: Collection[str],
-    trials: Sequence[Trial], where: str,
+    trials: Sequence[Trial], where: str, schema: int = SCHEMA,
 ) -> None:  # fmt: skip
     """Rules between a study's parts, its searcher and its scheduler. `trials`: all, or such as vouch for all.
+
+    What is compared was no rule of schema version 1.
 
     Raises:
         UserError: what does not go together, and the remedy.
@@ -152,8 +155,15 @@ def check_search(
             f"{scheduler.name} judges by one metric, but the search has {len(metrics)} objectives",
             "set scheduler=fifo, or search for one objective",
         )
-    if not early:
-        return
+    if early:
+        _check_scheduler(scheduler, trials, where)
+    if search.dynamic and schema > FIRST:
+        metrics += [find_metric(scheduler.metric, selection, f"{where}: scheduler.metric")] if early else []
+        require_one_group(metrics, search.drawn, trials, where)
+
+
+def _check_scheduler(scheduler: SchedulerSection, trials: Sequence[Trial], where: str) -> None:
+    selection = trials[0].config.train.selection
     find_metric(scheduler.metric, selection, f"{where}: scheduler.metric")
     if any(trial.config.train.selection != selection for trial in trials):
         raise UserError(f"{where}: train.selection", "differs among trials that are judged together", "choose one")

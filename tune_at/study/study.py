@@ -116,7 +116,7 @@ class Study:
             raise UserError(
                 f"{resolved.origin}: search.space", "is empty", "name at least one key and its distribution"
             )
-        check_search(resolved.search, resolved.scheduler, axes, stages, resolved.samples(), resolved.origin)
+        check_search(resolved.search, resolved.scheduler, axes, stages, resolved.samples(), resolved.origin, schema)
         if broken := resolved.scheduler.broken_by_number(resolved.size, len(seeds)):
             raise UserError(f"{resolved.origin}: {broken.where}", broken.problem, broken.remedy)
         return resolved

@@ -1,52 +1,97 @@
-"""What a study may do, but hardly wants to: warnings before it runs."""
+"""What a study may do, but hardly wants to: notes and warnings before it runs."""
 
-from collections.abc import Collection
+import itertools
+from collections.abc import Iterable, Sequence
 
-from tune_at.config.scheduler import find_metric
-from tune_at.study.comparison import is_measured_on
+from tune_at.study.groups import groups_of, telling_keys
+from tune_at.study.judged import Judged, ends_within, judged_trials
 from tune_at.study.study import Study
+from tune_at.study.trials import Trial
+from tune_at.wording import counted
 
 
 def warnings_of(study: Study) -> list[str]:
-    """One line for each choice that makes the trials' comparison unfair."""
-    notes = [f"note: {line}" for line in study.notes]
-    return notes + [
-        f"warning: {line}" for line in (*_moving_targets(study), *_confounded(study), *study.data.left_out())
+    """One line for each thing that the trials' comparison suffers from, notes first."""
+    groups = judged_trials(study)
+    notes = [f"note: {line}" for line in (*study.notes, *_judged_apart(study, groups))]
+    checks = (_not_judged, _against_seeds, _never_best, _confounded)
+    warnings = [line for check in checks for line in check(study, groups)]
+    return notes + [f"warning: {line}" for line in (*warnings, *study.data.left_out())]
+
+
+def _judged_apart(study: Study, judged: Judged) -> list[str]:
+    """Trials that a scheduler judges in groups."""
+    sizes = sorted({len(group) for group in judged.groups})
+    if not judged.keys or sizes[-1] < study.scheduler.least:
+        return []
+    each = " to ".join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))
+    return [
+        f"{study.scheduler.name} judges a trial only against those with the same {' and '.join(judged.keys)}, on which"
+        f" {judged.metric} is measured: {counted(len(judged.groups), 'group')} of {each} trials"
     ]
 
 
-def _moving_targets(study: Study) -> list[str]:
-    """Trials that are compared with each other, each by a metric of its own."""
-    if not study.search.draws and not study.scheduler.early:
-        return []  # a grid's trials stand side by side
-    selection = study.selection
-    written = list(study.search.judged_by)
-    if study.scheduler.early:
-        written.append(study.scheduler.metric)
-    # What nothing else judges is ranked at the end, by robust accuracy.
-    judged = [find_metric(m, selection, study.origin) for m in written or ["robust_accuracy"]]
-    lines = []
-    for metric in dict.fromkeys(judged):
-        if keys := [key for key in _varied(study) if is_measured_on(key, metric, selection)]:
-            verb = "differ" if len(keys) > 1 else "differs"
-            lines.append(
-                f"{' and '.join(keys)} {verb} from trial to trial, so that {metric}"
-                " does not compare like with like and the easiest setting wins; fix it in base, or make it an axis"
-                " without early stopping"
-            )
-    return lines
-
-
-def _varied(study: Study) -> list[str]:
-    """The keys in which the trials differ: those of a space or of axes with more than one value, mappings opened."""
-    rows = [trial.swept for trial in study.samples()]
-    columns = dict.fromkeys(column for row in rows for column in row)
-    return [c.removesuffix(".name") for c in columns if len({str(row.get(c)) for row in rows}) > 1]
-
-
-def _confounded(study: Study) -> Collection[str]:
-    """What a scheduler makes of a grid's order."""
-    if study.search.draws or not study.scheduler.early or not _varied(study):
+def _not_judged(study: Study, judged: Judged) -> list[str]:
+    """Groups that are too small for a scheduler."""
+    name, least = study.scheduler.name, study.scheduler.least
+    small = sum(len(group) < least for group in judged.groups)
+    if not judged.keys or not small:
         return []
-    longest = max(trial.config.train.epochs for trial in study.samples())
-    return list(study.scheduler.warnings_on_grid(longest, study.ends))
+    keys, all_of_them = " and ".join(judged.keys), counted(len(judged.groups), "group")
+    if small < len(judged.groups):
+        return [
+            f"{small} of {all_of_them} of equal {keys} {'has' if small == 1 else 'have'} fewer than {least} trials, so"
+            f" that {name} stops none of them; give {keys} fewer values, or add trials"
+        ]
+    return [
+        f"{_differ(judged.keys)} from trial to trial, so that {judged.metric} does not compare them: {name} judges only"
+        f" trials for which what they are measured on is equal, needs {least} of these, and stops none; fix {keys} in"
+        " base, give it few values, or set scheduler=fifo"
+    ]
+
+
+def _against_seeds(study: Study, judged: Judged) -> list[str]:
+    """Groups of one point, in which a scheduler has only its seeds to compare."""
+    if not judged.keys:
+        return []
+    trials, name, keys = study.trials(), study.scheduler.name, " and ".join(judged.keys)
+    groups = [group for group in judged.groups if len(group) >= study.scheduler.least]
+    alone = sum(not _varied(trials[place] for place in group) for group in groups)
+    if not alone:
+        return []
+    return [
+        f"{counted(alone, 'group')} of equal {keys} {'is' if alone == 1 else 'are each'} a single point, so that {name}"
+        f" judges its seeds against each other alone; give {keys} fewer values, or set scheduler=fifo"
+    ]
+
+
+def _never_best(study: Study, judged: Judged) -> list[str]:
+    """A search no two of whose points can be compared; a grid's stand side by side."""
+    if study.scheduler.early or study.dynamic or not study.search.draws:
+        return []
+    points, metric = study.trials()[:: len(study.seeds)], "robust_accuracy"
+    if len(points) < 2 or len(groups_of(points, metric)) < len(points):
+        return []
+    return [
+        f"{_differ(telling_keys(points, metric))} from trial to trial, so that {metric} does not compare any two"
+        " points, and none will be the best; fix what differs in base, or give it few values"
+    ]
+
+
+def _differ(keys: Sequence[str]) -> str:
+    return f"{' and '.join(keys)} {'differ' if len(keys) > 1 else 'differs'}"
+
+
+def _varied(trials: Iterable[Trial]) -> bool:
+    """Whether trials differ in more than their seed."""
+    return len({str(trial.swept) for trial in trials}) > 1
+
+
+def _confounded(study: Study, judged: Judged) -> list[str]:
+    """What a scheduler makes of a grid's order, within each group."""
+    if study.search.draws or not study.scheduler.early:
+        return []
+    longest, trials = max(trial.config.train.epochs for trial in study.samples()), study.trials()
+    varied = [group for group in judged.groups if _varied(trials[place] for place in group)]
+    lines = (study.scheduler.warnings_on_grid(longest, ends_within(study, group)) for group in varied)
+    return list(dict.fromkeys(itertools.chain.from_iterable(lines)))

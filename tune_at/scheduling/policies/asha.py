@@ -17,9 +17,9 @@ class AshaPolicy(InOrder):
     """Asynchronous successive halving (Li et al., 2020), with Ray's stopping rule.
 
     The rungs of bracket s are at grace * eta^(s + k), k = 0, 1, ..., up to the longest trial. At a rung a trial is
-    stopped if its score is below the (1 - 1/eta) quantile, linearly interpolated, of those that were there before it.
-    Ray's scheduler forgets its rungs in a crash, lets NaN pass and records nothing. Here a rung is read from the
-    decisions about earlier trials, which are in the store.
+    stopped if its score is below the (1 - 1/eta) quantile, linearly interpolated, of those of its group that were
+    there before it. Ray's scheduler forgets its rungs in a crash, lets NaN pass and records nothing. Here a rung is
+    read from the decisions about earlier trials, which are in the store.
     """
 
     def __init__(self, study: Study) -> None:

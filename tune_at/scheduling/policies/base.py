@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from tune_at.config.scheduler import find_metric, is_loss
 from tune_at.scheduling.board import Board, Decision, TrialState
 from tune_at.store.status import Status
+from tune_at.study.groups import Group, group_of
+from tune_at.study.judged import is_apart
 from tune_at.study.study import Study
 
 Verdict = tuple[TrialState, Decision]
@@ -31,6 +33,9 @@ class Policy(ABC):
         self.longest = max(trial.config.train.epochs for trial in samples)
         self.metric = find_metric(config.metric, study.selection, study.origin)
         self.sign = -1.0 if is_loss(self.metric) else 1.0
+        self.apart = is_apart(study)
+        """Whether the metric does not compare all trials, so that each is judged within its group."""
+        self._groups: dict[int, Group] = {}
 
     @abstractmethod
     def rungs(self, state: TrialState) -> Sequence[int]:
@@ -43,6 +48,14 @@ class Policy(ABC):
     @abstractmethod
     def waits_for(self, board: Board, state: TrialState) -> list[TrialState | None]:
         """The trials without whose results a held trial is not judged; None stands for one not drawn yet."""
+
+    def group(self, state: TrialState) -> Group:
+        """What the trial's metric is measured on: a trial is judged only against those for which it is equal."""
+        if not self.apart:
+            return ()
+        if state.index not in self._groups:
+            self._groups[state.index] = group_of(state.trial.config, self.metric)
+        return self._groups[state.index]
 
     def reached(self, state: TrialState) -> dict[int, int]:
         """The rungs that a trial has reached, by the epoch. Rungs skipped on the way are not judged."""
@@ -97,31 +110,34 @@ class FifoPolicy(Policy):
 
 
 class InOrder(Policy):
-    """Judges a trial against those that started before it, as if one ran at a time.
+    """Judges a trial against those of its group that started before it, as if one ran at a time.
 
-    Trial i is judged after epoch e once every earlier trial has ended or is past e. Earlier trials started earlier,
-    so this seldom waits; and how many run at a time changes no decision.
+    Trial i is judged after epoch e once every earlier trial of its group has ended or is past e. Earlier trials started
+    earlier, so this seldom waits; and how many run at a time changes no decision.
     """
 
     @abstractmethod
     def judge(self, earlier: Sequence[TrialState], state: TrialState, epoch: int) -> Verdict:
-        """The decision about a trial, given all earlier ones."""
+        """The decision about a trial, given all earlier ones of its group."""
 
     def decide(self, board: Board) -> list[Verdict]:
         """All decisions that can be made now, each entered on the board before the next is made."""
         verdicts: list[Verdict] = []
-        front = math.inf  # the least epoch that all earlier trials are past
+        before: dict[Group, list[TrialState]] = {}
+        fronts: dict[Group, float] = {}  # the least epoch that all earlier trials of the group are past
         for state in board.states:
-            if front <= 0:
+            group = self.group(state)
+            earlier, front = before.setdefault(group, []), fronts.get(group, math.inf)
+            if front <= 0 and not self.apart:
                 break
-            if state.settled:
-                continue
-            while (epoch := self.due(state)) is not None and epoch <= front:
-                _, decision = self.judge(board.states[: state.index], state, epoch)
-                state.decide(decision)
-                verdicts.append((state, decision))
-            front = min(front, self._passed(state))
-            state.settled = state.ended and self.due(state) is None
+            if front > 0 and not state.settled:
+                while (epoch := self.due(state)) is not None and epoch <= front:
+                    _, decision = self.judge(earlier, state, epoch)
+                    state.decide(decision)
+                    verdicts.append((state, decision))
+                fronts[group] = min(front, self._passed(state))
+                state.settled = state.ended and self.due(state) is None
+            earlier.append(state)
         return verdicts
 
     def _passed(self, state: TrialState) -> float:
@@ -133,29 +149,30 @@ class InOrder(Policy):
         return math.inf if state.ended else state.epoch
 
     def waits_for(self, board: Board, state: TrialState) -> list[TrialState | None]:
-        """The earlier trials that are not past the epoch."""
-        epoch = self.due(state)
-        return [other for other in board.states[: state.index] if epoch is not None and self._passed(other) < epoch]
+        """The earlier trials of its group that are not past the epoch."""
+        epoch, group = self.due(state), self.group(state)
+        earlier = (other for other in board.states[: state.index] if self.group(other) == group)
+        return [other for other in earlier if epoch is not None and self._passed(other) < epoch]
 
 
 class Together(Policy):
-    """Judges groups of trials, each when all of its trials have reached a rung or have ended."""
+    """Judges sets of trials that compare, each when all of its trials have reached a rung or have ended."""
 
     @abstractmethod
-    def groups(self, board: Board) -> Iterator[tuple[int, range]]:
-        """The (bracket, places in the sweep) of each group; places may not be drawn yet."""
+    def brackets(self, board: Board) -> Iterator[tuple[int, Sequence[int]]]:
+        """The (number, places in the sweep) of each set; places may not be drawn yet."""
 
     @abstractmethod
-    def judge_group(
+    def judge_bracket(
         self, bracket: int, members: Sequence[TrialState], arrived: Sequence[tuple[TrialState, int]]
     ) -> list[Verdict]:
         """Decisions about those that have `arrived` (trial, epoch) at a rung, decided already or not."""
 
     def decide(self, board: Board) -> list[Verdict]:
-        """All decisions that can be made now, group by group and rung by rung."""
+        """All decisions that can be made now, bracket by bracket and rung by rung."""
         verdicts: list[Verdict] = []
-        for bracket, places in self.groups(board):
-            if places.stop > len(board.states):
+        for bracket, places in self.brackets(board):
+            if places[-1] >= len(board.states):
                 continue
             members = [board.states[place] for place in places]
             if not any(self.due(member) for member in members):
@@ -167,7 +184,7 @@ class Together(Policy):
                 arrived = [(m, e) for m in members if (e := self._arrival(m, rung)) is not None]
                 if all(epoch in member.decisions for member, epoch in arrived):
                     continue
-                for state, decision in self.judge_group(bracket, members, arrived):
+                for state, decision in self.judge_bracket(bracket, members, arrived):
                     if decision.epoch in state.decisions:
                         continue  # what was decided before stays
                     state.decide(decision)
@@ -186,12 +203,12 @@ class Together(Policy):
         return state.last_evaluated < rung
 
     def waits_for(self, board: Board, state: TrialState) -> list[TrialState | None]:
-        """The members of the trial's group that are not there yet."""
+        """The members of the trial's bracket that are not there yet."""
         epoch = self.due(state)
         if epoch is None:
             return []
         rung = self.reached(state)[epoch]
-        for _, places in self.groups(board):
+        for _, places in self.brackets(board):
             if state.index in places:
                 known = [board.states[place] for place in places if place < len(board.states)]
                 missing: list[TrialState | None] = [m for m in known if self._before(m, rung)]

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from tune_at.config.scheduler import HyperBand
 from tune_at.scheduling.board import Board, TrialState
 from tune_at.scheduling.policies.base import Together, Verdict
+from tune_at.study.judged import brackets_of, judged_trials
 from tune_at.study.study import Study
 
 
 class HyperBandPolicy(Together):
-    """Hyperband (Li et al., 2018). Trials fill brackets in order, the most aggressive bracket first.
+    """Hyperband (Li et al., 2018). The trials of a group fill brackets in order, the most aggressive bracket first.
 
     Bracket s has n = ceil((S + 1) / (s + 1) * eta^s) trials and its first rung at R / eta^s, where R is the longest
     trial and S = floor(log_eta R); at each rung ceil(n / eta) go on, as in Ray's. After the last bracket the first
@@ -22,18 +23,19 @@ class HyperBandPolicy(Together):
         config = study.scheduler
         assert isinstance(config, HyperBand)
         self.config, self.eta = config, config.eta
-        self.brackets = config.brackets(self.longest, study.ends)
+        self.filled = brackets_of(study, config, judged_trials(study).groups)
+        self.halvings = {place: bracket.halvings for bracket in self.filled for place in bracket.places}
+        """Of each trial's bracket, by the trial's place in the sweep."""
 
-    def groups(self, board: Board) -> Iterator[tuple[int, range]]:
-        """The brackets, numbered in the order in which they are filled."""
-        yield from ((number, bracket.places) for number, bracket in enumerate(self.brackets))
+    def brackets(self, board: Board) -> Iterator[tuple[int, Sequence[int]]]:
+        """The brackets, numbered in the order of their first trials."""
+        yield from ((number, bracket.places) for number, bracket in enumerate(self.filled))
 
     def rungs(self, state: TrialState) -> Sequence[int]:
         """R / eta^s, R / eta^(s-1), ..., below R."""
-        halvings = next(bracket.halvings for bracket in self.brackets if state.index in bracket.places)
-        return self.config.rungs(self.longest, halvings)
+        return self.config.rungs(self.longest, self.halvings[state.index])
 
-    def judge_group(
+    def judge_bracket(
         self, bracket: int, members: Sequence[TrialState], arrived: Sequence[tuple[TrialState, int]]
     ) -> list[Verdict]:
         """Keep the best ceil(n / eta); of equal ones those that started earlier."""

@@ -13,7 +13,7 @@ from tune_at.study.study import Study
 class MedianPolicy(InOrder):
     """Stops a trial whose best value is below the median of earlier trials' running means (Golovin et al., 2017).
 
-    The means run from the grace epoch to the epoch at hand, as in Ray's rule.
+    Only trials of its group count. The means run from the grace epoch to the epoch at hand, as in Ray's rule.
     """
 
     def __init__(self, study: Study) -> None:

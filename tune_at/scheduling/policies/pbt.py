@@ -40,11 +40,11 @@ class PbtPolicy(Together):
         """Every `every` epochs, before the last."""
         return range(self.config.every, state.epochs, self.config.every)
 
-    def groups(self, board: Board) -> Iterator[tuple[int, range]]:
-        """The whole population."""
+    def brackets(self, board: Board) -> Iterator[tuple[int, Sequence[int]]]:
+        """The whole population, whose trials are all measured on the same."""
         yield 0, range(board.total)
 
-    def judge_group(
+    def judge_bracket(
         self, bracket: int, members: Sequence[TrialState], arrived: Sequence[tuple[TrialState, int]]
     ) -> list[Verdict]:
         """Replace the lowest quantile; of equal ones the later started."""
