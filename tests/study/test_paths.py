@@ -41,8 +41,8 @@ def home(tmp_path, monkeypatch):
     pictures.folder(tmp_path / "home" / "pets", 8)
     pictures.folder(tmp_path / "far" / "birds", 6, classes=("finch", "owl", "wren"))
     (tmp_path / "home" / "s.yaml").write_text(STUDY)
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")
+    (tmp_path / "office").mkdir()
+    monkeypatch.chdir(tmp_path / "office")
     return tmp_path / "home"
 
 
@@ -66,7 +66,7 @@ def test_the_choices_of_a_space_are_paths_too(home):
 
 def test_a_path_on_the_command_line_starts_from_the_working_folder(home, monkeypatch):
     given = Study.resolve(str(home / "s.yaml"), overrides={"data.path": ["../far/birds"]})
-    assert [t.config.data.path for t in given.trials()] == [str(home.parent / "work" / "../far/birds")]
+    assert [t.config.data.path for t in given.trials()] == [str(home.parent / "office" / "../far/birds")]
     monkeypatch.setenv("HOME", str(home))
     given = Study.resolve(str(home / "s.yaml"), overrides={"data.path": ["~/pets"]})
     assert [t.config.data.path for t in given.trials()] == [str(home / "pets")]
