@@ -42,12 +42,20 @@ def joined(errors: Iterable[UserError], where: str = "", remedy: str = "") -> Us
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """Up to `count` of the known names, nearest first; for dotted paths the last part counts too."""
-    known = list(known)
-    tails = {path.rpartition(".")[2]: path for path in known}
-    close = difflib.get_close_matches(name, known, n=count, cutoff=0.6)
-    by_tail = difflib.get_close_matches(name.rpartition(".")[2], list(tails), n=count, cutoff=0.75)
-    return list(dict.fromkeys(close + [tails[tail] for tail in by_tail]))[:count]
+    """Up to `count` of the known names, nearest first, whatever the case; for dotted paths the last part counts too.
+
+    Where a path's last part is right, only paths that end in it are near.
+    """
+    paths = {path.lower(): path for path in known}
+    name = name.lower()
+    tail = name.rpartition(".")[2]
+    if same := [path for path in paths if path.rpartition(".")[2] == tail]:
+        close = difflib.get_close_matches(name, same, n=count, cutoff=0.8)
+        return [paths[path] for path in close or difflib.get_close_matches(name, same, n=count, cutoff=0)]
+    tails = {path.rpartition(".")[2]: path for path in paths}
+    close = difflib.get_close_matches(name, paths, n=count, cutoff=0.6)
+    by_tail = difflib.get_close_matches(tail, list(tails), n=count, cutoff=0.75)
+    return [paths[path] for path in dict.fromkeys(close + [tails[tail] for tail in by_tail])][:count]
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

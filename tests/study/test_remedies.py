@@ -104,3 +104,19 @@ def test_both_spellings_of_a_searchs_name(tmp_path, spelling):
     assert resolve(tmp_path, text, search={"algorithm": "optuna", "startup": 2}).search.name == "optuna"
     assert "algorithm" not in study.as_yaml()
     assert Study.from_yaml(study.as_yaml(), "x") == study
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("base: {optimizer: {lr: 0.1}}\n", "did you mean optim?"),
+        ("base: {dataset: cifar10}\n", "did you mean data?"),
+        ("base: {model: {arch: vgg16}}\n", "did you mean model.name?"),
+        ("base: {train: {lr: 0.1}}\n", "did you mean optim.lr?"),
+        ("base: {train: {optimizer: sgd}}\n", "did you mean optim.name?"),
+        ("scheduler: ASHA\naxes: {optim.lr: [0.1]}\n", "did you mean asha?"),
+        ("axes: {optim.lr: []}\n", "write at least one"),
+    ],
+)
+def test_what_is_written_elsewhere_or_in_other_words_is_named_where_it_stands(tmp_path, text, remedy):
+    assert refusal(tmp_path, text).remedy == remedy

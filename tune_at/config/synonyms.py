@@ -132,6 +132,9 @@ def remedy_for(path: str, known: Iterable[str], section: str = "") -> str:
     if meant := SYNONYMS.get(word):
         here = above or section
         inside = [target for target in meant if here and target.startswith(f"{here}.")]
-        return f"did you mean {(inside or list(meant))[0]}?"
+        target = (inside or list(meant))[0]
+        if not here and (whole := target.removesuffix(".name")) in known:
+            target = whole  # a section stands there: `optimizer: {lr: 0.1}`
+        return f"did you mean {target}?"
     near = nearest(path, known)
     return f"did you mean {' or '.join(near)}?" if near else ""

@@ -26,6 +26,8 @@ RULES = {
     "tuple_type": "must be a list",
     "dict_type": "must be a mapping",
     "mapping_type": "must be a mapping",
+    "too_short": "must not be empty",
+    "string_too_short": "must not be empty",
     "model_type": "must be a mapping",
     "model_attributes_type": "must be a mapping",
 }
@@ -60,7 +62,8 @@ def user_error(error: ValidationError, model: type[BaseModel], where: str = "", 
         return UserError(prefix + path, "is a number or a truth value in YAML, and a key must be text", "quote it")
     message = first["msg"].removeprefix("Value error, ")
     rule = RULES[kind].format(**context) if kind in RULES else message[0].lower() + message[1:]
-    return UserError(prefix + path, f"{shown(first['input'])} {_rule(rule)}", _bounds(path, model, section))
+    remedy = _bounds(path, model, section) or ("write at least one" if kind == "too_short" else "")
+    return UserError(prefix + path, f"{shown(first['input'])} {_rule(rule)}", remedy)
 
 
 def shown(value: Any) -> str:
