@@ -114,17 +114,6 @@ def read_fold(place: Place) -> tuple[pa.Table, list[tuple[str, int]]]:
     return table, units
 
 
-def is_damaged(path: Place) -> bool:
-    """Whether a file of the store is there and cannot be read back whole."""
-    try:
-        read_part(path)
-    except FileNotFoundError:
-        return False
-    except DamagedPart:
-        return True
-    return False
-
-
 def remedy_for(path: Where) -> str:
     """What `resume` does about a damaged file of the store, and how it is called."""
     address, _, query = str(path).partition("?")
