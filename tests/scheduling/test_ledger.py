@@ -8,9 +8,16 @@ from simulation import WORKER, Simulation, make_study
 from tune_at.scheduling import ledger
 from tune_at.scheduling.board import Decision
 from tune_at.store import read_table
+from tune_at.store.fold import BATCH
+from tune_at.store.parts import list_folds, read_fold
 from tune_at.store.schema import TIMES
 from tune_at.store.status import Status
 from tune_at.store.writer import part_path, write_rows
+
+
+def units(fold):
+    """The trials of a folded file, each with the number of its rows."""
+    return read_fold(fold.place)[1]
 
 
 def unread(folder, trial):
@@ -71,3 +78,16 @@ def test_the_damaged_row_of_a_stopped_trial_is_written_again_as_it_was(tmp_path,
     for table, rows in before.items():
         times = list(TIMES[table])
         assert read_table(done.folder, table).drop(columns=times).equals(rows.drop(columns=times)), table
+
+
+def test_a_sweep_that_is_killed_every_few_trials_is_folded_while_it_runs(tmp_path):
+    run = Simulation(tmp_path / "s", make_study(tmp_path, "fifo", trials=3 * BATCH + 3, epochs=1), 1, random.Random(0))
+    folded, ended = [], 0
+    while run.step():
+        if run.run.board.states[ended].ended:
+            ended += 1
+            folded.append(sum(rows for fold in list_folds(run.sweep.folder, "epochs")[0] for _, rows in units(fold)))
+            if ended % (BATCH // 2 - 1) == 0:
+                run.restart()
+    assert max(n - rows for n, rows in enumerate(folded, 1)) < 2 * BATCH
+    assert len(read_table(run.folder, "epochs")) == ended == 3 * BATCH + 3

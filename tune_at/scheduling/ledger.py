@@ -63,6 +63,9 @@ class Ledger:
                     state.forget(state.epoch)
                 self._settle_stop(state)
                 self._forget_unsaved(state)
+        # A sweep that is killed every few trials is folded, too.
+        parts = frozenset[str]().union(*snapshot.own.values())
+        self.unfolded = {state.name for state in board.states if state.ended and state.name in parts}
         return board
 
     def fold(self, ended: Iterable[TrialState]) -> None:
