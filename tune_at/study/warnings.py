@@ -46,7 +46,7 @@ def _not_judged(study: Study, judged: Judged) -> list[str]:
     return [
         f"{_differ(judged.keys)} from trial to trial, so that {judged.metric} does not compare them: {name} judges only"
         f" trials for which what they are measured on is equal, needs {least} of these, and stops none; fix {keys} in"
-        " base, give it few values, or set scheduler=fifo"
+        " base, give it fewer values, add trials, or set scheduler=fifo"
     ]
 
 
