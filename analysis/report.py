@@ -15,7 +15,7 @@ def write_report(sweep: Where | SweepFolder, figures: Sequence[str]) -> list[Pla
     Raises `UserError` for an unknown figure, a study without figures, or a sweep that cannot answer one.
     """
     if not figures:
-        raise UserError("report", "the sweep's study names no figures", "add `figures: [memorization_curves]` to it")
+        raise UserError("report", "the sweep's study names no figures", "name some, as --figures memorization_curves")
     loaded = [(name, FIGURES[name].load()) for name in figures]
     frames = load_frames(sweep)
     drawn = [(name, *figure(frames)) for name, figure in loaded]

@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from tune_at.cli.main import main
 from tune_at.cli.results import mean_and_spread, trials_table
 from tune_at.store import read_table
+from tune_at.study.record import digest
 
 STORES = Path(__file__).parent.parent / "stores" / "v1"
 
@@ -99,3 +100,22 @@ def test_a_mean_of_one_has_no_deviation():
     assert mean_and_spread([0.5]) == "50.0"
     assert mean_and_spread([0.5, 0.7]) == "60.0 ± 14.1"
     assert mean_and_spread([float("nan")]) == "-"
+
+
+def test_report_draws_the_figures_that_are_asked_for(tmp_path, capsys):
+    sweep = Path(shutil.copytree(STORES / "folder-finished", tmp_path / "sweep"))
+    shutil.rmtree(sweep / "report", ignore_errors=True)
+    body = (
+        (sweep / "study.yaml")
+        .read_text()
+        .partition("\n")[2]
+        .replace("figures:\n- memorization_curves\n", "figures: []\n")
+    )
+    (sweep / "study.yaml").write_text(f"# digest: {digest(body)}\n{body}")
+    for options, code in (([], 2), (["--figures", "memorization_curve"], 2), (["--figures", "memorization_curves"], 0)):
+        with pytest.raises(SystemExit) as ended:
+            main(["report", str(sweep), *options])
+        out, err = capsys.readouterr()
+        assert (ended.value.code, err.count("\n")) == (code, code // 2), err
+        assert (sweep / "report" / "memorization_curves.png").is_file() == (code == 0)
+    assert "memorization_curves.png" in out

@@ -8,8 +8,11 @@ from tune_at.cli.terminal import as_typed
 
 
 def add_options(parser: ArgumentParser) -> None:
-    """DIR/NAME."""
+    """DIR/NAME, and which figures."""
     add_sweep(parser)
+    parser.add_argument(
+        "--figures", nargs="+", default=(), metavar="FIGURE", help="these figures (default: those that the study names)"
+    )
 
 
 def run(arguments: Namespace) -> int:
@@ -18,7 +21,7 @@ def run(arguments: Namespace) -> int:
     from tune_at.study.sweep import Sweep
 
     existing = Sweep.open(arguments.sweep)
-    for path in write_report(existing.folder, existing.study.figures):
+    for path in write_report(existing.folder, arguments.figures or existing.study.figures):
         print(as_typed(path))
     return 0
 
