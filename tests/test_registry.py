@@ -34,4 +34,5 @@ def test_nearest_compares_the_last_part_of_a_path():
     assert nearest("noise_rate", ["data.noise_rate", "seed"]) == ["data.noise_rate"]
     assert nearest("train.lr", ["train", "train.compile", "optim.lr"]) == ["optim.lr"]
     assert nearest("objectiv.name", ["data.name", "model.name", "objective.name"]) == ["objective.name"]
+    assert nearest("optim.lrr", ["optim", "optim.lr"]) == ["optim.lr"]
     assert nearest("ASHA", ["fifo", "asha"]) == ["asha"]

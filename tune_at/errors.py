@@ -46,8 +46,9 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
 
     Where a path's last part is right, only paths that end in it are near.
     """
-    paths = {path.lower(): path for path in known}
     name = name.lower()
+    # The section that the name stands in is not what was meant.
+    paths = {path.lower(): path for path in known if not name.startswith(f"{path.lower()}.")}
     tail = name.rpartition(".")[2]
     if same := [path for path in paths if path.rpartition(".")[2] == tail]:
         close = difflib.get_close_matches(name, same, n=count, cutoff=0.8)
