@@ -124,7 +124,7 @@ class Simulation:
         self.run.report(state.name, {**row, "status": status, "worker": WORKER})
         self.run.decide()
         for other in self.run.board.states:
-            if other.ended:
+            if other.ended and (other.active or other.name in self.run.paused):
                 self.run.ended(other.name)
 
     def _status(self, state, epoch, value):
