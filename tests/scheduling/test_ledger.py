@@ -8,16 +8,16 @@ from simulation import WORKER, Simulation, make_study
 from tune_at.scheduling import ledger
 from tune_at.scheduling.board import Decision
 from tune_at.store import read_table
-from tune_at.store.fold import BATCH
+from tune_at.store.fold import BATCH, fold
 from tune_at.store.parts import list_folds, read_fold
 from tune_at.store.schema import TIMES
 from tune_at.store.status import Status
 from tune_at.store.writer import part_path, write_rows
 
 
-def units(fold):
+def units(file):
     """The trials of a folded file, each with the number of its rows."""
-    return read_fold(fold.place)[1]
+    return read_fold(file.place)[1]
 
 
 def unread(folder, trial):
@@ -86,8 +86,26 @@ def test_a_sweep_that_is_killed_every_few_trials_is_folded_while_it_runs(tmp_pat
     while run.step():
         if run.run.board.states[ended].ended:
             ended += 1
-            folded.append(sum(rows for fold in list_folds(run.sweep.folder, "epochs")[0] for _, rows in units(fold)))
+            folded.append(sum(rows for file in list_folds(run.sweep.folder, "epochs")[0] for _, rows in units(file)))
             if ended % (BATCH // 2 - 1) == 0:
                 run.restart()
     assert max(n - rows for n, rows in enumerate(folded, 1)) < 2 * BATCH
     assert len(read_table(run.folder, "epochs")) == ended == 3 * BATCH + 3
+
+
+def test_decisions_that_are_lost_are_made_again_and_leave_the_rows_of_trials_that_were_stopped(tmp_path):
+    """As a kill leaves it between setting damaged decisions aside and making them again."""
+    study = make_study(tmp_path, "{name: asha, grace: 1, eta: 2}", trials=BATCH + 4, epochs=4)
+    done = Simulation(tmp_path / "s", study, 3, random.Random(0))
+    while done.step():
+        pass
+    fold(done.sweep.folder, set(done.run.board.by_name), last=True)
+    before = {table: read_table(done.folder, table) for table in ("trials", "epochs", "decisions")}
+    (decisions,) = list_folds(done.sweep.folder, "decisions")[0]
+    decisions.place.unlink()
+    done.restart()
+    for table, rows in before.items():
+        again = read_table(done.folder, table)
+        assert again.drop(columns="decided", errors="ignore").equals(rows.drop(columns="decided", errors="ignore")), (
+            table
+        )

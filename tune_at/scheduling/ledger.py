@@ -31,6 +31,8 @@ class Ledger:
         self.sweep, self.policy, self.gpus = sweep, policy, gpus
         self.unfolded: set[str] = set()
         """Trials that have ended since their rows were last folded."""
+        self.stopped: set[str] = set()
+        """Trials whose rows said so before: with what their workers knew, which nobody here does any more."""
 
     def load(
         self, trials: Sequence[Trial], total: int, unfinished: Container[str], snapshot: Snapshot | None = None
@@ -47,6 +49,7 @@ class Ledger:
             state.proposal = proposals.get(state.name)
             if state.name in unfinished:
                 state.status = Status.PENDING
+        self.stopped = {state.name for state in board.states if state.status is Status.STOPPED}
         for row in snapshot.frame("decisions").to_dict("records"):
             if row["trial"] in board.by_name:
                 board.by_name[row["trial"]].decisions[row["epoch"]] = _decision(row)
@@ -110,7 +113,7 @@ class Ledger:
             rows = [self._row(state, decision) for _, decision in sorted(state.decisions.items())]
             write_rows(folder, "decisions", state.name, rows)
         for state, decision in verdicts:
-            if decision.action == "stop" and state.status == Status.STOPPED:
+            if decision.action == "stop" and state.status == Status.STOPPED and state.name not in self.stopped:
                 self._write_stopped(state)
 
     def _write_stopped(self, state: TrialState) -> None:
