@@ -111,7 +111,7 @@ def test_several_objectives_are_searched_by_nsga2_over_generations(tmp_path):
     path.write_text(
         "title: x\nbase: {data: {subset: 64}, train: {epochs: 2, batch_size: 32}}\n"
         "search: {algorithm: optuna, trials: 24, startup: 6, objectives: [natural_accuracy, robust_accuracy],\n"
-        "  space: {optim.lr: {loguniform: [0.001, 0.5]}, optim.weight_decay: {uniform: [0, 0.01]},\n"
+        "  space: {optim.lr: {loguniform: [0.001, 0.5]}, attack.eps: {uniform: [0, 8/255]},\n"
         "    objective: {choice: [pgd_at, {name: trades, beta: 3}]}}}\n"
     )
     study = Study.resolve(str(path))
@@ -227,3 +227,22 @@ def test_a_damaged_point_is_read_from_its_rows_or_named(tmp_path, row):
     part_path(done.folder, "trials", done.run.board.states[1].name).unlink()
     with pytest.raises(UserError, match=r"0001\.json: is damaged"):
         done.restart()
+
+
+def test_points_of_another_ball_tell_nothing(tmp_path):
+    path = tmp_path / "balls.yaml"
+    path.write_text(
+        "title: x\nbase: {train: {epochs: 2}}\n"
+        "search: {name: optuna, trials: 16, startup: 4,\n"
+        "  space: {optim.lr: {loguniform: [0.001, 0.5]}, attack.eps: [1/255, 8/255]}}\n"
+    )
+    study = Study.resolve(str(path))
+    simulation = finish(Simulation(tmp_path / "balls", study, 1, random.Random(0)))
+    states, proposer = simulation.run.board.states, simulation.run.proposer
+    balls = [state.trial.config.attack.eps for state in states]
+    compared = proposer._compared([[state] for state in states])
+    larger = max(sorted(set(balls), key=balls.index), key=balls.count)
+    assert compared == [eps == larger for eps in balls]
+    assert 0 < sum(compared) < len(balls)
+    assert proposer._told([states[compared.index(False)]], False).state == OptunaState.FAIL
+    assert proposer._told([states[compared.index(True)]]).state == OptunaState.COMPLETE

@@ -1,4 +1,4 @@
-"""What a search compares is measured on the same, or the search is refused."""
+"""What a search and a scheduler compare is measured on the same."""
 
 import shlex
 
@@ -9,61 +9,44 @@ from tune_at.errors import UserError
 from tune_at.study.file import parse_overrides
 from tune_at.study.groups import groups_of, telling_keys
 from tune_at.study.study import Study
+from tune_at.study.warnings import warnings_of
 
 OPTUNA = {"search": "optuna", "scheduler": None}
 NO_EPS = {"search.space.attack.eps": None}
 
 
 @pytest.mark.parametrize(
-    ("overrides", "refused"),
+    ("overrides", "warned"),
     [
-        ({}, "attack.eps: robust_accuracy is measured on attack.eps"),
-        (
-            {"search.objectives": ["natural_accuracy", "robust_loss"]},
-            "attack.eps: robust_loss is measured on attack.eps",
-        ),
-        (
-            {**NO_EPS, "search.space.attack": [{"norm": "linf"}, {"norm": "l2"}]},
-            "attack: robust_accuracy is measured on",
-        ),
-        ({**NO_EPS, "search.space.data": ["digits", "cifar10"], "data.subset": 64}, "data: robust_accuracy"),
-        (
-            {"search.objectives": ["natural_accuracy"], **NO_EPS, "search.space.data.noise_rate": [0, 0.4]},
-            "data.noise_rate: natural_accuracy",
-        ),
+        ({}, "attack.eps differs from trial to trial, so that robust_accuracy"),
+        ({"search.objectives": ["natural_accuracy", "robust_loss"]}, "so that robust_loss does not compare"),
+        ({**NO_EPS, "search.space.attack": [{"norm": "linf"}, {"norm": "l2"}]}, "attack.norm differs"),
+        ({"search.objectives": ["natural_accuracy"], **NO_EPS, "search.space.data.noise_rate": [0, 0.4]}, "noise_rate"),
         (
             {"search.objectives": ["natural_accuracy"], "scheduler": "asha"},
-            "attack.eps: robust_accuracy is measured on attack.eps",
+            "so that robust_accuracy does not compare like",
         ),
+        ({"search.objectives": ["natural_accuracy"]}, ""),
+        (NO_EPS, ""),
+        ({"search.space.attack.eps": [0.1]}, ""),
+        ({**NO_EPS, "search.space.attack.steps": {"int": [1, 3]}, "search.space.data.flip": [True, False]}, ""),
     ],
 )
-def test_optuna_is_refused_where_its_points_cannot_be_compared_and_each_remedy_works(resolve, overrides, refused):
-    overrides = {"scheduler": None, **overrides}
-    objectives = ", ".join(overrides.pop("search.objectives", ["robust_accuracy"]))
-    text = SEARCH.replace("algorithm: random", f"name: optuna\n  objectives: [{objectives}]")
+def test_optuna_warns_where_its_points_cannot_be_compared(resolve, overrides, warned):
+    lines = [line for line in warnings_of(resolve(**{**OPTUNA, **overrides})) if line.startswith("warning")]
+    assert len(lines) == bool(warned)
+    assert all(warned in line and "the easiest setting wins" in line for line in lines)
+
+
+def test_brackets_of_points_that_cannot_be_compared_are_refused_and_each_remedy_works(resolve):
+    hyperband = {**OPTUNA, "scheduler": {"name": "hyperband", "eta": 2}}
     with pytest.raises(UserError) as caught:
-        resolve(text, **overrides)
-    assert "\n" not in str(caught.value)
-    assert f"search.space.{refused}" in str(caught.value)
-    remedy = caught.value.remedy
-    inside = shlex.split(remedy[remedy.index("(") + 1 : remedy.index(")")])
-    assert resolve(text, **{**overrides, **parse_overrides(inside[1::2])}).search.name == "optuna"
-    assert "or set search=random" in remedy
-    assert resolve(text, **overrides, search="random").search.name == "random"
-
-
-@pytest.mark.parametrize(
-    "overrides",
-    [
-        {"search.objectives": ["natural_accuracy"]},
-        {"search.objectives": ["natural_accuracy", "natural_loss"]},
-        NO_EPS,
-        {"search.space.attack.eps": [0.1]},
-        {**NO_EPS, "search.space.attack.steps": {"int": [1, 3]}, "search.space.data.flip": [True, False]},
-    ],
-)
-def test_optuna_may_vary_what_its_objectives_are_not_measured_on(resolve, overrides):
-    assert resolve(**{**OPTUNA, **overrides}).search.name == "optuna"
+        resolve(**hyperband)
+    assert "search.space.attack.eps: robust_accuracy is measured on attack.eps" in str(caught.value)
+    assert "or set scheduler=asha" in caught.value.remedy
+    inside = shlex.split(caught.value.remedy.partition("(")[2].partition(")")[0])
+    assert resolve(**{**hyperband, **parse_overrides(inside[1::2])}).scheduler.name == "hyperband"
+    assert resolve(**{**OPTUNA, "scheduler": "asha"}).scheduler.name == "asha"
 
 
 def test_a_search_of_schema_1_is_what_it_was(tmp_path):

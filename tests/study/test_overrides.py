@@ -10,8 +10,7 @@ BETA_1 = {"name": "trades", "beta": 1}
 
 
 def test_presets_and_overrides_reach_into_search_and_scheduler(resolve):
-    changes = ["search=optuna", "scheduler.eta=2", "search.space={model.width: null, attack.eps: null}"]
-    study = resolve(**parse_overrides(changes))
+    study = resolve(**parse_overrides(["search=optuna", "scheduler.eta=2", "search.space={model.width: null}"]))
     assert (study.search.algorithm, study.search.trials, study.scheduler.eta) == ("optuna", 5, 2)
     assert "model.width" not in study.space
     assert resolve(scheduler="median").scheduler.name == "median"

@@ -34,6 +34,8 @@ class SchedulerSection(Section):
     """Whether trials are judged before their last epoch."""
     stops: ClassVar[bool] = True
     """Whether trials may end before their last epoch."""
+    bracketed: ClassVar[bool] = False
+    """Whether it puts trials into brackets by their places in the sweep, before they are known."""
     population: ClassVar[bool] = False
     """Whether all trials are one population that is complete from the start, and go on from each other's weights."""
 
@@ -115,6 +117,7 @@ class Bracket:
 class HyperBand(SchedulerSection):
     """Hyperband (Li et al., 2018): brackets of trials, each halved when all of its trials have reached the rung."""
 
+    bracketed: ClassVar[bool] = True
     name: Literal["hyperband"] = "hyperband"
     eta: Annotated[Whole, Field(ge=2)] = 3
     """At each rung the best 1/eta of the bracket go on."""

@@ -21,6 +21,7 @@ from tune_at.scheduling.board import Board, TrialState
 from tune_at.seeding import derive_seed
 from tune_at.store.status import Status
 from tune_at.study.exhaustion import space_size
+from tune_at.study.groups import group_of, telling_keys
 from tune_at.study.study import Study
 from tune_at.study.trials import Trial
 
@@ -39,6 +40,9 @@ class Proposer:
     point stands for its trials of all seeds: completed ones count with their mean, a diverged or failed one makes the
     point FAIL, a stopped one PRUNED; what still runs is RUNNING.
 
+    Points are compared where what they are measured on is equal: of a space over `attack.eps`, say, Optuna learns from
+    the points of the largest group alone, if it has two or more, and of the others only that they were drawn.
+
     A point that was drawn before would give the same numbers: Optuna is asked for another. What it never comes upon is
     taken from the list of all. NSGA-II proposes such points, as children that equal a parent, and TPE does in spaces of
     choices alone.
@@ -55,13 +59,17 @@ class Proposer:
             StudyDirection.MINIMIZE if is_loss(metric) else StudyDirection.MAXIMIZE for metric in self.metrics
         ]
 
+        self.apart = any(telling_keys(study.samples(), metric) for metric in self.metrics)
+        """Whether not all points of the space can be compared."""
+
     def propose(self, board: Board) -> tuple[list[Trial], str]:
         """The next point's trials, one a seed, and the JSON that tells later proposals of it."""
         per_point = len(self.study.seeds)
         number = len(board.states) // per_point
         asked = self._study(number)
-        for earlier in range(number):
-            asked.add_trial(self._told(board.states[earlier * per_point : (earlier + 1) * per_point]))
+        earlier = [board.states[at * per_point : (at + 1) * per_point] for at in range(number)]
+        for states, compared in zip(earlier, self._compared(earlier), strict=True):
+            asked.add_trial(self._told(states, compared))
         drawn = self._drawn(asked, board)
         for attempt in range(ATTEMPTS):
             if attempt == ATTEMPTS // 2:
@@ -121,8 +129,22 @@ class Proposer:
             sampler = TPESampler(n_startup_trials=self.config.startup, multivariate=True, seed=seed)
         return optuna.create_study(sampler=sampler, directions=self.directions)
 
-    def _told(self, states: Sequence[TrialState]) -> FrozenTrial:
-        """A point as Optuna should know it."""
+    def _compared(self, points: Sequence[Sequence[TrialState]]) -> list[bool]:
+        """Which points are measured on the same as most are; of groups that are equally large, the first.
+
+        What the others measured says nothing about these. Where no two points are measured on the same, as with a
+        continuous `attack.eps`, all are told: the user was warned that the easiest setting wins. So are all points of a
+        search for several objectives, since NSGA-II's generations must not lose members that they had, and those of a
+        sweep of schema version 1.
+        """
+        if self.study.schema == FIRST or not self.apart or len(self.metrics) > 1:
+            return [True] * len(points)
+        groups = [tuple(group_of(states[0].trial.config, metric) for metric in self.metrics) for states in points]
+        largest = max(groups, key=groups.count, default=())
+        return [group == largest or groups.count(largest) < 2 for group in groups]
+
+    def _told(self, states: Sequence[TrialState], compared: bool = True) -> FrozenTrial:
+        """A point as Optuna should know it. One that cannot be compared has nothing to tell: it is FAIL."""
         proposal = json.loads(states[0].proposal or "{}")
         known: dict[str, Any] = {
             "params": proposal["params"],
@@ -130,7 +152,7 @@ class Proposer:
             "system_attrs": proposal["attributes"],
         }
         statuses = {state.status for state in states}
-        if any(status.void for status in statuses):
+        if not compared or any(status.void for status in statuses):
             return create_trial(state=OptunaState.FAIL, **known)
         if not all(state.ended for state in states):
             return create_trial(state=OptunaState.RUNNING, **known)

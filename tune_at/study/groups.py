@@ -34,24 +34,24 @@ def telling_keys(trials: Sequence[Trial], metric: str) -> tuple[str, ...]:
     return compare([dict(leaves(json.loads(_measured_json(trial.config)))) for trial in trials], metric).keys
 
 
-def require_one_group(metrics: Sequence[str], space: Collection[str], trials: Sequence[Trial], where: str) -> None:
-    """Raise `UserError` if a search that learns from its points would compare what cannot be compared.
+def require_one_group(metric: str, space: Collection[str], trials: Sequence[Trial], where: str) -> None:
+    """Raise `UserError` if a scheduler of brackets would judge what cannot be compared.
+
+    It fills its brackets by places in the sweep, which a search whose points depend on results has yet to draw.
 
     Args:
-        metrics: what the search and its scheduler judge by.
+        metric: what the scheduler judges by.
         space: the dotted paths that the search draws.
         trials: such as vouch for all.
         where: the study.
     """
-    for metric in metrics:
-        keys = telling_keys(trials, metric)
+    if keys := telling_keys(trials, metric):
         drawn = [path for path in space if any(_sets(path, key) for key in keys)]
-        if keys:
-            raise UserError(
-                f"{where}: search.space.{drawn[0] if drawn else keys[0]}",
-                f"{metric} is measured on {' and '.join(keys)}: optuna would learn from what cannot be compared",
-                f"run a sweep for each value, without it in the space ({_null(drawn or keys)}), or set search=random",
-            )
+        raise UserError(
+            f"{where}: search.space.{drawn[0] if drawn else keys[0]}",
+            f"{metric} is measured on {' and '.join(keys)}: brackets would hold what cannot be compared",
+            f"run a sweep for each value, without it in the space ({_null(drawn or keys)}), or set scheduler=asha",
+        )
 
 
 def _measured_json(config: TrialConfig) -> str:

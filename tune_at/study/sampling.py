@@ -157,9 +157,8 @@ def check_search(
         )
     if early:
         _check_scheduler(scheduler, trials, where)
-    if search.dynamic and schema > FIRST:
-        metrics += [find_metric(scheduler.metric, selection, f"{where}: scheduler.metric")] if early else []
-        require_one_group(metrics, search.drawn, trials, where)
+    if search.dynamic and schema > FIRST and scheduler.bracketed:
+        require_one_group(find_metric(scheduler.metric, selection, where), search.drawn, trials, where)
 
 
 def _check_scheduler(scheduler: SchedulerSection, trials: Sequence[Trial], where: str) -> None:

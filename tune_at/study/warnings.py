@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterable, Sequence
 
+from tune_at.config.scheduler import find_metric
 from tune_at.study.groups import groups_of, telling_keys
 from tune_at.study.judged import Judged, ends_within, judged_trials
 from tune_at.study.study import Study
@@ -14,7 +15,7 @@ def warnings_of(study: Study) -> list[str]:
     """One line for each thing that the trials' comparison suffers from, notes first."""
     groups = judged_trials(study)
     notes = [f"note: {line}" for line in (*study.notes, *_judged_apart(study, groups))]
-    checks = (_not_judged, _against_seeds, _never_best, _confounded)
+    checks = (_learns_little, _not_judged, _against_seeds, _never_best, _confounded)
     warnings = [line for check in checks for line in check(study, groups)]
     return notes + [f"warning: {line}" for line in (*warnings, *study.data.left_out())]
 
@@ -63,6 +64,26 @@ def _against_seeds(study: Study, judged: Judged) -> list[str]:
         f"{counted(alone, 'group')} of equal {keys} {'is' if alone == 1 else 'are each'} a single point, so that {name}"
         f" judges its seeds against each other alone; give {keys} fewer values, or set scheduler=fifo"
     ]
+
+
+def _learns_little(study: Study, judged: Judged) -> list[str]:
+    """A search that learns from its points, of which not all can be compared."""
+    if not study.dynamic:
+        return []
+    metrics = [find_metric(written, study.selection, study.origin) for written in study.search.judged_by]
+    metrics += [judged.metric] if study.scheduler.early else []
+    lines = []
+    for metric in dict.fromkeys(metrics):
+        if keys := telling_keys(study.samples(), metric):
+            learns = "the easiest setting wins"
+            if len(study.search.judged_by) == 1:
+                group = "the largest group of points for which it does"
+                learns = f"{study.search.name} learns from {group}, and if there is none {learns}"
+            lines.append(
+                f"{_differ(keys)} from trial to trial, so that {metric} does not compare like with like: {learns};"
+                f" fix {' and '.join(keys)} in base, a sweep for each value"
+            )
+    return lines[:1]
 
 
 def _never_best(study: Study, judged: Judged) -> list[str]:
