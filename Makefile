@@ -10,7 +10,7 @@ demo: .venv/.ready
 test: .venv/.ready
 	$(BIN)/python -m pytest -n 2 --dist loadscope
 
-# The whole of what `make test` runs a part of: every scheduler, 25 to 30 kills, about ten minutes on two cores.
+# The whole of what `make test` runs a part of: every scheduler, 24 kills, about ten minutes on two cores.
 chaos: .venv/.ready
 	TUNE_AT_CHAOS=whole $(BIN)/python -m pytest -s tests/tuning/test_chaos.py
 

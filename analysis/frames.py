@@ -15,6 +15,7 @@ from tune_at.store.place import Where
 from tune_at.store.reader import read_results, sweep_folder
 from tune_at.store.schema import TRIALS
 from tune_at.store.status import Status
+from tune_at.study.comparison import plain
 from tune_at.study.study import Study
 from tune_at.wording import program, shell
 
@@ -92,12 +93,8 @@ def add_series(epochs: pd.DataFrame, shown: Sequence[str]) -> pd.DataFrame:
         here = trials["objective.name"] == name
         for key in keys:
             if part[key].map(str).nunique() > 1:
-                series.loc[here] += ", " + key.rpartition(".")[2] + " " + part[key].map(_short)
+                series.loc[here] += ", " + key.rpartition(".")[2] + " " + part[key].map(plain)
     return epochs.assign(series=epochs["trial"].map(dict(zip(trials["trial"], series, strict=True))))
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def objective_label(name: str) -> str:

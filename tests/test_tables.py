@@ -76,3 +76,10 @@ def test_a_table_without_rows_has_its_heading():
 )
 def test_a_text_is_shortened_in_the_middle(width, text):
     assert shortened("abcdefghij", width) == text
+
+
+def test_a_caption_names_what_was_given_up():
+    columns = [Column("trial"), Column("train", worth=1), Column("gap", worth=0), Column("test")]
+    rows = [{"trial": "00-a", "train": "100.0 / 100.0", "gap": "0.0 / 0.0", "test": "99.0 / 90.0"}]
+    captions = {width: fitted(columns, rows, width, "in %").caption for width in (None, 42, 30)}
+    assert captions == {None: "in %", 42: "in %; left out: gap", 30: "in %; left out: train, gap"}

@@ -29,7 +29,8 @@ class Column:
 def fitted(columns: Sequence[Column], rows: Sequence[Mapping[str, str]], width: int | None, caption: str = "") -> Table:
     """A table no wider than `width` columns, as long as the names keep four; None is as wide as it has to be.
 
-    Each row has a cell a column, by the column's name, and is one line whatever the width.
+    Each row has a cell a column, by the column's name, and is one line whatever the width. A caption also names the
+    columns that were given up.
     """
     order = sorted((c for c in columns[1:] if c.worth is not None), key=lambda c: c.worth or 0)
     longest = max([cell_len(columns[0].name), *(cell_len(row[columns[0].name]) for row in rows)])
@@ -42,6 +43,10 @@ def fitted(columns: Sequence[Column], rows: Sequence[Mapping[str, str]], width: 
         wanted = longest if any(column.extra for column in order[dropped:]) else min(longest, NAME_FLOOR)
         if free >= wanted:
             break
+    narrower = {column.instead_of for column in kept}
+    left_out = [c.name for c in columns if c not in kept and c.name not in narrower and not c.instead_of]
+    if caption and left_out:
+        caption += f"; left out: {', '.join(left_out)}"
     table = Table(box=None, padding=(0, 1), header_style="bold", caption=caption or None)
     for column in kept:
         table.add_column(column.name, justify="right" if column.right else "left", no_wrap=True, overflow="ellipsis")

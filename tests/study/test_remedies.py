@@ -120,3 +120,10 @@ def test_both_spellings_of_a_searchs_name(tmp_path, spelling):
 )
 def test_what_is_written_elsewhere_or_in_other_words_is_named_where_it_stands(tmp_path, text, remedy):
     assert refusal(tmp_path, text).remedy == remedy
+
+
+def test_a_grid_has_no_number_of_trials(resolve):
+    with pytest.raises(UserError, match="a grid has as many trials as its axes have points; write more seeds"):
+        resolve("title: x\naxes: {optim.lr: [0.1, 0.2]}\n", **{"search.trials": 4})
+    with pytest.raises(UserError, match=r"axes.attack.eps: .* must be a list; write its values in brackets"):
+        resolve("title: x\naxes: {attack.eps: {loguniform: [0.1, 0.2]}}\n")

@@ -36,6 +36,7 @@ def test_every_module_has_one_room():
 
 def test_every_room_and_every_file_of_the_page_exists():
     for room in LISTED:
+        assert len(set(room.paths)) == len(room.paths), room.name
         for path in room.paths:
             assert path in KNOWN, f"{room.name}: {path}"
 

@@ -32,6 +32,12 @@ RULES = {
     "model_attributes_type": "must be a mapping",
 }
 
+REMEDIES = {
+    "too_short": "write at least one",
+    "list_type": "write its values in brackets, as [0.1, 0.2]; a distribution belongs in search.space",
+}
+"""Where the field itself says nothing of what it takes."""
+
 _SHORT = reprlib.Repr()
 _SHORT.maxdict, _SHORT.maxlist, _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlevel = 3, 6, 80, 80, 2
 
@@ -62,7 +68,7 @@ def user_error(error: ValidationError, model: type[BaseModel], where: str = "", 
         return UserError(prefix + path, "is a number or a truth value in YAML, and a key must be text", "quote it")
     message = first["msg"].removeprefix("Value error, ")
     rule = RULES[kind].format(**context) if kind in RULES else message[0].lower() + message[1:]
-    remedy = _bounds(path, model, section) or ("write at least one" if kind == "too_short" else "")
+    remedy = _bounds(path, model, section) or REMEDIES.get(kind, "")
     return UserError(prefix + path, f"{shown(first['input'])} {_rule(rule)}", remedy)
 
 

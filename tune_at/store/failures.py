@@ -1,6 +1,7 @@
 """What can be wrong with a sweep's folder: storage that fails, a lock that somebody holds, a file that is damaged."""
 
 from tune_at.errors import UserError
+from tune_at.wording import shell
 
 
 class StorageFailed(UserError):
@@ -16,7 +17,8 @@ class Locked(UserError):
     """The sweep is being run by another process."""
 
     def __init__(self, folder: object, holder: str) -> None:
-        remedy = "wait for it, or stop it; `python run.py status` shows how far it is"
+        shown = shell("python", "run.py", "status", folder)
+        remedy = f"wait for it, or stop it; `{shown}` shows how far it is"
         super().__init__(str(folder), f"is being run by process {holder}", remedy)
 
     def __reduce__(self) -> tuple[type["Locked"], tuple[str, str]]:  # type: ignore[override]

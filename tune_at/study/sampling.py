@@ -45,6 +45,12 @@ def parse_search(tree: Mapping[str, Any], where: str, schema: int = SCHEMA) -> S
                 f"grid needs axes, but this study has a space ({', '.join(drawn)})",
                 "choose random or optuna, or drop the space with the whole search: search=null",
             )
+        if "trials" in tree:
+            raise UserError(
+                f"{where}: search.trials",
+                f"{tree['trials']!r}, but a grid has as many trials as its axes have points",
+                "write more seeds to repeat them, or search=random with a space to draw points from",
+            )
         tree = {key: value for key, value in tree.items() if key != "space" or not isinstance(space, Mapping)}
     tree = {"name": name, **{k: value for k, value in tree.items() if k != key}}
     search: SearchSection = _parse(SEARCHERS[name].config, tree, where, "search", schema)

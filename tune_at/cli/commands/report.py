@@ -1,5 +1,7 @@
 """`report DIR/NAME`: its figures."""
 
+import functools
+import sys
 from argparse import ArgumentParser, Namespace
 
 from tune_at.cli.command import Command
@@ -21,7 +23,8 @@ def run(arguments: Namespace) -> int:
     from tune_at.study.sweep import Sweep
 
     existing = Sweep.open(arguments.sweep)
-    for path in write_report(existing.folder, arguments.figures or existing.study.figures):
+    tell = functools.partial(print, file=sys.stderr)
+    for path in write_report(existing.folder, arguments.figures or existing.study.figures, tell):
         print(as_typed(path))
     return 0
 
