@@ -1,6 +1,8 @@
 """Shared cases. Tests run on the digits that come with scikit-learn; nothing is downloaded."""
 
 import os
+import signal
+import threading
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -13,6 +15,13 @@ from tune_at.config.objective import OBJECTIVES
 from tune_at.config.trial import TrialConfig
 from tune_at.study.study import Study
 from tune_at.training.trainer import Trainer
+
+
+@pytest.fixture(autouse=True)
+def interrupts_raise():
+    """SIGINT raises in each test: a shell's background job ignores it, and Tune leaves a handler of its own behind."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
