@@ -3,6 +3,7 @@
 Where the program is, its output, its processes and a gate in its folder say; no test waits for a while and hopes.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -65,6 +66,15 @@ def assert_one_line(driver, words):
     return output
 
 
+def open_files(pid):
+    """What a process has open; what it closes meanwhile is left out."""
+    files = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            files.append(link.readlink())
+    return files
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_while_a_command_reads(study, tmp_path, number):
     sweep = planned(study, tmp_path, "a")
@@ -73,7 +83,7 @@ def test_while_a_command_reads(study, tmp_path, number):
     os.mkfifo(part)
     end = os.open(part, os.O_RDWR | os.O_NONBLOCK)
     driver = start("status", tmp_path / "a", stderr=subprocess.PIPE)
-    until(lambda: any(part == link.readlink() for link in Path(f"/proc/{driver.pid}/fd").iterdir()), driver)
+    until(lambda: part in open_files(driver.pid), driver)
     driver.send_signal(number)
     assert assert_one_line(driver, "interrupted") == ""
     os.close(end)
