@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from processes import ROOT, Gate, planned, results, start, stop_all, wait_for_epoch
+from two_trials import STUDY
 
 from tune_at.cli.main import build_parser
 from tune_at.errors import UserError
@@ -20,17 +21,6 @@ from tune_at.store.layout import SweepFolder
 from tune_at.tuning.launch import DATA_VARIABLE, Launch, resume_command
 
 DATA = os.environ.get(DATA_VARIABLE, "")
-
-STUDY = """\
-title: Two trials
-base:
-  data: {name: digits, subset: 100}
-  model: {name: small_cnn, width: 4}
-  attack: {eps: 0.1, step: 0.05, steps: 2}
-  train: {epochs: 3, batch_size: 50}
-  evaluation: {steps: 1, train_samples: 20}
-axes: {objective: [pgd_at, standard]}
-"""
 
 
 @pytest.fixture(autouse=True)
