@@ -146,6 +146,20 @@ def test_dry_run_says_what_would_run_and_writes_nothing(call, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_dry_run_says_what_the_sweep_lacks_here(call, tmp_path, monkeypatch):
+    monkeypatch.setenv("TUNE_AT_DATA", str(tmp_path / "none"))
+    code, out, _ = call("sweep", "random_labels", "--preset", "paper", "--set", "resources.cpu=999", "--dry-run")
+    assert code == 0
+    lacks = out[out.index("It cannot run here:") :]
+    assert "resources.cpu: 999 CPUs a trial" in lacks
+    assert f"data fetch cifar10 --data-dir {tmp_path / 'none'}` downloads it" in lacks
+    code, out, _ = call("sweep", "noise_rate", "--dry-run")
+    assert "--preset laptop runs here." in out
+    # What a cluster has is not known without joining it; the data has to be here or there.
+    code, out, _ = call("sweep", "noise_rate", "--address", "head:6379", "--dry-run")
+    assert "resources." not in out[out.index("It cannot run here:") :]
+
+
 SEARCH = """\
 title: x
 base: {data: {subset: 64}, train: {epochs: 9, batch_size: 32}}

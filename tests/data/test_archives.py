@@ -76,7 +76,7 @@ def refused():
 def test_an_absent_data_set_is_downloaded_by_the_command_that_is_named(tmp_path, archive):
     line = refused()
     assert "data set cifar10: is not in" in line
-    assert "`python run.py data fetch cifar10` downloads it" in line
+    assert f"`python run.py data fetch cifar10 --data-dir {tmp_path / 'data'}` downloads it" in line
     assert vision.whereabouts("cifar10").startswith("is not in")
     assert vision.fetch("cifar10") == tmp_path / "data" / "cifar10"
     source = load_source(CIFAR10())
@@ -102,7 +102,7 @@ def test_a_missing_file_is_named_and_fetched(tmp_path, archive):
     line = refused()
     assert "is incomplete" in line
     assert "not cifar-10-batches-py/test_batch" in line
-    assert "data fetch cifar10` completes it" in line
+    assert f"data fetch cifar10 --data-dir {tmp_path / 'data'}` completes it" in line
     assert "is incomplete" in vision.whereabouts("cifar10")
     vision.fetch("cifar10")
     assert len(load_source(CIFAR10()).test) == 10

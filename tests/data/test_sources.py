@@ -198,7 +198,8 @@ def test_the_cache_is_keyed_by_content_whole_and_shared(tmp_path):
 
 def test_an_absent_data_set_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setenv("TUNE_AT_DATA", str(tmp_path))
-    with pytest.raises(UserError, match=r"data fetch cifar10` downloads it; or set TUNE_AT_DATA or --data-dir"):
+    command = f"data fetch cifar10 --data-dir {tmp_path}` downloads it; or set TUNE_AT_DATA or --data-dir"
+    with pytest.raises(UserError, match=command):
         vision.load_vision(CIFAR10())
 
 

@@ -111,7 +111,7 @@ def test_several_objectives_are_searched_by_nsga2_over_generations(tmp_path):
     path.write_text(
         "title: x\nbase: {data: {subset: 64}, train: {epochs: 2, batch_size: 32}}\n"
         "search: {algorithm: optuna, trials: 24, startup: 6, objectives: [natural_accuracy, robust_accuracy],\n"
-        "  space: {optim.lr: {loguniform: [0.001, 0.5]}, attack.eps: {uniform: [0, 8/255]},\n"
+        "  space: {optim.lr: {loguniform: [0.001, 0.5]}, optim.momentum: {uniform: [0, 0.95]},\n"
         "    objective: {choice: [pgd_at, {name: trades, beta: 3}]}}}\n"
     )
     study = Study.resolve(str(path))
@@ -246,3 +246,32 @@ def test_points_of_another_ball_tell_nothing(tmp_path):
     assert 0 < sum(compared) < len(balls)
     assert proposer._told([states[compared.index(False)]], False).state == OptunaState.FAIL
     assert proposer._told([states[compared.index(True)]]).state == OptunaState.COMPLETE
+
+
+@pytest.mark.parametrize(
+    ("search", "learned"),
+    [
+        ("objectives: [robust_accuracy, natural_accuracy], space: {attack.eps: [1/255, 8/255], ", None),
+        ("objectives: [robust_accuracy, natural_accuracy], space: {attack.eps: {uniform: [0.01, 0.03]}, ", 1),
+        ("space: {attack.eps: {uniform: [0.01, 0.03]}, ", 1),
+    ],
+)
+def test_what_cannot_be_compared_is_not_learned_from(tmp_path, search, learned):
+    """Of a continuous eps nothing, for several objectives from the ball of the first point; restarts tell alike."""
+    path = tmp_path / "balls.yaml"
+    path.write_text(
+        "title: x\nbase: {train: {epochs: 2}}\n"
+        f"search: {{name: optuna, trials: 14, startup: 3, {search} optim.lr: {{loguniform: [0.001, 0.5]}}}}}}\n"
+    )
+    study = Study.resolve(str(path))
+    simulation = finish(Simulation(tmp_path / "balls", study, 1, random.Random(0)))
+    states, proposer = simulation.run.board.states, simulation.run.proposer
+    balls = [state.trial.config.attack.eps for state in states]
+    points = [[state] for state in states]
+    assert len(states) == 14
+    if learned is None:
+        for told in range(1, 15):  # what was told once is never taken back
+            assert proposer._compared(points[:told]) == [eps == balls[0] for eps in balls[:told]]
+        assert 1 < balls.count(balls[0]) < 14
+    else:
+        assert proposer._compared(points) == [True] + [False] * 13

@@ -11,8 +11,9 @@ from tune_at.store import query, read_arrow, read_table
 from tune_at.store.files import create_folder, remove_temporaries, require_writable, write_whole
 from tune_at.store.lock import Locked, is_locked, sweep_lock
 from tune_at.store.patience import StorageFailed
-from tune_at.store.reader import damaged_parts, read_part
+from tune_at.store.reader import read_part, sweep_folder
 from tune_at.store.schema import EPOCHS, TRIALS, VERSION, VERSION_KEY
+from tune_at.store.snapshot import read_snapshot
 from tune_at.store.writer import part_path, write_rows
 
 
@@ -164,10 +165,10 @@ def test_reading_needs_neither_torch_nor_ray():
 
 
 def test_damaged_parts_are_found(sweep):
-    assert damaged_parts(sweep) == {}
+    assert read_snapshot(sweep_folder(sweep)).damage == []
     path = part_path(sweep, "epochs", "a")
     path.write_bytes(path.read_bytes()[:-5])
-    assert list(damaged_parts(sweep)) == ["a"]
+    assert [damage.trial for damage in read_snapshot(sweep_folder(sweep)).damage] == ["a"]
 
 
 def test_one_driver_a_sweep(sweep):

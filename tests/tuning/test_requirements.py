@@ -40,7 +40,8 @@ def test_a_study_for_gpus_and_cifar_on_a_laptop(capsys, tmp_path):
         (
             "resources.cpu: 4 CPUs a trial, but this machine has 2; set resources.cpu to at most 2",
             "resources.gpu: 1 GPU a trial, but this machine has none; set resources.gpu=0 to train on CPUs",
-            f"data set cifar10: is not in {tmp_path}/no data; `python run.py data fetch cifar10` downloads it",
+            f"data set cifar10: is not in {tmp_path}/no data; `python run.py data fetch cifar10 --data-dir"
+            f" '{tmp_path}/no data'` downloads it",
             "--storage: cannot write in /proc",
         ),
         1,

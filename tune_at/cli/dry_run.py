@@ -1,7 +1,8 @@
-"""`sweep --dry-run`: what would run, and about how long. Writes nothing, and needs neither torch nor Ray."""
+"""`sweep --dry-run`: what would run, about how long, and what it lacks here. Writes nothing, and starts no Ray."""
 
 import os
 
+from tune_at.config.data import Vision
 from tune_at.config.search import Sampled
 from tune_at.study.cost import RAY_START, WORKER_START, sweep_seconds, trial_seconds
 from tune_at.study.study import Study
@@ -11,8 +12,8 @@ from tune_at.study.yaml_text import dump
 from tune_at.wording import counted, duration, trial_label
 
 
-def dry_run(planned: Sweep, concurrency: int) -> None:
-    """Print what the sweep would run, two of its configs in full, and a rough time."""
+def dry_run(planned: Sweep, concurrency: int, address: str = "") -> None:
+    """Print what the sweep would run, two of its configs in full, a rough time, and what it needs and is not here."""
     study = planned.study
     trials = study.trials() or study.samples()
     print(f"{counted(study.size, 'trial')} of {study.title!r} would go to {planned.folder}")
@@ -35,7 +36,26 @@ def dry_run(planned: Sweep, concurrency: int) -> None:
     if study.scheduler.stops:
         name = study.scheduler.name
         print(f"The estimate does not count what {name} stops early: every trial is taken to its last epoch.")
+    _print_missing(study, address)
     print("Nothing was written.")
+
+
+def _print_missing(study: Study, address: str) -> None:
+    """What a real start would refuse, as far as can be seen without reading data or joining a cluster."""
+    configs = [trial.config for trial in study.trials() or study.samples()]
+    cores = os.cpu_count() or 1
+    if not any(c.resources.gpu or c.resources.cpu > cores or isinstance(c.data, Vision) for c in configs):
+        return  # such trials lack nothing, and what knows more imports Ray
+    from tune_at.tuning.requirements import fitting_preset, missing_at_a_glance
+
+    problems = missing_at_a_glance(study, address)
+    if not problems:
+        return
+    print("\nIt cannot run here:")
+    for problem in problems:
+        print(f"  {problem}")
+    if preset := fitting_preset(study, address):
+        print(f"--preset {preset} runs here.")
 
 
 def _engine(study: Study) -> str:

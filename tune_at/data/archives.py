@@ -8,7 +8,9 @@ import numpy as np
 
 from tune_at.config.data import Vision
 from tune_at.data.arrays import ImageSet, Source
+from tune_at.data.cache import cache_folder, data_folder
 from tune_at.errors import UserError
+from tune_at.wording import shell
 
 
 def torchvision_root(config: Vision, folder: Path) -> Path:
@@ -99,4 +101,7 @@ def _damaged(kind: Any, root: Path) -> str:
 
 
 def _fetching(config: Vision) -> str:
-    return f"`python run.py data fetch {config.name}`"
+    """The command that downloads a data set to where it was looked for."""
+    folder = data_folder()
+    elsewhere = "" if folder == cache_folder() / "data" else f" --data-dir {shell(folder)}"
+    return f"`python run.py data fetch {config.name}{elsewhere}`"

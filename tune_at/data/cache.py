@@ -35,6 +35,12 @@ def cache_folder() -> Path:
     return Path(os.environ.get("TUNE_AT_CACHE") or Path(base) / "tune_at").expanduser()
 
 
+def data_folder() -> Path:
+    """`TUNE_AT_DATA`, where data sets are looked for, or `data` in the cache."""
+    given = os.environ.get("TUNE_AT_DATA")
+    return Path(given).expanduser() if given else cache_folder() / "data"
+
+
 def content_key(name: str, files: Sequence[Path], parts: int = 1) -> str:
     """A digest of a data set's name, of the last `parts` parts of its files' paths, and of their bytes."""
     digest = hashlib.sha256(f"{LAYOUT}/{name}".encode())

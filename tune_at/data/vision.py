@@ -1,7 +1,6 @@
 """CIFAR-10, CIFAR-100 and SVHN: from Parquet shards, or as torchvision fetches them; and any folder of images."""
 
 import hashlib
-import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -12,17 +11,11 @@ from PIL import Image
 from tune_at.config.data import DATASETS, ImageFolder, Vision
 from tune_at.data.archives import read_torchvision, torchvision_root
 from tune_at.data.arrays import ImageSet, Source, check_source, no_images
-from tune_at.data.cache import cache_folder, cached, remembered
+from tune_at.data.cache import cached, data_folder, remembered
 from tune_at.data.decode import decode_image
 from tune_at.data.folder import list_folder
 from tune_at.data.parquet import decode_shards, find_shards
 from tune_at.errors import UserError
-
-
-def data_folder() -> Path:
-    """`TUNE_AT_DATA`, where data sets are looked for, or `data` in the cache."""
-    given = os.environ.get("TUNE_AT_DATA")
-    return Path(given).expanduser() if given else cache_folder() / "data"
 
 
 def load_vision(config: Vision) -> Source:
@@ -56,16 +49,20 @@ def _checked(source: Source, config: Vision, folder: Path) -> Source:
 
 def whereabouts(name: str) -> str:
     """Where a data set would be read from, in words, or why it cannot be."""
-    folder, config = data_folder(), DATASETS[name].config()
+    config = DATASETS[name].config()
     assert isinstance(config, Vision)
     try:
-        shards = find_shards(folder, name)
-        if shards:
-            count = sum(map(len, shards.values()))
-            return f"{count} Parquet files in {shards['train'][0].parent}"
-        return f"torchvision's files in {torchvision_root(config, folder)}"
+        return find_files(config)
     except UserError as error:
         return str(error).removeprefix(f"data set {name}: ")
+
+
+def find_files(config: Vision) -> str:
+    """Where a data set would be read from, in words, by files' names alone. Raises `UserError` if it is absent."""
+    folder = data_folder()
+    if shards := find_shards(folder, config.name):
+        return f"{sum(map(len, shards.values()))} Parquet files in {shards['train'][0].parent}"
+    return f"torchvision's files in {torchvision_root(config, folder)}"
 
 
 def fetch(name: str) -> Path:

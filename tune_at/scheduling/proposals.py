@@ -41,7 +41,8 @@ class Proposer:
     point FAIL, a stopped one PRUNED; what still runs is RUNNING.
 
     Points are compared where what they are measured on is equal: of a space over `attack.eps`, say, Optuna learns from
-    the points of the largest group alone, if it has two or more, and of the others only that they were drawn.
+    the points of the largest group alone, and of the others only that they were drawn. Where no two points can be
+    compared it learns nothing, and draws at random.
 
     A point that was drawn before would give the same numbers: Optuna is asked for another. What it never comes upon is
     taken from the list of all. NSGA-II proposes such points, as children that equal a parent, and TPE does in spaces of
@@ -132,16 +133,17 @@ class Proposer:
     def _compared(self, points: Sequence[Sequence[TrialState]]) -> list[bool]:
         """Which points are measured on the same as most are; of groups that are equally large, the first.
 
-        What the others measured says nothing about these. Where no two points are measured on the same, as with a
-        continuous `attack.eps`, all are told: the user was warned that the easiest setting wins. So are all points of a
-        search for several objectives, since NSGA-II's generations must not lose members that they had, and those of a
-        sweep of schema version 1.
+        What the others measured says nothing about these. With several objectives it is the group of the first point
+        that counts, however large others become: NSGA-II's generations must not lose members that they had. Sweeps of
+        schema version 1 compare all.
         """
-        if self.study.schema == FIRST or not self.apart or len(self.metrics) > 1:
+        if self.study.schema == FIRST or not self.apart:
             return [True] * len(points)
         groups = [tuple(group_of(states[0].trial.config, metric) for metric in self.metrics) for states in points]
-        largest = max(groups, key=groups.count, default=())
-        return [group == largest or groups.count(largest) < 2 for group in groups]
+        if not groups:
+            return []
+        chosen = groups[0] if len(self.metrics) > 1 else max(groups, key=groups.count)
+        return [group == chosen for group in groups]
 
     def _told(self, states: Sequence[TrialState], compared: bool = True) -> FrozenTrial:
         """A point as Optuna should know it. One that cannot be compared has nothing to tell: it is FAIL."""

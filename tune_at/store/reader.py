@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import duckdb
     import pandas as pd
 
-__all__ = ["damaged_parts", "query", "read_arrow", "read_part", "read_results", "read_table", "sweep_folder"]
+__all__ = ["query", "read_arrow", "read_part", "read_results", "read_table", "sweep_folder"]
 
 
 def read_arrow(sweep: Where | SweepFolder, table: str) -> pa.Table:
@@ -101,9 +101,3 @@ def sweep_folder(sweep: Where | SweepFolder) -> SweepFolder:
     if not known:
         raise UserError(str(sweep), f"is no sweep: it has no {folder.study.name}", remedy)
     return folder
-
-
-def damaged_parts(sweep: Where | SweepFolder) -> dict[str, str]:
-    """The trials of which a file that training can write again is damaged, with the reason."""
-    damage = read_snapshot(sweep_folder(sweep)).damage
-    return {found.trial: str(found.error) for found in damage if found.trial}

@@ -75,10 +75,12 @@ def _learns_little(study: Study, judged: Judged) -> list[str]:
     lines = []
     for metric in dict.fromkeys(metrics):
         if keys := telling_keys(study.samples(), metric):
-            learns = "the easiest setting wins"
-            if len(study.search.judged_by) == 1:
-                group = "the largest group of points for which it does"
-                learns = f"{study.search.name} learns from {group}, and if there is none {learns}"
+            group = "the largest group of points" if len(study.search.judged_by) == 1 else "the points"
+            first = "" if len(study.search.judged_by) == 1 else " as for the first"
+            learns = (
+                f"{study.search.name} learns only from {group} for which it is measured on the same{first}, and draws"
+                " at random where no two are"
+            )
             lines.append(
                 f"{_differ(keys)} from trial to trial, so that {metric} does not compare like with like: {learns};"
                 f" fix {' and '.join(keys)} in base, a sweep for each value"

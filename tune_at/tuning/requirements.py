@@ -4,8 +4,10 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from tune_at.config.data import DataSection, Vision
 from tune_at.config.facts import KnownData
 from tune_at.data.identity import settle
+from tune_at.data.vision import find_files
 from tune_at.errors import UserError, joined
 from tune_at.store.files import require_writable
 from tune_at.store.place import Place
@@ -43,12 +45,18 @@ def require_cluster(needs: Iterable[Need], joined_one: bool, storage: Place) -> 
 
 
 def missing(
-    trials: Iterable[Trial], known: KnownData, address: str = "", storage: Place | None = None
+    trials: Iterable[Trial],
+    known: KnownData,
+    address: str = "",
+    storage: Place | None = None,
+    data: Callable[[KnownData, DataSection], None] | None = None,
 ) -> list[UserError]:
     """What trials need and there is not: cores, GPUs, a cluster, data sets, storage that can be written.
 
-    `known`: what was recorded of the data, which has to be as it was; what was not is remembered there.
+    `known`: what was recorded of the data, which has to be as it was; what was not is remembered there. `data` raises
+    `UserError` if a section's data is not what it should be; by default all of it is read.
     """
+    data = data or _settled
     trials = list(trials)
     problems: list[UserError] = []
     if address:
@@ -56,10 +64,16 @@ def missing(
     elif here := this_machine():
         problems += unplaceable(whole_needs(trials), [here])
     for section in {trial.config.data.source_key: trial.config.data for trial in trials}.values():
-        problems += _refusals(functools.partial(settle, known, [section]))
+        problems += _refusals(functools.partial(data, known, section))
     if storage is not None:
         problems += _refusals(lambda: require_writable(storage, "--storage"))
     return problems
+
+
+def missing_at_a_glance(study: Study, address: str = "") -> list[UserError]:
+    """What `missing` finds without joining a cluster and without reading data: resources, and files that are absent."""
+    problems = missing(study.trials() or study.samples(), study.data, data=_present)
+    return [problem for problem in problems if not (address and problem.where.startswith("resources"))]
 
 
 def fitting_preset(study: Study, address: str = "") -> str:
@@ -75,6 +89,15 @@ def fitting_preset(study: Study, address: str = "") -> str:
         if not missing(other.samples(), other.data, address):
             return preset
     return ""
+
+
+def _settled(known: KnownData, section: DataSection) -> None:
+    settle(known, [section])
+
+
+def _present(known: KnownData, section: DataSection) -> None:
+    if isinstance(section, Vision):
+        find_files(section)
 
 
 def _refusals(question: Callable[[], object]) -> list[UserError]:

@@ -28,7 +28,8 @@ def run(arguments: Namespace) -> int:
 
         print(f"{arguments.name} is in {fetch(arguments.name)}")
         return 0
-    from tune_at.data.vision import data_folder, whereabouts
+    from tune_at.data.cache import data_folder
+    from tune_at.data.vision import whereabouts
 
     print(f"looking in {data_folder()}")
     for name in names:

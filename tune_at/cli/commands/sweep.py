@@ -34,7 +34,7 @@ def run(arguments: Namespace) -> int:
     if arguments.dry_run:
         from tune_at.cli.dry_run import dry_run
 
-        dry_run(planned, arguments.concurrency)
+        dry_run(planned, arguments.concurrency, arguments.address)
         return 0
     return run_to_end(planned, launch)
 

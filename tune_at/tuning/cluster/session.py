@@ -19,7 +19,6 @@ import ray
 from ray.tune.execution import class_cache
 
 from tune_at.errors import UserError
-from tune_at.errors import joined as together
 from tune_at.tuning.cluster.connect import find_cluster
 from tune_at.tuning.cluster.tokens import cluster_authentication, local_authentication
 from tune_at.tuning.interruption import uninterrupted
@@ -107,18 +106,12 @@ def live_nodes() -> list[dict[str, float]]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-def require_placeable(wanted: Iterable[Need], joined: bool = False) -> None:
-    """Raise `UserError` for trials that no single node of the running cluster could ever hold.
+def unplaceable(wanted: Iterable[Need], nodes: Sequence[Mapping[str, float]], joined: bool = False) -> list[UserError]:
+    """What is too much for any single one of `nodes`; empty if each of `wanted` fits into one of them.
 
     Tune itself would wait for ever, and in silence where the nodes together have enough. `joined`: whether the cluster
     is the user's own rather than a fresh one on this machine.
     """
-    if problems := unplaceable(wanted, live_nodes(), joined):
-        raise together(problems, "resources")
-
-
-def unplaceable(wanted: Iterable[Need], nodes: Sequence[Mapping[str, float]], joined: bool = False) -> list[UserError]:
-    """What is too much for any single one of `nodes`; empty if each of `wanted` fits into one of them."""
     needs = list(dict.fromkeys(wanted))
     problems = []
     for key, kind in (("cpu", "CPU"), ("gpu", "GPU")):
