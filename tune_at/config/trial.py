@@ -188,8 +188,8 @@ class TrialConfig(Section):
         return json.dumps(recorded(self, schema), sort_keys=True)
 
     @classmethod
-    def from_json(cls, text: str, where: str = "") -> "TrialConfig":
-        """Read what `as_json` wrote, now or in an older version; nothing is known of its data.
+    def from_json(cls, text: str, where: str = "", data: KnownData | None = None) -> "TrialConfig":
+        """Read what `as_json` wrote, now or in an older version; `data` is what is known of its data.
 
         Raises `UserError` if it cannot be read.
         """
@@ -199,7 +199,7 @@ class TrialConfig(Section):
             raise UserError(where or "config", f"is not JSON: {error}", "restore the file") from None
         if not isinstance(tree, dict):
             raise UserError(where or "config", f"{text} is not a config", "restore the file")
-        return cls.parse(tree, where, complete=False, data=KnownData(recorded=True), schema=FIRST)
+        return cls.parse(tree, where, complete=False, data=data or KnownData(recorded=True), schema=FIRST)
 
     @staticmethod
     def tree_from_json(text: str) -> Tree:

@@ -53,6 +53,11 @@ class Engine:
             torch.compiler.reset()
         self.views: dict[tuple[nn.Module, torch.dtype], FoldedView] = {}
 
+    @property
+    def cuda_devices(self) -> list[int]:
+        """The devices whose generators `torch.random.fork_rng` has to keep."""
+        return [torch.cuda.current_device()] if self.device.type == "cuda" else []
+
     def place(self, network: nn.Module) -> nn.Module:
         """Move a network to the device, laid out channels-last."""
         network.to(self.device).to(memory_format=torch.channels_last)

@@ -7,30 +7,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tune_at.attacks.pgd import PGD
-from tune_at.config.objective import OBJECTIVES
 from tune_at.config.trial import TrialConfig
 from tune_at.config.versions import SCHEMA
-from tune_at.data.batches import Batch, DeviceImages
-from tune_at.data.identity import as_state, identity_of, place_of, prepared, require_same
-from tune_at.data.noise import corrupt_labels
-from tune_at.data.splits import split, stratified_choice
+from tune_at.data.batches import Batch
+from tune_at.data.identity import as_state, place_of, prepared, require_same
 from tune_at.engine.engine import Engine, prepare_device
 from tune_at.errors import UserError
 from tune_at.evaluation.outcomes import evaluate
-from tune_at.models import build_model
-from tune_at.objectives.base import Objective, Step
+from tune_at.objectives.base import Step
 from tune_at.seeding import derive_seed, generator
 from tune_at.store.place import Where
 from tune_at.store.status import Status
 from tune_at.training.checkpoint import load_state, save_state
+from tune_at.training.images import TrialImages
 from tune_at.training.optim import build_optimizer, set_lr
-from tune_at.training.record import SPLITS, EpochRecord, best_record
+from tune_at.training.record import EpochRecord, best_record
+from tune_at.training.snapshot import NetworkSnapshot, build_objective, first_networks, make_network
 from tune_at.training.teacher import load_teacher
 
 
@@ -62,46 +58,24 @@ class Trainer:
             config.check()
         self.device = prepare_device(config.resources)
         self.engine = Engine(self.device, config.train)
-        splits = split(source, config.data)
-        self.identity = identity_of(splits._asdict())
-        self.data = {
-            name: DeviceImages(images, self.device) for name, images in zip(SPLITS, splits, strict=True) if len(images)
-        }
-        limits = {"train": config.evaluation.train_samples, "test": config.evaluation.test_samples}
-        self.evaluation_index = {
-            name: torch.from_numpy(self._part(images.labels, limits.get(name, "all"))).to(self.device)
-            for name, images in zip(SPLITS, splits, strict=True)
-        }
-        train = self.data["train"]
-        labels = corrupt_labels(splits.train.labels, config.data.noise_rate, config.data.num_classes, config.seed)
-        train.labels = torch.from_numpy(labels).to(self.device)
-        objective = OBJECTIVES[config.objective.name].load()
-        self.objective: Objective[Any] = objective(config.objective, config.attack, len(train), config.data.num_classes)
-        with torch.random.fork_rng(self._cuda_devices):
-            torch.manual_seed(derive_seed(config.seed, "network"))
-            channels, size, _ = config.data.shape
-            self._make = lambda: self.engine.place(build_model(config.model, config.data.num_classes, channels, size))
-            self.model = self.objective.networks(self._make)
+        self.images = TrialImages.of(config, source, self.device)
+        self.identity, self.data = self.images.identity, self.images.splits
+        self.evaluation_index = self.images.evaluated
+        self.objective = build_objective(config, len(self.data["train"]))
+        self.model = first_networks(config, self.objective, self.engine)
         self.trained = self.objective.each(self.model, self.engine.compiled)
         self.optimizer = build_optimizer(config.optim, self.model.parameters())
         self.objective.teachers = {role: self._teacher(role, teachers or {}) for role in config.objective.teachers()}
         self.history: list[EpochRecord] = []
 
-    def _part(self, labels: NDArray[np.int64], limit: int | str) -> NDArray[np.int64]:
-        """Where the images lie that are evaluated after an epoch: all, or a class-balanced part."""
-        if isinstance(limit, str) or limit >= len(labels):
-            return np.arange(len(labels))
-        rng = np.random.default_rng(derive_seed(self.config.data.split_seed, "measured"))
-        return stratified_choice(labels, limit, rng)
-
-    @property
-    def _cuda_devices(self) -> list[int]:
-        return [torch.cuda.current_device()] if self.device.type == "cuda" else []
-
     @property
     def evaluated(self) -> nn.Module:
         """The network whose accuracy counts: the trained one, or what the objective makes of it (SWA's average)."""
         return self.objective.evaluated(self.model)
+
+    def snapshot(self) -> NetworkSnapshot:
+        """The network as it is now, with the trial's data: the trainer's own, for those who change nothing."""
+        return NetworkSnapshot(self.config, len(self.history), self.evaluated, self.engine, self.images)
 
     def _teacher(self, role: str, teachers: Mapping[str, Where | None]) -> nn.Module:
         """The network of a trial's checkpoint, frozen in eval mode."""
@@ -111,8 +85,8 @@ class Trainer:
                 f"{name}'s {role} teacher", "is missing", "run it in a study with stages, or pass teachers="
             )
         path = teachers[role]
-        with torch.random.fork_rng(self._cuda_devices):
-            network = self._make()
+        with torch.random.fork_rng(self.engine.cuda_devices):
+            network = make_network(self.config, self.engine)
         if path is not None:
             load_teacher(network, role, path, self.device, self._require_data)
         return network.eval().requires_grad_(False)
@@ -140,7 +114,7 @@ class Trainer:
         lr = self.config.optim.lr_at(epoch, self.config.train.epochs)
         set_lr(self.optimizer, lr)
         # Layers that draw from the global generator (dropout) get the epoch's own state, and the caller's comes back.
-        with torch.random.fork_rng(self._cuda_devices):
+        with torch.random.fork_rng(self.engine.cuda_devices):
             torch.manual_seed(derive_seed(self.config.seed, "global", epoch))
             began = time.perf_counter()
             scalars = self._train(epoch)
@@ -201,7 +175,7 @@ class Trainer:
         last = self.config.train.epochs
         keep = self.config.evaluation.keep_attacking
         attack = replace(PGD.of(self.config.attack), steps=1, keep_attacking=keep)
-        with torch.random.fork_rng(self._cuda_devices):
+        with torch.random.fork_rng(self.engine.cuda_devices):
             self.model.train()
             batch = next(self.data["train"].shuffled(samples, self.config.data, self.config.seed, 1))
             began = time.perf_counter()
