@@ -36,7 +36,10 @@ def evaluation(trial, checkpoint="best", attack="pgd-20", batch=0):
 
 
 def sample(trial, example, checkpoint="best"):
-    return {"trial": trial, "checkpoint": checkpoint, "split": "train", "example": example, "label": 3, "forgotten": 2}
+    return {
+        "trial": trial, "checkpoint": checkpoint, "epoch": 3, "split": "train", "origin": "hardness",
+        "attack": "pgd-10", "batch": 0, "example": example, "label": 3, "forgotten": 2,
+    }  # fmt: skip
 
 
 def probe(trial, number, name="gradients", x=None):
@@ -102,7 +105,7 @@ def test_parts_have_their_keys_beside_the_trial_and_do_not_replace_each_other(sw
 
 
 def test_rows_of_two_parts_are_not_written_as_one(sweep):
-    with pytest.raises(ValueError, match="2 parts, named by checkpoint, attack, batch"):
+    with pytest.raises(ValueError, match="2 parts, named by checkpoint, epoch, split, attack, batch"):
         write_rows(sweep, "evaluations", "a", [evaluation("a", batch=1), evaluation("a", batch=2)])
     with pytest.raises(ValueError, match="named by"):
         write_rows(sweep, "probes", "a", [])
@@ -130,7 +133,9 @@ def test_rows_of_another_trial_are_not_written_as_this_ones(sweep, table):
 
 def test_keys_are_safe_as_names_of_files_and_differ():
     keys = [
-        part_key("evaluations", {"checkpoint": checkpoint, "attack": attack, "batch": batch})
+        part_key(
+            "evaluations", {"checkpoint": checkpoint, "epoch": 3, "split": "test", "attack": attack, "batch": batch}
+        )
         for checkpoint in ("best", "epoch-000012")
         for attack in ("pgd-20", "pgd", "../../etc", "a/b", "a_b", "é" * 300, "", ".", "A", "a")
         for batch in (0, 20, 200)

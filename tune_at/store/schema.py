@@ -97,12 +97,13 @@ DECISIONS = pa.schema(
 EVALUATIONS = pa.schema(
     [
         pa.field("trial", pa.string(), nullable=False),
-        pa.field("checkpoint", pa.string(), nullable=False),  # `best`, or `epoch-000012`
+        pa.field("checkpoint", pa.string(), nullable=False),  # `best`, or `epoch-000012`, as the last one is, too
+        pa.field("epoch", pa.int32(), nullable=False),  # the checkpoint's: `best` may move to another one
+        pa.field("split", pa.string(), nullable=False),
         pa.field("attack", pa.string(), nullable=False),  # its name and settings as the user wrote them
         pa.field("batch", pa.int32(), nullable=False),  # from 0: what is done is not done again
-        pa.field("epoch", pa.int32(), nullable=False),  # the checkpoint's
-        pa.field("split", pa.string(), nullable=False),
         pa.field("n", pa.int64(), nullable=False),  # samples in the batch
+        pa.field("natural", pa.int64()),  # of these, right without an attack
         pa.field("correct", pa.int64(), nullable=False),  # of these, right under the attack
         pa.field("accuracy", pa.float64(), nullable=False),  # correct / n
         pa.field("seconds", pa.float64()),
@@ -110,23 +111,29 @@ EVALUATIONS = pa.schema(
         pa.field("evaluated", pa.timestamp("us", tz="UTC")),
     ]
 )
-"""One row a (trial, checkpoint, attack, batch)."""
+"""One row a (trial, checkpoint, epoch, split, attack, batch): how the batches are cut, `tune_at.evaluation.robust`."""
 
 SAMPLES = pa.schema(
     [
         pa.field("trial", pa.string(), nullable=False),
-        pa.field("checkpoint", pa.string(), nullable=False),
+        pa.field("checkpoint", pa.string(), nullable=False),  # as in `evaluations`; empty while training
+        pa.field("epoch", pa.int32(), nullable=False),  # the checkpoint's
         pa.field("split", pa.string(), nullable=False),
-        pa.field("example", pa.int64(), nullable=False),  # its place in the data as stored
+        pa.field("origin", pa.string(), nullable=False),  # what has measured it: `evaluate`, or a probe's name
+        pa.field("attack", pa.string(), nullable=False),  # as in `evaluations`; empty without one
+        pa.field("batch", pa.int32(), nullable=False),  # as in `evaluations`; 0 for a probe
+        pa.field("example", pa.int64(), nullable=False),  # its place in the trial's split
         pa.field("label", pa.int32(), nullable=False),  # the true one
         pa.field("trained_label", pa.int32()),  # the one that was trained on, noise and all
         pa.field("natural_prediction", pa.int32()),
         pa.field("robust_prediction", pa.int32()),
+        pa.field("correct", pa.bool_()),  # whether it is right under the attack, as `evaluations` counts it
         pa.field("natural_loss", pa.float64()),
         pa.field("robust_loss", pa.float64()),
     ]
 )
-"""One row a (trial, checkpoint, split, example), and one further column a quantity that is measured by sample."""
+"""One row a (trial, checkpoint, epoch, split, origin, attack, example), and one further column a quantity that is
+measured by sample."""
 
 PROBES = pa.schema(
     [
@@ -172,12 +179,14 @@ TABLES = {
     "decisions": Table(DECISIONS, ("trial", "epoch"), rebuilt=True, times=("decided",)),
     "evaluations": Table(
         EVALUATIONS,
-        ("trial", "checkpoint", "attack", "batch"),
-        part=("checkpoint", "attack", "batch"),
+        ("trial", "checkpoint", "epoch", "split", "attack", "batch"),
+        part=("checkpoint", "epoch", "split", "attack", "batch"),
         times=("seconds", "evaluated"),
     ),
     "samples": Table(
-        SAMPLES, ("trial", "checkpoint", "split", "example"), part=("checkpoint", "split")
+        SAMPLES,
+        ("trial", "checkpoint", "epoch", "split", "origin", "attack", "example"),
+        part=("checkpoint", "epoch", "split", "origin", "attack", "batch"),
     ),
     "probes": Table(
         PROBES,
