@@ -1,6 +1,7 @@
 """Norms of layers against the singular values of the dense matrix, and of those matrices of networks that pad."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -87,6 +88,9 @@ def test_linear_layers_and_batch_norms():
     assert Layer(weight).spectral_norm() == pytest.approx(norm(weight), rel=1e-12)
     assert Layer(torch.tensor([1.0, -3.0, 2.0]).double()).spectral_norm() == 3
     assert Layer(torch.tensor([[1.0, -3.0], [2.0, 0.5]]).double()).l1_norm() == 6.5
+    for lost in (random(4, 7) / 0, random(2, 2, 3, 3) * float("nan"), torch.tensor([1, float("nan")])):
+        assert math.isnan(Layer(lost.double(), (4, 4)).spectral_norm())
+    assert Layer(torch.zeros(2, 2, 3, 3).double(), (4, 4)).spectral_norm() == 0
     kernel = torch.full((2, 1, 3, 3), -0.5).double()
     assert Layer(kernel, (8, 8)).l1_norm() == 9  # a sum over weights, whatever the image
 

