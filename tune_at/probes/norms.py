@@ -36,7 +36,7 @@ class Layer:
     groups: int = 1
 
     def spectral_norm(self) -> float:
-        """‖W‖₂, the largest singular value; of a convolution see `convolution_norm`. NaN unless all weights are finite."""
+        """‖W‖₂, the largest singular value (`convolution_norm`); NaN unless all weights are finite."""
         if not bool(self.weight.isfinite().all()):
             return float("nan")
         if self.weight.dim() == 4:
