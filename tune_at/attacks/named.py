@@ -17,7 +17,10 @@ from tune_at.errors import UserError
 Attack = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
 """(model, x, y, generator) → x_adv; see `tune_at.attacks.pgd.pgd`."""
 
-Factory = Callable[[AttackSection, bool | None], Attack]
+LAST_ITERATE = 100
+"""Steps up to which the last iterate counts by default, for names that stand for any number of steps."""
+
+Factory = Callable[[AttackSection, bool | None], PGD | AutoAttack]
 """What an entry of `ATTACKS` names: from ball and step size, and whether to go on with an example that has fallen."""
 
 
@@ -30,14 +33,27 @@ def build_attack(name: str, threat: AttackSection, keep_attacking: bool | None =
         keep_attacking: whether the result is the last iterate even of an example that has fallen before; by default as
             the attack has it. AutoAttack always stops at a fallen example.
     """
-    make: Factory = ATTACKS[name].load()
-    run = make(threat, keep_attacking)
+    run = find_attack(name, threat, keep_attacking)
 
     def attack(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
         check_range(x)
         return run(model, x, y, generator)
 
     return attack
+
+
+def find_attack(name: str, threat: AttackSection, keep_attacking: bool | None = None) -> PGD | AutoAttack:
+    """What `build_attack` runs, with its settings. Of `pgd-N` and `cw-N` up to 100 steps the last iterate counts, as
+    in training; with more, an example is left alone once it has fallen, unless `keep_attacking` says otherwise.
+    """
+    entry = ATTACKS[name]
+    make: Factory = entry.load()
+    if entry.name == name:
+        return make(threat, keep_attacking)
+    steps = int(name.rpartition("-")[2])
+    made = make(threat, steps <= LAST_ITERATE if keep_attacking is None else keep_attacking)
+    assert isinstance(made, PGD)
+    return replace(made, steps=steps)
 
 
 def check_range(x: Tensor) -> None:

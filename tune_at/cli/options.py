@@ -38,6 +38,12 @@ def add_data_dir(parser: argparse.ArgumentParser) -> None:
 
 def add_launch(parser: argparse.ArgumentParser) -> None:
     """What `sweep` and `resume` take on where and how trials run; see `Launch`."""
+    add_cluster(parser)
+    parser.add_argument("--fail-fast", action="store_true", help="stop the sweep at the first failed trial")
+
+
+def add_cluster(parser: argparse.ArgumentParser, what: str = "trials") -> None:
+    """Where work runs, and how much of it at a time; see `Launch`. `what`: a word for it, in the plural."""
     parser.add_argument(
         "--address",
         default="",
@@ -51,19 +57,29 @@ def add_launch(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="send CIFAR and SVHN to the workers through Ray: they need no files of them",
     )
-    parser.add_argument("--fail-fast", action="store_true", help="stop the sweep at the first failed trial")
     parser.add_argument(
         "--concurrency",
         type=at_least_one,
         default=0,
         metavar="N",
-        help="at most N trials at a time (default: as many as fit)",
+        help=f"at most N {what} at a time (default: as many as fit)",
     )
 
 
 def add_sweep(parser: argparse.ArgumentParser) -> None:
     """DIR/NAME."""
     parser.add_argument("sweep", metavar="DIR/NAME", help="folder or address of the sweep")
+
+
+def add_trials(parser: argparse.ArgumentParser) -> None:
+    """`--trials`: see `tune_at.cli.chosen.choose`."""
+    parser.add_argument(
+        "--trials",
+        nargs="+",
+        default=["all"],
+        metavar="TRIAL",
+        help="all that have ended (the default), best:N, or trials by name",
+    )
 
 
 def at_least_one(text: str) -> int:

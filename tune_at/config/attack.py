@@ -1,11 +1,13 @@
 """The threat model, shared by the training attack and the evaluation."""
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
 from tune_at.config.section import Pixels, Section, Whole
 from tune_at.config.versions import Since
+from tune_at.errors import UserError
 from tune_at.registry import Entry, Registry
 
 LossName = Literal["ce", "kl", "cw", "dlr"]
@@ -36,8 +38,8 @@ class AttackSection(Section):
         return "gaussian" if self.norm == "l2" else "uniform"
 
 
-def _entry(name: str, factory: str, source: str, summary: str) -> Entry:
-    return Entry(name, AttackSection, f"tune_at.attacks.{factory}", source, summary)
+def _entry(name: str, factory: str, source: str, summary: str, pattern: str = "") -> Entry:
+    return Entry(name, AttackSection, f"tune_at.attacks.{factory}", source, summary, pattern)
 
 
 ATTACKS = Registry(
@@ -46,8 +48,49 @@ ATTACKS = Registry(
         "pgd", "named:configured", "Eq. 2", "projected gradient ascent with the config's steps (training, evaluation)"
     ),
     _entry("fgsm", "named:fgsm", "App. A.2.1", "one step of length eps from x"),
-    _entry("pgd-10", "named:pgd_10", "Sec. 3.1, 5", "PGD on the cross-entropy, 10 steps"),
+    _entry("pgd-10", "named:pgd_10", "Sec. 3.1, 5", "PGD on the cross-entropy, 10 steps", r"pgd-[1-9]\d{0,5}"),
     _entry("pgd-1000", "named:pgd_1000", "Tab. 1", "PGD on the cross-entropy, 1,000 steps"),
-    _entry("cw-1000", "named:cw_1000", "Tab. 1", "PGD on the C&W margin, 1,000 steps"),
+    _entry("cw-1000", "named:cw_1000", "Tab. 1", "PGD on the C&W margin, 1,000 steps", r"cw-[1-9]\d{0,5}"),
     _entry("autoattack", "named:auto", "Tab. 1", "AutoAttack standard: APGD-CE, APGD-T, FAB-T, Square (pyautoattack)"),
 )
+"""Beside these, `pgd-N` and `cw-N` are served for any number of steps."""
+
+TABLE_1 = ("pgd-10", "pgd-1000", "cw-1000", "autoattack")
+"""The attacks of the paper's Table 1."""
+
+
+@dataclass(frozen=True)
+class AskedAttack:
+    """An attack with the settings that a user gave it, each as it was written: `pgd-10`, `pgd-10 eps=4/255`.
+
+    Attributes:
+        name: in `ATTACKS`.
+        eps: radius in pixels on [0, 1]; empty for that of the trial's training.
+        step: length of a step, likewise.
+    """
+
+    name: str
+    eps: str = ""
+    step: str = ""
+
+    def __post_init__(self) -> None:
+        """Raises `UserError` for an unknown name, or a number that cannot be one."""
+        ATTACKS[self.name]
+        self.threat(AttackSection())
+
+    def __str__(self) -> str:
+        """Name and settings, as the store's tables have them."""
+        settings = {"eps": self.eps, "step": self.step}
+        return " ".join([self.name, *(f"{name}={value}" for name, value in settings.items() if value)])
+
+    def threat(self, trained: AttackSection) -> AttackSection:
+        """Ball and step size, in a trial that was trained under `trained`."""
+        given = {name: text for name, text in (("eps", self.eps), ("step", self.step)) if text}
+        changes = {}
+        for name, text in given.items():
+            try:
+                changes[name] = TypeAdapter(Pixels).validate_python(text)
+            except ValidationError:
+                problem = f"{text!r} is not a length in pixels on [0, 1]"
+                raise UserError(f"--{name}", problem, "write it as 8/255 or 0.031") from None
+        return trained.model_copy(update=changes)

@@ -51,7 +51,7 @@ class Launch:
             address=arguments.address,
             concurrency=arguments.concurrency,
             ship_data=arguments.ship_data,
-            fail_fast=arguments.fail_fast,
+            fail_fast=getattr(arguments, "fail_fast", False),
             data_dir=absolute(given) if given else "",
             as_recorded=getattr(arguments, "as_recorded", False),
             trials=getattr(arguments, "trials", 0),

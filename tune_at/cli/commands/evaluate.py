@@ -1,0 +1,187 @@
+"""`evaluate DIR/NAME`: trained networks under stronger attacks, as in Table 1."""
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+from tune_at.cli.command import Command
+from tune_at.cli.options import add_cluster, add_trials, at_least_one
+from tune_at.cli.terminal import as_typed, console, width
+from tune_at.config.attack import TABLE_1, AskedAttack
+from tune_at.errors import UserError
+from tune_at.tuning.interruption import uninterrupted
+from tune_at.tuning.launch import Launch
+from tune_at.wording import program, shell, trial_label
+
+if TYPE_CHECKING:
+    from tune_at.recording.evaluation_plan import Target
+    from tune_at.store.snapshot import Snapshot
+    from tune_at.study.sweep import Sweep
+    from tune_at.study.trials import Trial
+
+CHECKPOINTS = ("best", "final")
+SPLITS = ("test", "val", "train")
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """The sweep, what of it, and under which attacks."""
+    parser.add_argument("sweep", metavar="DIR/NAME", help="folder or address of the sweep")
+    add_trials(parser)
+    parser.add_argument(
+        "--checkpoint", action="append", metavar="WHICH",
+        help="best, final, initial or an epoch that is kept; may be repeated (default: best and final)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--attack", action="append", metavar="NAME",
+        help="pgd-N, cw-N, fgsm, pgd or autoattack; may be repeated (default: the four of Table 1)",
+    )  # fmt: skip
+    parser.add_argument(
+        "-n", type=at_least_one, default=0, metavar="N", dest="number",
+        help="images: a fixed, class-balanced part, in whole batches of 100 (default: the whole split)",
+    )  # fmt: skip
+    parser.add_argument("--split", choices=SPLITS, default="test", help="which images (default: test)")
+    parser.add_argument("--eps", default="", metavar="E", help="radius, e.g. 8/255 (default: each trial's own)")
+    parser.add_argument("--step", default="", metavar="S", help="length of a step (default: each trial's own)")
+    add_cluster(parser, "tasks")
+
+
+def run(arguments: Namespace) -> int:
+    """`evaluate DIR/NAME`; 0 if all that was asked for is there, 1 if something has failed."""
+    from tune_at.study.sweep import Sweep
+
+    names = dict.fromkeys(arguments.attack or TABLE_1)
+    attacks = [AskedAttack(name, arguments.eps, arguments.step) for name in names]
+    launch = Launch.of(arguments)
+    sweep = Sweep.open(arguments.sweep)
+    launch = launch.completed(sweep.folder)
+    results = sweep.read()
+    targets = _targets(sweep, results, arguments)
+    trials = list({target.trial.name: target.trial for target in targets}.values())
+    _require(sweep, trials, launch, arguments)
+    errors = _run_missing(sweep, targets, attacks, launch, arguments)
+    _show(sweep, results, targets, attacks, arguments)
+    return 1 if errors else 0
+
+
+def _say(line: str) -> None:
+    console().print(line, markup=False, soft_wrap=True)
+
+
+def _targets(sweep: "Sweep", results: "Snapshot", arguments: Namespace) -> "list[Target]":
+    """The checkpoints that are asked for; a line for each trial that is passed over."""
+    from tune_at.cli.chosen import choose
+    from tune_at.recording.evaluation_plan import find_target
+
+    trials, lines, named = choose(sweep, results, arguments.trials)
+    best = {row["trial"]: row["best_epoch"] for row in results.arrow("trials").to_pylist()}
+    targets, refused = [], []
+    for trial in trials:
+        try:
+            targets += [
+                find_target(sweep.folder, trial, asked, best.get(trial.name))
+                for asked in dict.fromkeys(arguments.checkpoint or CHECKPOINTS)
+            ]
+        except UserError as error:
+            if trial.name in named:
+                raise
+            refused.append(error)
+            lines.append(f"passed over: {trial_label(trial.name)}: {error.problem}; {error.remedy}")
+    if not targets:
+        raise refused[0]
+    for line in lines:
+        _say(line)
+    return targets
+
+
+def _require(sweep: "Sweep", trials: "list[Trial]", launch: Launch, arguments: Namespace) -> None:
+    """Raise `UserError` for what is not there, before Ray starts."""
+    from tune_at.errors import joined
+    from tune_at.recording.evaluation_plan import require_examples
+
+    require_examples(trials, arguments.split, arguments.number)
+    with uninterrupted():  # what is half imported cannot be imported again
+        from tune_at.tuning.requirements import missing
+    if problems := missing(trials, sweep.study.data, launch.address):
+        raise joined(problems, f"{sweep.name} cannot be evaluated here")
+
+
+def _run_missing(
+    sweep: "Sweep", targets: "list[Target]", attacks: list[AskedAttack], launch: Launch, arguments: Namespace
+) -> dict[str, str]:
+    """Run what the tables do not have; the errors of what has failed."""
+    from tune_at.recording import evaluation_plan as plan
+    from tune_at.store.snapshot import read_snapshot
+
+    with uninterrupted():
+        from tune_at.tuning.packing import whole_needs
+        from tune_at.tuning.tasks import Task, run_tasks
+    known = read_snapshot(sweep.folder, plan.TABLES)
+    for damage in known.damage:
+        _say(f"{damage.error.where} {damage.error.problem}: what it had is evaluated again")
+    tables = [known.arrow(table) for table in plan.TABLES]
+    work = plan.missing(targets, attacks, arguments.split, arguments.number, tables[0], tables[1])
+    if not work:
+        _say("all of this has been evaluated before")
+        return {}
+    tasks = []
+    for piece in work:
+        trial = piece.target.trial
+        data = sweep.study.data.only([trial.config.data])
+        (need,) = whole_needs([trial])
+        given = plan.arguments_of(sweep.folder, piece, data, arguments.split)
+        tasks.append(Task(piece.name, "tune_at.recording.evaluated:evaluate_batches", given, need))
+    sections = [target.trial.config.data for target in targets]
+    again = again_command(sweep, arguments)
+    errors = run_tasks(tasks, sweep.folder, launch, console(), "evaluation", again, sections)
+    plan.fold_tables(sweep.folder)
+    if errors:
+        _say(f"{len(errors)} of {len(tasks)} evaluations failed; try them again with: {again}")
+    return errors
+
+
+def again_command(sweep: "Sweep", arguments: Namespace) -> str:
+    """The same command, ready to be pasted."""
+    words: list[object] = [*program(), "evaluate", as_given(sweep, arguments)]
+    for option, values in (("--checkpoint", arguments.checkpoint), ("--attack", arguments.attack)):
+        for value in values or ():
+            words += [option, value]
+    for option, value, default in (
+        ("-n", arguments.number, 0), ("--split", arguments.split, "test"), ("--eps", arguments.eps, ""),
+        ("--step", arguments.step, ""), ("--address", arguments.address, ""),
+        ("--concurrency", arguments.concurrency, 0), ("--data-dir", arguments.data_dir, None),
+    ):  # fmt: skip
+        words += [option, value] if value != default else []
+    if arguments.trials != ["all"]:
+        words += ["--trials", *arguments.trials]
+    return shell(*words)
+
+
+def as_given(sweep: "Sweep", arguments: Namespace) -> object:
+    """The sweep's folder as the user wrote it."""
+    return arguments.sweep
+
+
+def _show(
+    sweep: "Sweep", results: "Snapshot", targets: "list[Target]", attacks: list[AskedAttack], arguments: Namespace
+) -> None:
+    """Print the table and the warnings."""
+    from analysis.ranking import rank
+    from analysis.robustness import accuracies
+    from tune_at.cli.evaluation_table import Evaluated, tables, warnings
+    from tune_at.evaluation.robust import batch_count
+    from tune_at.recording.evaluation_plan import split_size
+    from tune_at.store.reader import read_arrow
+
+    seeds = len(sweep.study.seeds)
+    ranking = rank(results.frame("trials"), results.frame("epochs"), seeds)
+    asked = {t.trial.name: arguments.number or split_size(t.trial.config, arguments.split) for t in targets}
+    batches = {trial: batch_count(number) for trial, number in asked.items()}
+    known = accuracies(read_arrow(sweep.folder, "evaluations"), arguments.split, batches)
+    evaluated = Evaluated(targets, list(map(str, attacks)), arguments.split, known, ranking, seeds)
+    for table in tables(evaluated, width()):
+        console(wide=True).print(table)
+    for line in warnings(evaluated):
+        _say(line)
+    print(f"store       {as_typed(sweep.folder.store)}")
+
+
+COMMAND = Command("evaluate", "attack trained networks with PGD, C&W and AutoAttack, as in Table 1", add_options, run)
