@@ -32,6 +32,8 @@ class TrialSpec:
     """What the sweep has recorded of the trial's data: `KnownData.only`."""
     gpu: float = 0.0
     """GPUs that Ray reserves. Where the config says `auto` it is measured, so it stands beside the config."""
+    probes: list[dict[str, Any]] = field(default_factory=list)
+    """The study's probes, as sections."""
     schema: int = SCHEMA
     """The schema version of the trial's sweep, in which its config is recorded."""
 

@@ -12,6 +12,7 @@ from typing import Any
 from tune_at.config.versions import SCHEMA
 from tune_at.data.identity import as_state
 from tune_at.engine.engine import prepare_device
+from tune_at.recording.probing import Probing
 from tune_at.recording.rows import device_name, peak_memory_mb, stored_epochs, stored_row, write_trial
 from tune_at.recording.spec import TrialSpec
 from tune_at.recording.tensorboard import TrialEvents
@@ -44,6 +45,7 @@ class RecordedTrial:
         self.checkpoints = self.folder.checkpoints(spec.trial)
         self.started = datetime.now(UTC)
         """When its first epoch began, perhaps in an earlier run."""
+        self.probing = Probing(spec) if spec.probes else None
         self.events: TrialEvents | None = None
         """None before `restore`."""
         self.stored_epochs = 0
@@ -68,9 +70,12 @@ class RecordedTrial:
         kept, newest = self._good_checkpoints()
         # A checkpoint is older than the exploit of its own epoch.
         self.trainer = Trainer(spec.config_after(max(kept, default=1) - 1), spec.teacher_paths())
+        self.trainer.observer = self.probing
         if newest is not None:
             self.trainer.load_state_dict(newest)
             self._check_best(kept, newest)
+        if self.probing and not self.trainer.history:
+            self.probing.after_epoch(self.trainer.snapshot())
         self.reported = not self.trainer.history
         self._write_rows()
         self._open_events()
@@ -94,6 +99,9 @@ class RecordedTrial:
             epoch = record.epoch
             if trainer.best is record:
                 self._save_best(trainer.evaluated.state_dict())
+            if self.probing and record.finite:
+                # Before the checkpoint: an epoch that has one is not run again.
+                self.probing.after_epoch(trainer.snapshot())
             if trainer.status.ended or epoch % trainer.config.train.checkpoint_every == 0:
                 trainer.save(checkpoint_path(self.checkpoints, epoch))
                 prune(self.checkpoints, epoch)
@@ -153,6 +161,7 @@ class RecordedTrial:
             state = self._exploited(epoch)
             history = self.trainer.history
             self.trainer = Trainer(self.spec.config_after(epoch), self.spec.teacher_paths())
+            self.trainer.observer = self.probing
             self.trainer.take_over(state, history)
             self._open_events()
 

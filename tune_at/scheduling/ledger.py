@@ -173,6 +173,7 @@ class Ledger:
             proposal=state.proposal,
             gpu=self.gpus(trial.config),
             data=self.sweep.study.data.only([trial.config.data]),
+            probes=[probe.model_dump(mode="json") for probe in self.sweep.study.probes],
             schema=self.sweep.study.schema,
         )
 

@@ -35,6 +35,8 @@ class StudyFile(BaseModel):
     scheduler: dict[str, Any] = {}
     """What is stopped early, `{name: fifo | asha | hyperband | median | pbt, ...}`."""
     figures: list[str] = []
+    probes: list[Any] = []
+    """What is measured beside accuracy, each a name or `{name: NAME, every: 5, samples: 500}`."""
 
     @field_validator("seeds")
     @classmethod

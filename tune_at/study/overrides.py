@@ -1,6 +1,6 @@
 """Presets and `--set`: what they may name, and how they change the parts of a study."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tune_at.config.scheduler import SCHEDULERS
@@ -30,6 +30,10 @@ ENGINE = frozenset(
 """Every key of `search` and `scheduler`."""
 
 
+WHOLE = frozenset({"seeds", "stages", "search", "scheduler", "probes"})
+"""Parts of a study that may be given as a whole."""
+
+
 class Draft:
     """The parts of a study's file while presets and overrides are applied to them."""
 
@@ -38,6 +42,7 @@ class Draft:
         self.stages: Mapping[str, Mapping[str, Any]] = written.stages
         self._all_stages = written.stages
         self.engine: Tree = {"search": written.search, "scheduler": written.scheduler}
+        self.probes = list(written.probes)
         self._set: list[tuple[str, str, frozenset[str]]] = []
 
     def apply(self, origin: str, changes: Mapping[str, Any]) -> None:
@@ -48,10 +53,12 @@ class Draft:
                 self.stages = _stages(origin, value, self._all_stages)
             elif key == "seeds":
                 self.seeds = _seeds(origin, value)
+            elif key.partition(".")[0] == "probes":
+                self.probes = _probes(f"{origin} {key}", self.probes, key, value)
             elif key.partition(".")[0] in self.engine:
                 _set_engine(self.engine, key, value)
             else:
-                check_path(f"{origin} {key}", key, known=KNOWN | ENGINE | {"seeds", "stages", "search", "scheduler"})
+                check_path(f"{origin} {key}", key, known=KNOWN | ENGINE | WHOLE)
                 if key in self.axes and value == []:
                     raise UserError(f"{origin} {key}", "[] leaves the axis without a value", "write at least one")
                 override(self.base, self.axes, key, value)
@@ -136,6 +143,20 @@ def _set_engine(engine: Tree, key: str, value: Any) -> None:
         keep = {"space"} if value == "grid" else {"trials", "space", "seed"}
         engine["search"] = {k: v for k, v in engine["search"].items() if k in keep}
     set_path(engine, key, value, {"scheduler": SCHEDULERS})
+
+
+def _probes(where: str, probes: Sequence[Any], key: str, value: Any) -> list[Any]:
+    """The probes with `probes` or `probes.NAME.FIELD` set."""
+    name, _, field = key.removeprefix("probes").removeprefix(".").partition(".")
+    if not name:
+        if value is not None and not isinstance(value, list):
+            raise UserError(where, f"{value!r} is not a list", "write probes=[gradient_norms]")
+        return value or []
+    trees = [{"name": probe} if isinstance(probe, str) else probe for probe in probes]
+    if not field or not any(isinstance(tree, Mapping) and tree.get("name") == name for tree in trees):
+        remedy = f"give the whole list, probes=[{name}], or a field of a probe that the study names"
+        raise UserError(where, "names no field of one of the study's probes", remedy)
+    return [{**tree, field: value} if tree.get("name") == name else tree for tree in trees]
 
 
 def _seeds(origin: str, value: Any) -> list[int]:

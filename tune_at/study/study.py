@@ -5,6 +5,7 @@ A study has a `base` config, `axes` (dotted path → list of values; their full 
 other path changes the base.
 """
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tune_at.config.facts import KnownData
+from tune_at.config.probes import ProbeSection, parse_probes
 from tune_at.config.scheduler import FIFO, SchedulerSection
 from tune_at.config.search import Grid, Sampled, SearchSection
 from tune_at.config.space import Distribution
@@ -52,6 +54,9 @@ class Study:
     """What `search.trials` was before each `resume --trials`."""
     data: KnownData = field(default_factory=lambda: KnownData(take_facts), compare=False, repr=False)
     """What is known of the data sets that the configs name: counted while the study is resolved, or recorded."""
+
+    probes: tuple[ProbeSection, ...] = ()
+    """What is measured while the trials train; no part of their configs, since it changes nothing in them."""
 
     schema: int = SCHEMA
     """The schema version under which the sweep began: what is not written has that version's defaults."""
@@ -106,7 +111,7 @@ class Study:
             path.stem, written.title, written.paper, preset, dict(overrides or {}), base, axes, seeds,
             list(written.figures), stages, parse_search(draft.engine["search"], origin, schema),
             parse_scheduler(draft.engine["scheduler"], origin, schema), str(path.resolve()), data=data,
-            schema=schema,
+            schema=schema, probes=parse_probes(draft.probes, origin),
         )  # fmt: skip
         draft.require_effect(resolved.space)
         resolved._parse(base, complete=False)
@@ -117,6 +122,7 @@ class Study:
                 f"{resolved.origin}: search.space", "is empty", "name at least one key and its distribution"
             )
         check_search(resolved.search, resolved.scheduler, axes, stages, resolved.samples(), resolved.origin, schema)
+        resolved._check_probes()
         if broken := resolved.scheduler.broken_by_number(resolved.size, len(seeds)):
             raise UserError(f"{resolved.origin}: {broken.where}", broken.problem, broken.remedy)
         return resolved
@@ -222,6 +228,12 @@ class Study:
         search = self.search.model_copy(update={"trials": trials})
         return replace(self, search=search, earlier=(*self.earlier, self.search.trials))
 
+    def _check_probes(self) -> None:
+        """Raise `UserError` for a probe that is not defined for one of the trials."""
+        for probe, trial in itertools.product(self.probes, self.samples() if self.probes else ()):
+            for broken in probe.rules(trial.config) if self.data.knows(trial.config.data) else ():
+                raise UserError(f"{self.origin}: {broken.where}", broken.problem, broken.remedy)
+
     def _check(self, config: TrialConfig) -> None:
         # What an older version accepted obeyed the rules that it had.
         if self.schema >= SCHEMA and self.data.knows(config.data):
@@ -248,6 +260,7 @@ class Study:
                 "axes": {k: list(v) for k, v in self.axes.items()}, "seeds": self.seeds, "figures": self.figures,
                 "stages": {stage: dict(changes) for stage, changes in self.stages.items()},
                 "search": recorded(self.search, self.schema), "scheduler": recorded(self.scheduler, self.schema),
+                **({"probes": [_probe_tree(probe) for probe in self.probes]} if self.probes else {}),
                 **({"earlier": list(self.earlier)} if self.earlier else {}),
                 **({"data": known} if (known := self.data.as_record()) else {}),
                 **({"schema": self.schema} if self.schema > FIRST else {}),  # which version 1 did not write
@@ -268,10 +281,15 @@ class Study:
             tree["axes"], tree["seeds"], tree["figures"], tree.get("stages", {}),
             parse_search(tree.get("search", {}), where, schema),
             parse_scheduler(tree.get("scheduler", {}), where, schema), tree["source"],
-            tuple(tree.get("earlier", earlier)), KnownData.from_record(tree.get("data"), take_facts), schema,
+            tuple(tree.get("earlier", earlier)), KnownData.from_record(tree.get("data"), take_facts),
+            parse_probes(tree.get("probes", ()), where), schema,
         )  # fmt: skip
         record.require_same_configs(tree, study.configs_digest(), where)
         return study
+
+
+def _probe_tree(probe: ProbeSection) -> Tree:
+    return {"name": probe.name, **probe.model_dump(mode="json", exclude_unset=True)}
 
 
 def _origin(name: str, overrides: Mapping[str, Any]) -> str:

@@ -227,6 +227,7 @@ def _as_tree(study: Study) -> dict[str, object]:
     tree = {
         **anchored({"base": study.base, "axes": study.axes, "stages": study.stages}), "seeds": study.seeds,
         "search": search, "scheduler": study.scheduler.model_dump(mode="json"),
+        "probes": {probe.name: probe.model_dump(mode="json") for probe in study.probes},
     }  # fmt: skip
     compared: dict[str, object] = in_version_1(tree, numbers=True)
     return compared

@@ -5,7 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,19 @@ from tune_at.training.optim import build_optimizer, set_lr
 from tune_at.training.record import EpochRecord, best_record
 from tune_at.training.snapshot import NetworkSnapshot, build_objective, first_networks, make_network
 from tune_at.training.teacher import load_teacher
+
+
+class Observer(Protocol):
+    """What may look on while a trainer trains. It changes nothing that a result depends on."""
+
+    def before_update(self, snapshot: NetworkSnapshot, batch: Batch) -> None:
+        """Called before each update with the batch that it is of; its time does not count as training."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """State that a checkpoint must hold."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore it."""
 
 
 class Trainer:
@@ -67,6 +80,8 @@ class Trainer:
         self.optimizer = build_optimizer(config.optim, self.model.parameters())
         self.objective.teachers = {role: self._teacher(role, teachers or {}) for role in config.objective.teachers()}
         self.history: list[EpochRecord] = []
+        self.observer: Observer | None = None
+        """Looks on while it trains, and changes nothing."""
 
     @property
     def evaluated(self) -> nn.Module:
@@ -123,16 +138,21 @@ class Trainer:
             finite = math.isfinite(scalars["loss"])
             metrics = self._evaluate(epoch) if finite and self._is_evaluated(epoch) else {}
             ended = time.perf_counter()
-        record = EpochRecord(epoch, lr, metrics, scalars, trained - began, ended - trained)
+        record = EpochRecord(epoch, lr, metrics, scalars, trained - began - self._observed, ended - trained)
         self.history.append(record)
         return record
 
     def _train(self, epoch: int) -> dict[str, float]:
         train, config = self.data["train"], self.config
         rng = generator(self.device, config.seed, "attack", epoch)
+        self._observed = 0.0
         sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.device, dtype=torch.float64))
         self.model.train()
         for batch in train.shuffled(config.train.batch_size, config.data, config.seed, epoch):
+            if self.observer is not None:
+                began = time.perf_counter()
+                self.observer.before_update(self.snapshot(), batch)
+                self._observed += time.perf_counter() - began
             # Summed on the device: reading a number here would stop the epoch for it.
             for name, value in self._update(batch, epoch, rng).items():
                 sums[name] += value * len(batch.y)
@@ -217,6 +237,7 @@ class Trainer:
             "data": as_state(self.identity),
             "labels": self.data["train"].labels,
             "history": [asdict(record) for record in self.history],
+            **({"observer": self.observer.state_dict()} if self.observer is not None else {}),
         }
 
     def _is_own(self, recorded: str) -> bool:
@@ -236,6 +257,8 @@ class Trainer:
         self.objective.load_state_dict(state["objective"])
         self.data["train"].labels = state["labels"].to(self.device)
         self.history = [EpochRecord(**record) for record in state["history"]]
+        if self.observer is not None and "observer" in state:
+            self.observer.load_state_dict(state["observer"])
 
     def take_over(self, state: Mapping[str, Any], history: Sequence[EpochRecord]) -> None:
         """Go on from the state of another trial, of the same data and network, under this trial's own config.
