@@ -30,10 +30,8 @@ def test_probes_are_recorded_and_no_part_of_a_config(resolve):
     assert [t.config.hash for t in study.trials()] == [t.config.hash for t in plain.trials()]
     assert [t.name for t in study.trials()] == [t.name for t in plain.trials()]
     assert Study.from_yaml(study.as_yaml(), "study.yaml").probes == study.probes
-    assert "
-probes:" not in plain.as_yaml()
-    assert "
-probes:" in study.as_yaml()
+    assert "\nprobes:" not in plain.as_yaml()
+    assert "\nprobes:" in study.as_yaml()
 
 
 @pytest.mark.parametrize(

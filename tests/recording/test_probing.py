@@ -62,10 +62,7 @@ def test_a_trial_with_probes_equals_one_without_bit_for_bit(objective, spec, tmp
     )
     for key, value in plain.model.state_dict().items():
         assert torch.equal(value, probed.model.state_dict()[key]), key
-    assert torch.equal(*(checkpoint_rng(trainer) for trainer in (plain, probed)))
-    assert {row["probe"] for row in rows(tmp_path, "probes", "probed").to_dict("records")} == {
-        p["name"] for p in probes
-    }
+    assert set(rows(tmp_path, "probes", "probed")["probe"]) == {probe["name"] for probe in probes}
     assert rows(tmp_path, "probes", "plain").empty
 
 
