@@ -50,7 +50,7 @@ def accuracies(evaluations: pa.Table, split: str, batches: Mapping[str, int]) ->
     for cell, parts in rows.items():
         if len(parts) == batches[cell[0]] and len({part["settings"] for part in parts}) == 1:
             n = sum(part["n"] for part in parts)
-            natural, robust = (sum(part[name] or 0 for part in parts) / n for name in ("natural", "correct"))
+            natural, robust = (sum(part[name] or 0 for part in parts) / n for name in ("natural_correct", "correct"))
             known[cell] = Accuracy(n, natural, robust, parts[0]["settings"])
     return known
 

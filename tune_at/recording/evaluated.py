@@ -75,7 +75,7 @@ def evaluate_batches(
         here = {**row, "batch": number}
         write_rows(place, "samples", trial, _samples(here, outcome, batch, true[index]))
         right = int(outcome.robust_correct.sum())
-        counts = {"n": len(index), "natural": int(outcome.natural_correct.sum()), "correct": right}
+        counts = {"n": len(index), "natural_correct": int(outcome.natural_correct.sum()), "correct": right}
         ended = {"seconds": time.perf_counter() - began, "evaluated": datetime.now(UTC)}
         settings = settings_of(asked, planned)
         write_rows(

@@ -103,7 +103,7 @@ EVALUATIONS = pa.schema(
         pa.field("attack", pa.string(), nullable=False),  # its name and settings as the user wrote them
         pa.field("batch", pa.int32(), nullable=False),  # from 0: what is done is not done again
         pa.field("n", pa.int64(), nullable=False),  # samples in the batch
-        pa.field("natural", pa.int64()),  # of these, right without an attack
+        pa.field("natural_correct", pa.int64()),  # of these, right without an attack
         pa.field("correct", pa.int64(), nullable=False),  # of these, right under the attack
         pa.field("accuracy", pa.float64(), nullable=False),  # correct / n
         pa.field("seconds", pa.float64()),
