@@ -7,7 +7,7 @@ from tune_at.cli.command import Command
 from tune_at.cli.options import add_cluster, add_trials, at_least_one
 from tune_at.cli.terminal import as_typed, console, width
 from tune_at.config.attack import TABLE_1, AskedAttack
-from tune_at.errors import UserError
+from tune_at.errors import UserError, joined
 from tune_at.tuning.interruption import uninterrupted
 from tune_at.tuning.launch import Launch
 from tune_at.wording import program, shell, trial_label
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tune_at.recording.evaluation_plan import Target
     from tune_at.store.snapshot import Snapshot
     from tune_at.study.sweep import Sweep
-    from tune_at.study.trials import Trial
 
 CHECKPOINTS = ("best", "final")
 SPLITS = ("test", "val", "train")
@@ -55,8 +54,6 @@ def run(arguments: Namespace) -> int:
     launch = launch.completed(sweep.folder)
     results = sweep.read()
     targets = _targets(sweep, results, arguments)
-    trials = list({target.trial.name: target.trial for target in targets}.values())
-    _require(sweep, trials, launch, arguments)
     errors = _run_missing(sweep, targets, attacks, launch, arguments)
     _show(sweep, results, targets, attacks, arguments)
     return 1 if errors else 0
@@ -92,28 +89,15 @@ def _targets(sweep: "Sweep", results: "Snapshot", arguments: Namespace) -> "list
     return targets
 
 
-def _require(sweep: "Sweep", trials: "list[Trial]", launch: Launch, arguments: Namespace) -> None:
-    """Raise `UserError` for what is not there, before Ray starts."""
-    from tune_at.errors import joined
-    from tune_at.recording.evaluation_plan import require_examples
-
-    require_examples(trials, arguments.split, arguments.number)
-    with uninterrupted():  # what is half imported cannot be imported again
-        from tune_at.tuning.requirements import missing
-    if problems := missing(trials, sweep.study.data, launch.address):
-        raise joined(problems, f"{sweep.name} cannot be evaluated here")
-
-
 def _run_missing(
     sweep: "Sweep", targets: "list[Target]", attacks: list[AskedAttack], launch: Launch, arguments: Namespace
 ) -> dict[str, str]:
-    """Run what the tables do not have; the errors of what has failed."""
+    """Run what the tables do not have; the errors of what has failed. Refuses what cannot work before Ray starts."""
     from tune_at.recording import evaluation_plan as plan
     from tune_at.store.snapshot import read_snapshot
 
-    with uninterrupted():
-        from tune_at.tuning.packing import whole_needs
-        from tune_at.tuning.tasks import Task, run_tasks
+    trials = list({target.trial.name: target.trial for target in targets}.values())
+    plan.require_examples(trials, arguments.split, arguments.number)
     known = read_snapshot(sweep.folder, plan.TABLES)
     for damage in known.damage:
         _say(f"{damage.error.where} {damage.error.problem}: what it had is evaluated again")
@@ -122,6 +106,14 @@ def _run_missing(
     if not work:
         _say("all of this has been evaluated before")
         return {}
+    with uninterrupted():  # what is half imported cannot be imported again
+        from tune_at.tuning.packing import whole_needs
+        from tune_at.tuning.requirements import missing
+        from tune_at.tuning.tasks import Task, run_tasks
+    if problems := missing(
+        list({p.target.trial.name: p.target.trial for p in work}.values()), sweep.study.data, launch.address
+    ):
+        raise joined(problems, f"{sweep.name} cannot be evaluated here")
     tasks = []
     for piece in work:
         trial = piece.target.trial
