@@ -33,8 +33,8 @@ class ProbeSection(Section):
     """Training images that are measured: a class-balanced part, the same for every trial of a data set."""
 
     def rules(self, config: TrialParts) -> Iterator[Broken]:
-        """There must be as many training images."""
-        if self.samples > config.data.train_samples:
+        """There must be as many training images as are asked for; a default takes those there are."""
+        if "samples" in self.model_fields_set and self.samples > config.data.train_samples:
             yield Broken(
                 f"probes.{self.name}.samples",
                 f"{self.samples} is more than the {config.data.train_samples} training images",
@@ -139,6 +139,11 @@ def parse_probes(written: Sequence[Any], where: str) -> tuple[ProbeSection, ...]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"{where}: probes", f"{twice[0]} stands there twice", "drop one of them")
     return tuple(_parse(tree, where) for tree in trees)
+
+
+def probe_tree(probe: ProbeSection) -> dict[str, Any]:
+    """A probe as it was written: what was left to its defaults is left to them."""
+    return {"name": probe.name, **probe.model_dump(mode="json", exclude_unset=True)}
 
 
 def _parse(tree: Mapping[str, Any], where: str) -> ProbeSection:

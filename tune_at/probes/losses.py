@@ -14,7 +14,6 @@ from tune_at.config.probes import measured_loss
 from tune_at.config.trial import TrialConfig
 from tune_at.data.batches import Batch
 from tune_at.data.splits import stratified_choice
-from tune_at.errors import UserError
 from tune_at.seeding import derive_seed
 from tune_at.training.snapshot import NetworkSnapshot
 
@@ -85,11 +84,10 @@ def attack_batch(snapshot: NetworkSnapshot, batch: Batch, generator: torch.Gener
 def measured_places(snapshot: NetworkSnapshot, count: int) -> Tensor:
     """Places in the training set of a class-balanced part: the same for every trial of a data set and its subset.
 
-    Raises `UserError` where there are fewer images.
+    `count` is cut to the number of training images; a study that asks for more is refused before it runs.
     """
     true = snapshot.images.true_labels.cpu().numpy()
-    if count > len(true):
-        raise UserError("samples", f"{count} is more than the {len(true)} training images", "lower it")
+    count = min(count, len(true))
     rng = np.random.default_rng(derive_seed(snapshot.config.data.split_seed, "probes"))
     return torch.from_numpy(stratified_choice(true, count, rng)).to(snapshot.device)
 

@@ -178,10 +178,10 @@ def _steps(attack: AskedAttack, config: TrialConfig) -> int:
     return int(settings_of(attack, config).get("steps", 5 * TASK_STEPS))
 
 
-def fold_tables(folder: SweepFolder) -> None:
-    """Fold what has been evaluated into few files, unless the sweep is being run: then its driver has the lock."""
+def fold_tables(folder: SweepFolder, tables: Sequence[str] = TABLES) -> None:
+    """Fold what has been evaluated or probed into few files, unless the sweep is being run by its driver."""
     with contextlib.suppress(Locked), sweep_lock(folder):
-        for table in TABLES:
+        for table in tables:
             fold_table(folder, table, list_files(folder, table).parts, last=True)
 
 

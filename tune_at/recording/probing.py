@@ -1,5 +1,6 @@
 """A trial's probes while it trains: measured, and written before the checkpoint of their epoch is."""
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -65,6 +66,11 @@ class Probing:
                 watch.load_state_dict(state[name])
 
 
+def settings_of(section: ProbeSection) -> str:
+    """All that decides what a probe measures, as JSON."""
+    return json.dumps(section.model_dump(mode="json", exclude={"every"}))
+
+
 def write_probe(
     folder: SweepFolder, trial: str, checkpoint: str, epoch: int, section: ProbeSection, rows: Iterable[Any]
 ) -> None:
@@ -72,7 +78,7 @@ def write_probe(
     found = list(rows)
     numbers = [row for row in found if isinstance(row, Measurement)]
     images = [row for row in found if isinstance(row, SampleRow)]
-    place = {"trial": trial, "checkpoint": checkpoint, "epoch": epoch}
+    place = {"trial": trial, "checkpoint": checkpoint, "epoch": epoch, "settings": settings_of(section)}
     if numbers:
         table = [{**place, "probe": section.name, **row._asdict()} for row in numbers]
         write_rows(folder, "probes", trial, table)

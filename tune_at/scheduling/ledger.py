@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tune_at.config.probes import probe_tree
 from tune_at.config.scheduler import METRICS
 from tune_at.config.section import SELECTION_SPLITS
 from tune_at.config.trial import TrialConfig
@@ -173,7 +174,7 @@ class Ledger:
             proposal=state.proposal,
             gpu=self.gpus(trial.config),
             data=self.sweep.study.data.only([trial.config.data]),
-            probes=[probe.model_dump(mode="json") for probe in self.sweep.study.probes],
+            probes=[probe_tree(probe) for probe in self.sweep.study.probes],
             schema=self.sweep.study.schema,
         )
 

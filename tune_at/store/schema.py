@@ -130,6 +130,7 @@ SAMPLES = pa.schema(
         pa.field("correct", pa.bool_()),  # whether it is right under the attack, as `evaluations` counts it
         pa.field("natural_loss", pa.float64()),
         pa.field("robust_loss", pa.float64()),
+        pa.field("settings", pa.string()),  # JSON: of a probe its section
     ]
 )
 """One row a (trial, checkpoint, epoch, split, origin, attack, example), and one further column a quantity that is
@@ -144,6 +145,7 @@ PROBES = pa.schema(
         pa.field("quantity", pa.string(), nullable=False),
         pa.field("x", pa.float64()),  # where on the quantity's axis; null for a single number
         pa.field("value", pa.float64(), nullable=False),
+        pa.field("settings", pa.string()),  # JSON: the probe's section
     ]
 )
 """One row a measured point of a (trial, checkpoint or epoch, probe, quantity)."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tune_at.config.facts import KnownData
-from tune_at.config.probes import ProbeSection, parse_probes
+from tune_at.config.probes import ProbeSection, parse_probes, probe_tree
 from tune_at.config.scheduler import FIFO, SchedulerSection
 from tune_at.config.search import Grid, Sampled, SearchSection
 from tune_at.config.space import Distribution
@@ -260,7 +260,7 @@ class Study:
                 "axes": {k: list(v) for k, v in self.axes.items()}, "seeds": self.seeds, "figures": self.figures,
                 "stages": {stage: dict(changes) for stage, changes in self.stages.items()},
                 "search": recorded(self.search, self.schema), "scheduler": recorded(self.scheduler, self.schema),
-                **({"probes": [_probe_tree(probe) for probe in self.probes]} if self.probes else {}),
+                **({"probes": [probe_tree(probe) for probe in self.probes]} if self.probes else {}),
                 **({"earlier": list(self.earlier)} if self.earlier else {}),
                 **({"data": known} if (known := self.data.as_record()) else {}),
                 **({"schema": self.schema} if self.schema > FIRST else {}),  # which version 1 did not write
@@ -286,10 +286,6 @@ class Study:
         )  # fmt: skip
         record.require_same_configs(tree, study.configs_digest(), where)
         return study
-
-
-def _probe_tree(probe: ProbeSection) -> Tree:
-    return {"name": probe.name, **probe.model_dump(mode="json", exclude_unset=True)}
 
 
 def _origin(name: str, overrides: Mapping[str, Any]) -> str:

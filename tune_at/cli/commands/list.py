@@ -13,6 +13,7 @@ def registries() -> dict[str, Registry]:
     """Everything that `list` knows, by its plural."""
     from analysis.figures import FIGURES
     from tune_at.config.attack import ATTACKS
+    from tune_at.config.probes import PROBES
     from tune_at.config.scheduler import SCHEDULERS
     from tune_at.config.search import SEARCHERS
     from tune_at.config.trial import NAMED_SECTIONS
@@ -26,6 +27,7 @@ def registries() -> dict[str, Registry]:
         "schedules": NAMED_SECTIONS["optim.schedule"],
         "schedulers": SCHEDULERS,
         "searchers": SEARCHERS,
+        "probes": PROBES,
         "figures": FIGURES,
     }
 

@@ -1,0 +1,191 @@
+"""`probe DIR/NAME`: what a study's networks are like beside their accuracy, measured after training."""
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tune_at.cli.command import Command
+from tune_at.cli.options import add_cluster, add_trials, at_least_one
+from tune_at.cli.terminal import as_typed, console
+from tune_at.config.probes import PROBES, ProbeSection, parse_probes, probe_tree
+from tune_at.errors import UserError, joined
+from tune_at.tuning.interruption import uninterrupted
+from tune_at.tuning.launch import Launch
+from tune_at.wording import counted, program, shell, trial_label
+
+if TYPE_CHECKING:
+    from tune_at.recording.evaluation_plan import Target
+    from tune_at.store.snapshot import Snapshot
+    from tune_at.study.sweep import Sweep
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """The sweep, what of it, and which probes."""
+    parser.add_argument("sweep", metavar="DIR/NAME", help="folder or address of the sweep")
+    parser.add_argument(
+        "--probe", action="append", metavar="NAME", required=True,
+        help="a name of `list probes`; may be repeated. It is measured as the study has it, or by default",
+    )  # fmt: skip
+    parser.add_argument(
+        "--checkpoint", action="append", metavar="WHICH",
+        help="best, final, initial or an epoch that is kept; may be repeated (default: final)",
+    )  # fmt: skip
+    add_trials(parser)
+    parser.add_argument("--samples", type=at_least_one, default=0, metavar="N", help="training images (default: 500)")
+    add_cluster(parser, "tasks")
+
+
+def run(arguments: Namespace) -> int:
+    """`probe DIR/NAME`; 0 if all that was asked for is there, 1 if something has failed."""
+    from tune_at.study.sweep import Sweep
+
+    launch = Launch.of(arguments)
+    sweep = Sweep.open(arguments.sweep)
+    launch = launch.completed(sweep.folder)
+    sections = _sections(sweep, arguments)
+    results = sweep.read()
+    targets = _targets(sweep, results, sections, arguments)
+    _require(sweep, targets, launch)
+    errors = _run_missing(sweep, targets, sections, launch, arguments)
+    _show(sweep, targets, sections)
+    return 1 if errors else 0
+
+
+def _say(line: str) -> None:
+    console().print(line, markup=False, soft_wrap=True)
+
+
+def _sections(sweep: "Sweep", arguments: Namespace) -> tuple[ProbeSection, ...]:
+    """The probes that are asked for, as the study has them where it names them."""
+    own = {probe.name: probe_tree(probe) for probe in sweep.study.probes}
+    samples = {"samples": arguments.samples} if arguments.samples else {}
+    sections = parse_probes(
+        [{**own.get(name, {"name": name}), **samples} for name in dict.fromkeys(arguments.probe)], "--probe"
+    )
+    for section in sections:
+        if section.moment == "training":
+            raise UserError(
+                f"--probe {section.name}",
+                "follows a training, of which no checkpoint can tell",
+                f"name it in a study, probes: [{section.name}], and sweep it",
+            )
+    return sections
+
+
+def _targets(
+    sweep: "Sweep", results: "Snapshot", sections: Sequence[ProbeSection], arguments: Namespace
+) -> "list[Target]":
+    """The checkpoints that are asked for; a line for each trial that is passed over."""
+    from tune_at.cli.chosen import choose
+    from tune_at.recording.evaluation_plan import find_target
+
+    trials, lines, named = choose(sweep, results, arguments.trials)
+    best = {row["trial"]: row["best_epoch"] for row in results.arrow("trials").to_pylist()}
+    targets, refused = [], []
+    for trial in trials:
+        try:
+            for broken in (broken for section in sections for broken in section.rules(trial.config)):
+                raise UserError(broken.where, broken.problem, broken.remedy)
+            targets += [
+                find_target(sweep.folder, trial, asked, best.get(trial.name))
+                for asked in dict.fromkeys(arguments.checkpoint or ("final",))
+            ]
+        except UserError as error:
+            if trial.name in named:
+                raise
+            refused.append(error)
+            lines.append(f"passed over: {trial_label(trial.name)}: {error}")
+    if not targets:
+        raise refused[0]
+    for line in lines:
+        _say(line)
+    return targets
+
+
+def _require(sweep: "Sweep", targets: "list[Target]", launch: Launch) -> None:
+    """Raise `UserError` for what is not there, before Ray starts."""
+    with uninterrupted():  # what is half imported cannot be imported again
+        from tune_at.tuning.requirements import missing
+    trials = list({target.trial.name: target.trial for target in targets}.values())
+    if problems := missing(trials, sweep.study.data, launch.address):
+        raise joined(problems, f"{sweep.name} cannot be probed here")
+
+
+def _run_missing(
+    sweep: "Sweep", targets: "list[Target]", sections: Sequence[ProbeSection], launch: Launch, arguments: Namespace
+) -> dict[str, str]:
+    """Run what the tables do not have; the errors of what has failed."""
+    from tune_at.recording import probed
+    from tune_at.recording.evaluation_plan import fold_tables
+    from tune_at.store.snapshot import read_snapshot
+
+    with uninterrupted():
+        from tune_at.tuning.packing import whole_needs
+        from tune_at.tuning.tasks import Task, run_tasks
+    known = read_snapshot(sweep.folder, probed.TABLES)
+    for damage in known.damage:
+        _say(f"{damage.error.where} {damage.error.problem}: what it had is measured again")
+    work = probed.missing(targets, sections, *(known.arrow(table) for table in probed.TABLES))
+    if not work:
+        _say("all of this has been measured before")
+        return {}
+    tasks = []
+    for piece in work:
+        trial = piece.target.trial
+        (need,) = whole_needs([trial])
+        given = piece.arguments(sweep.folder, sweep.study.data.only([trial.config.data]))
+        name = f"{trial.name} {piece.target.checkpoint}"
+        tasks.append(Task(name, "tune_at.recording.probed:probe_checkpoint", given, need))
+    again = again_command(arguments)
+    data = [target.trial.config.data for target in targets]
+    errors = run_tasks(tasks, sweep.folder, launch, console(), "checkpoint", again, data)
+    fold_tables(sweep.folder, probed.TABLES)
+    if errors:
+        _say(f"{len(errors)} of {counted(len(tasks), 'checkpoint')} failed; try them again with: {again}")
+    return errors
+
+
+def again_command(arguments: Namespace) -> str:
+    """The same command, ready to be pasted."""
+    words: list[object] = [*program(), "probe", arguments.sweep]
+    for option, values in (("--probe", arguments.probe), ("--checkpoint", arguments.checkpoint)):
+        for value in values or ():
+            words += [option, value]
+    for option, value, default in (
+        ("--samples", arguments.samples, 0), ("--address", arguments.address, ""),
+        ("--concurrency", arguments.concurrency, 0), ("--data-dir", arguments.data_dir, None),
+    ):  # fmt: skip
+        words += [option, value] if value != default else []
+    if arguments.trials != ["all"]:
+        words += ["--trials", *arguments.trials]
+    return shell(*words)
+
+
+def _show(sweep: "Sweep", targets: "list[Target]", sections: Sequence[ProbeSection]) -> None:
+    """Print a line for each quantity of each checkpoint: its value, or how many points its curve has."""
+    from rich.table import Table
+
+    from tune_at.store.reader import read_table
+
+    names = [section.name for section in sections]
+    rows = read_table(sweep.folder, "probes")
+    rows = rows[rows["probe"].isin(names)]
+    table = Table(box=None, padding=(0, 1))
+    for column in ("trial", "checkpoint", "epoch", "probe", "quantity", "value"):
+        table.add_column(column, overflow="fold", justify="right" if column in ("epoch", "value") else "left")
+    for target in targets:
+        here = rows[(rows["trial"] == target.trial.name) & (rows["checkpoint"] == target.checkpoint)]
+        for (probe, quantity), part in here[here["epoch"] == target.epoch].groupby(["probe", "quantity"], sort=False):
+            single = part["x"].isna().all()
+            value = f"{part['value'].iloc[0]:.4g}" if single else f"{counted(len(part), 'point')}"
+            label = trial_label(target.trial.name)
+            table.add_row(label, target.asked, str(target.epoch), str(probe), str(quantity), value)
+    if table.row_count:
+        console(wide=True).print(table)
+    images = [name for name in names if PROBES[name].summary.startswith("by sample")]
+    for name in images:
+        print(f"{name}: a row for each image in the table `samples`, origin = '{name}'")
+    print(f"store       {as_typed(sweep.folder.store)}")
+
+
+COMMAND = Command("probe", "measure gradients, margins, curvature, ... of trained networks", add_options, run)
