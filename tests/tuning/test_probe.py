@@ -8,10 +8,7 @@ import pandas as pd
 import pytest
 from processes import kill, planned, run, run_epochs, start, stop_all, until
 
-from tune_at.recording.rows import write_trial
-from tune_at.recording.spec import TrialSpec
 from tune_at.store import read_table
-from tune_at.store.status import Status
 
 pytestmark = pytest.mark.slow
 
@@ -45,8 +42,6 @@ def sweep(tmp_path):
         made = planned(tmp_path / "s.yaml", tmp_path, name)
         for trial in made.study.trials():
             run_epochs(made, trial, 2)
-            spec = TrialSpec(str(made.folder), name, "s", "main", trial.name, trial.config.as_tree(), dict(trial.swept))
-            write_trial(spec, Status.COMPLETED, epochs=2, best_epoch=2)
         return made
 
     return build
@@ -101,7 +96,7 @@ def waits_at(path):
         (["--probe", "gradients"], "'gradients' is no probe; did you mean gradient"),
         (["--probe", "gradient_norms", "--samples", "101"], "101 is more than the 100 training images; lower it"),
         (["--probe", "gradient_norms", "--checkpoint", "7"], "has no checkpoint '7'; of this trial there are best"),
-        (["--probe", "gradient_norms", "--trials", "0-pgd"], "'0-pgd' is unknown; did you mean 00-pgd_at-s0"),
+        (["--probe", "gradient_norms", "--trials", "0-pgd"], "'0-pgd' is unknown; known: 00-pgd_at-s0, 01-trades-s0"),
     ],
 )
 def test_what_cannot_be_measured_is_one_line_before_ray(sweep, arguments, line, capsys):
