@@ -10,13 +10,16 @@ from tune_at.config.probes import PROBES, parse_probes
 from tune_at.probes.base import Measurement, SampleRow, Watch
 from tune_at.training.trainer import Trainer
 
+CHEAP = {"samples": 12, "points": 3, "directions": 2, "distances": (0.1,), "iterations": 3, "steps": 2}
+
+
+def section_of(name, **fields):
+    known = PROBES[name].config.model_fields
+    return parse_probes([{"name": name, **{key: v for key, v in (CHEAP | fields).items() if key in known}}], "x")[0]
+
 
 def sections(objective):
-    return {
-        name: parse_probes([{"name": name, "samples": 12}], "x")[0]
-        for name in PROBES
-        if not (objective == "standard" and name == "gradient_ratio")
-    }
+    return {name: section_of(name) for name in PROBES if not (objective == "standard" and name == "gradient_ratio")}
 
 
 def measure(name, section, trainer):
@@ -69,3 +72,25 @@ def test_a_probe_changes_nothing_and_measures_the_same_again(name, objective, ti
 def same(row):
     """A row in which NaN equals NaN."""
     return tuple("nan" if isinstance(value, float) and math.isnan(value) else value for value in row)
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_a_network_that_has_diverged_is_measured_as_nan_and_no_error(name, tiny):
+    trainer = Trainer(tiny("pgd_at", data={"noise_rate": 0.5}))
+    with torch.no_grad():
+        trainer.model.classifier.weight.fill_(float("nan"))
+    rows = measure(name, section_of(name), trainer)
+    assert any(math.isnan(row.value if isinstance(row, Measurement) else row.robust_loss) for row in rows)
+
+
+@pytest.mark.parametrize("name", [name for name in PROBES if name not in ("group_gradient_norms", "gradient_ratio")])
+def test_all_samples_are_as_many_as_there_are(name, tiny):
+    config = tiny("pgd_at", data={"noise_rate": 0.5})
+    (broken,) = section_of(name, samples=65).rules(config)
+    assert (broken.problem, broken.remedy) == ("65 is more than the 64 training images", "lower it, or say all")
+    results = []
+    for samples in (64, "all"):
+        section = section_of(name, samples=samples)
+        assert not list(section.rules(config))
+        results.append([same(row) for row in measure(name, section, Trainer(config))])
+    assert results[0] == results[1]

@@ -119,7 +119,7 @@ def test_changes_along_directions_are_those_of_a_loss_that_is_known():
     directions = [filter_normalised_direction(network, same)["weight"] for _ in range(3)]
     for a in (-0.5, -0.1, 0.1, 0.5):
         expected = [a * (d * (gradient + 2 * network.weight)).sum() + a * a * d.square().sum() for d in directions]
-        assert found[a] == pytest.approx(float(sum(expected)) / 3, rel=1e-10)
+        assert found[a] == pytest.approx(sum(expected).item() / 3, rel=1e-10)
     both = (found[0.5] + found[-0.5]) / 2
     assert both == pytest.approx(0.25 * float(network.weight.square().sum()), rel=1e-10)  # ‖d‖ = ‖w‖
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, Strict, ValidationError
 
 from tune_at.config.objective import ObjectiveSection
 from tune_at.config.section import Broken, Section, TrialParts, Whole
@@ -19,6 +19,9 @@ def measured_loss(objective: ObjectiveSection) -> Literal["clean", "adversarial"
     return "adversarial" if objective.attacks else "clean"
 
 
+Count = Annotated[Whole, Field(ge=1)]
+
+
 class ProbeSection(Section):
     """What every probe has. Nothing in it changes training."""
 
@@ -27,18 +30,18 @@ class ProbeSection(Section):
     goes by, which no checkpoint can tell of later."""
 
     name: str
-    every: Annotated[Whole, Field(ge=1)] = 1
+    every: Count = 1
     """Measured after one in how many epochs, and after the last, while a trial trains."""
-    samples: Annotated[Whole, Field(ge=1)] = 500
+    samples: Literal["all"] | Count = 500
     """Training images that are measured: a class-balanced part, the same for every trial of a data set."""
 
     def rules(self, config: TrialParts) -> Iterator[Broken]:
         """There must be as many training images as are asked for; a default takes those there are."""
-        if "samples" in self.model_fields_set and self.samples > config.data.train_samples:
+        if "samples" in self.model_fields_set and self.samples != "all" and self.samples > config.data.train_samples:
             yield Broken(
                 f"probes.{self.name}.samples",
                 f"{self.samples} is more than the {config.data.train_samples} training images",
-                "lower it",
+                "lower it, or say all",
             )
 
     def due(self, epoch: int, epochs: int) -> bool:
@@ -46,6 +49,58 @@ class ProbeSection(Section):
         if self.moment == "start" or epoch == 0:
             return self.moment == "start" and epoch == 0
         return epoch % self.every == 0 or epoch == epochs
+
+
+class Margin(ProbeSection):
+    """z_y - max_{j≠y} z_j of clean training images and the labels that are trained on: a low percentile (Fig. 5)."""
+
+    name: Literal["margin"] = "margin"
+    samples: Literal["all"] | Count = "all"
+    percentile: Annotated[float, Field(ge=0, le=100)] = 10.0
+    """Percent of the images whose margin is below it."""
+
+
+class SpectralNorm(Margin):
+    """log Π‖Wᵢ‖₂, and that less the logarithm of the margin (Fig. 5)."""
+
+    name: Literal["spectral_norm"] = "spectral_norm"  # type: ignore[assignment]
+
+
+class L1Norm(Margin):
+    """log Π‖Wᵢ‖₁, and that less the logarithm of the margin (Fig. 5)."""
+
+    name: Literal["l1_norm"] = "l1_norm"  # type: ignore[assignment]
+
+
+class InputCurvature(ProbeSection):
+    """The dominant eigenvalue of the Hessian of CE in the image, the mean over images (Fig. 5)."""
+
+    name: Literal["input_curvature"] = "input_curvature"
+    iterations: Count = 20
+    """Hessian-vector products of the power iteration, at most."""
+    tolerance: Annotated[float, Field(ge=0, lt=1)] = 1e-3
+    """Relative change of an eigenvalue below which the iteration ends."""
+
+
+class WeightFlatness(ProbeSection):
+    """Change of the adversarial loss along random directions of the weights, attacked again (Fig. 5)."""
+
+    name: Literal["weight_flatness"] = "weight_flatness"
+    distances: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Strict(False), Field(min_length=1)] = (0.1, 0.25)
+    """How far along, both ways, in lengths of the weights' filters."""
+    directions: Count = 5
+    """Random directions, over which the mean is taken."""
+    steps: Count = 10
+    """Steps of PGD on the cross-entropy, in the ball and with the step size of `attack`."""
+
+
+class AdversarialLosses(ProbeSection):
+    """The cross-entropy of each training example under PGD, into the table `samples` (Fig. 6c, C.2)."""
+
+    name: Literal["adversarial_losses"] = "adversarial_losses"
+    samples: Literal["all"] | Count = "all"
+    steps: Count = 10
+    """Steps of PGD on the cross-entropy, in the ball and with the step size of `attack`."""
 
 
 class GradientNorms(ProbeSection):
@@ -59,9 +114,9 @@ class GradientRatio(ProbeSection):
 
     moment: ClassVar[Literal["epochs", "start", "training"]] = "training"
     name: Literal["gradient_ratio"] = "gradient_ratio"
-    samples: Annotated[Whole, Field(ge=1)] = 1
+    samples: Count = 1
     """Not used: it is the training batches that are measured."""
-    iterations: Annotated[Whole, Field(ge=1)] = 1000
+    iterations: Count = 1000
     """Updates that are measured, from the first."""
 
     def rules(self, config: TrialParts) -> Iterator[Broken]:
@@ -96,7 +151,7 @@ class GroupGradientNorms(ProbeSection):
     """Mean per-sample ‖∇θ loss‖₂ of mislabelled and of rightly labelled images (Fig. A.9)."""
 
     name: Literal["group_gradient_norms"] = "group_gradient_norms"
-    samples: Annotated[Whole, Field(ge=1)] = 100
+    samples: Count = 100
     """Images of each group."""
 
     def rules(self, config: TrialParts) -> Iterator[Broken]:
@@ -125,6 +180,17 @@ PROBES = Registry(
     _entry(GradientStability, "stability:gradient_stability", "Fig. 4a", "change of gradients along a direction"),
     _entry(GradientCosine, "training:CosineWatch", "Fig. 4b", "cosine of gradients between epochs"),
     _entry(GroupGradientNorms, "gradients:group_gradient_norms", "Fig. A.9", "gradients of right and of wrong labels"),
+    _entry(Margin, "complexity:margin", "Fig. 5", "low percentile of the margins of z"),
+    _entry(
+        SpectralNorm,
+        "complexity:spectral_norm",
+        "Fig. 5",
+        "product of layers' spectral norms, over the margin",
+    ),
+    _entry(L1Norm, "complexity:l1_norm", "Fig. 5", "product of layers' l1 norms, over the margin"),
+    _entry(InputCurvature, "landscape:input_curvature", "Fig. 5", "dominant eigenvalue of the Hessian in the image"),
+    _entry(WeightFlatness, "landscape:weight_flatness", "Fig. 5", "change of the adversarial loss around the weights"),
+    _entry(AdversarialLosses, "hardness:adversarial_losses", "Fig. 6c, C.2", "by sample: the loss under attack"),
 )
 
 

@@ -32,12 +32,14 @@ class SampleRow(NamedTuple):
     """What was measured of one training image: a row of the table `samples`.
 
     Attributes:
+        attack: its name and what it does.
         example: its place in the split.
         label, trained_label: the true one and the one that is trained on.
         natural_prediction, robust_prediction: at x and at x'.
         natural_loss, robust_loss: CE with the trained label.
     """
 
+    attack: str
     example: int
     label: int
     trained_label: int

@@ -1,6 +1,7 @@
 """How hard each training example is for a network: its loss under attack (Fig. 6c, C.2)."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -8,8 +9,25 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tune_at.attacks.pgd import PGD, pgd
+from tune_at.config.probes import AdversarialLosses
 from tune_at.data.batches import Batch
 from tune_at.engine.modes import evaluating
+from tune_at.probes.base import SampleRow
+from tune_at.probes.losses import probed_batches
+from tune_at.training.snapshot import NetworkSnapshot
+
+
+def adversarial_losses(
+    snapshot: NetworkSnapshot, section: AdversarialLosses, generator: torch.Generator
+) -> Iterator[SampleRow]:
+    """A row an example: its loss and what is predicted, clean and under PGD (see `hardness`)."""
+    attack = replace(PGD.of(snapshot.config.attack), steps=section.steps)
+    batches, attacked = probed_batches(snapshot, section), snapshot.engine.view(snapshot.network)
+    found = hardness(snapshot.network, batches, attack, generator, attacked)
+    true = snapshot.images.true_labels[found.example]
+    columns = (column.tolist() for column in (found.example, true, *found[1:]))
+    for row in zip(*columns, strict=True):
+        yield SampleRow(f"pgd-{section.steps}", *row)
 
 
 class Hardness(NamedTuple):

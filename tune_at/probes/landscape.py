@@ -1,17 +1,62 @@
 """Curvature of the loss in the input, and flatness of the adversarial loss in the weights (Fig. 5)."""
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tune_at.attacks.pgd import PGD, pgd
+from tune_at.config.probes import InputCurvature, WeightFlatness
 from tune_at.data.batches import Batch
+from tune_at.engine.folded import FoldedView
 from tune_at.engine.modes import evaluating
+from tune_at.probes.base import Measurement
 from tune_at.probes.directions import filter_normalised_direction, move_along
+from tune_at.probes.losses import probed_batches
+from tune_at.training.snapshot import NetworkSnapshot
+
+CHUNK = 32
+"""Images whose Hessians are multiplied at once: what the second derivative needs is kept for each."""
+
+
+def input_curvature(
+    snapshot: NetworkSnapshot, section: InputCurvature, generator: torch.Generator
+) -> Iterator[Measurement]:
+    """`input_curvature`: the mean over clean training images of `dominant_curvatures`, in float32."""
+    found = [
+        dominant_curvatures(snapshot.network, batch.x, batch.y, generator, section.iterations, section.tolerance)
+        for batch in probed_batches(snapshot, section, CHUNK)
+    ]
+    yield Measurement("input_curvature", float(torch.cat(found).double().mean()))
+
+
+def weight_flatness(
+    snapshot: NetworkSnapshot, section: WeightFlatness, generator: torch.Generator
+) -> Iterator[Measurement]:
+    """`loss_change` at x = ±a, the mean over directions of g(w + x d) - g(w), and `weight_flatness` at x = a, of both.
+
+    g is the mean CE under PGD, attacked again at w + x d; batch norms keep their statistics.
+    """
+    views: dict[nn.Module, FoldedView] = {}
+
+    def view(network: nn.Module) -> nn.Module:  # not the engine's, which would keep the copy's for good
+        if network in views:
+            views[network].refresh()
+        else:
+            views[network] = FoldedView(network, snapshot.engine.dtype)
+        return views[network]
+
+    attack = replace(PGD.of(snapshot.config.attack), steps=section.steps)
+    seed = int(torch.randint(2**62, (1,), generator=generator, device=generator.device))
+    loss = AdversarialLoss(list(probed_batches(snapshot, section)), attack, view, seed)
+    changes = loss_changes(snapshot.network, loss, section.distances, section.directions, generator)
+    for length in section.distances:
+        for x in (-length, length):
+            yield Measurement("loss_change", changes[x], x)
+        yield Measurement("weight_flatness", (changes[-length] + changes[length]) / 2, length)
 
 
 def dominant_curvatures(
@@ -109,7 +154,7 @@ def loss_changes(
         The mean change by a. NaN where g is.
     """
     moved, weights = copy.deepcopy(network), dict(network.named_parameters())
-    here, steps = loss(network), [sign * distance for distance in distances for sign in (-1, 1)]
+    here, steps = loss(moved), [sign * distance for distance in distances for sign in (-1, 1)]
     sums = dict.fromkeys(steps, 0.0)
     for _ in range(directions):
         direction = filter_normalised_direction(network, generator)

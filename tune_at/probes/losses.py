@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from tune_at.attacks.pgd import PGD, pgd
-from tune_at.config.probes import measured_loss
+from tune_at.config.probes import ProbeSection, measured_loss
 from tune_at.config.trial import TrialConfig
 from tune_at.data.batches import Batch
 from tune_at.data.splits import stratified_choice
@@ -81,13 +82,13 @@ def attack_batch(snapshot: NetworkSnapshot, batch: Batch, generator: torch.Gener
     return Attacked(batch.x, pgd(view, batch.x, batch.y, spec, generator), batch.y)
 
 
-def measured_places(snapshot: NetworkSnapshot, count: int) -> Tensor:
+def measured_places(snapshot: NetworkSnapshot, samples: int | Literal["all"]) -> Tensor:
     """Places in the training set of a class-balanced part: the same for every trial of a data set and its subset.
 
-    `count` is cut to the number of training images; a study that asks for more is refused before it runs.
+    `samples` is cut to the number of training images; a study that asks for more is refused before it runs.
     """
     true = snapshot.images.true_labels.cpu().numpy()
-    count = min(count, len(true))
+    count = len(true) if samples == "all" else min(samples, len(true))
     rng = np.random.default_rng(derive_seed(snapshot.config.data.split_seed, "probes"))
     return torch.from_numpy(stratified_choice(true, count, rng)).to(snapshot.device)
 
@@ -95,6 +96,11 @@ def measured_places(snapshot: NetworkSnapshot, count: int) -> Tensor:
 def measured_batches(snapshot: NetworkSnapshot, places: Tensor, size: int = 128) -> Iterator[Batch]:
     """The training images at these places, unaugmented, with the labels that are trained on."""
     return snapshot.split("train").in_order(size, places)
+
+
+def probed_batches(snapshot: NetworkSnapshot, section: ProbeSection, size: int = 128) -> Iterator[Batch]:
+    """The images that a probe measures."""
+    return measured_batches(snapshot, measured_places(snapshot, section.samples), size)
 
 
 def parameters_of(network: nn.Module) -> dict[str, Tensor]:

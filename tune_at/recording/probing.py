@@ -83,5 +83,5 @@ def write_probe(
         table = [{**place, "probe": section.name, **row._asdict()} for row in numbers]
         write_rows(folder, "probes", trial, table)
     if images:
-        place |= {"split": "train", "origin": section.name, "attack": "", "batch": 0}
+        place |= {"split": "train", "origin": section.name, "batch": 0}
         write_rows(folder, "samples", trial, [{**place, **row._asdict()} for row in images])
