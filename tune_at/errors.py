@@ -63,6 +63,8 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     """The remedy for an unknown name: the nearest ones, or all where none is near and they are few."""
     known = sorted(known)
     near = nearest(name, known)
+    if near and difflib.SequenceMatcher(None, name, near[0]).ratio() > 0.92:  # a slip of the pen: no other is meant
+        near = near[:1]
     if near:
         return f"did you mean {' or '.join(near)}?"
     return f"known: {', '.join(known)}" if known and len(known) <= 20 else ""

@@ -9,7 +9,7 @@ from torch import nn
 
 from tune_at.config.facts import KnownData
 from tune_at.config.objective import OBJECTIVES
-from tune_at.config.trial import TrialConfig
+from tune_at.config.trial import ResourcesSection, TrialConfig
 from tune_at.data.batches import DeviceImages
 from tune_at.data.identity import place_of, prepared, require_same
 from tune_at.engine.engine import Engine, prepare_device
@@ -97,8 +97,43 @@ def find_checkpoint(folder: SweepFolder, trial: str, checkpoint: str) -> Place:
     raise UserError(f"trial {trial}", f"has no checkpoint {checkpoint!r}", remedy)
 
 
+def read_checkpoint(
+    folder: SweepFolder, trial: str, checkpoint: str, config: TrialConfig, known: KnownData | None
+) -> tuple[Mapping[str, Any], TrialConfig]:
+    """What a checkpoint holds, on the CPU, and the config that it was trained under; of `initial` next to nothing.
+
+    Raises `UserError` if there is no such checkpoint, or if it is damaged.
+    """
+    if checkpoint == INITIAL:
+        return {"epoch": 0}, config
+    path = find_checkpoint(folder, trial, checkpoint)
+    try:
+        state = load_state(path)
+    except DamagedCheckpoint as error:
+        raise UserError(f"trial {trial}", str(error), "name another checkpoint") from None
+    return state, TrialConfig.from_json(state["config"], str(path), known)
+
+
+def build_network(state: Mapping[str, Any], checkpoint: str, config: TrialConfig, engine: Engine) -> nn.Module:
+    """The network that is evaluated of a checkpoint, frozen, in eval mode, on the engine's device."""
+    objective = build_objective(config, len(state["labels"]) if "labels" in state else 1)
+    model = first_networks(config, objective, engine)
+    if checkpoint not in (BEST, INITIAL):
+        model.load_state_dict(state["model"])
+        objective.load_state_dict(state["objective"])
+    network = objective.evaluated(model)
+    if checkpoint == BEST:  # the weights of what was evaluated, whatever was trained
+        network.load_state_dict(state["model"])
+    return network.to(engine.device).eval().requires_grad_(False)
+
+
 def load_snapshot(
-    folder: SweepFolder, trial: str, checkpoint: str, config: TrialConfig, known: KnownData | None = None
+    folder: SweepFolder,
+    trial: str,
+    checkpoint: str,
+    config: TrialConfig,
+    known: KnownData | None = None,
+    resources: ResourcesSection | None = None,
 ) -> NetworkSnapshot:
     """The network and the data of a trial's checkpoint.
 
@@ -108,19 +143,14 @@ def load_snapshot(
         checkpoint: `best`, `final` (the newest), the number of an epoch, or `initial`: before training.
         config: the trial's; a checkpoint that was written under another one (PBT) has its own.
         known: what the sweep has recorded of the trial's data.
+        resources: where to run it; by default where the trial ran.
 
     Raises:
         UserError: there is no such checkpoint, it is damaged, or the data is not what it was trained on.
     """
-    if checkpoint == INITIAL:
-        state: Mapping[str, Any] = {"epoch": 0}
-    else:
-        path = find_checkpoint(folder, trial, checkpoint)
-        try:
-            state = load_state(path, prepare_device(config.resources))
-        except DamagedCheckpoint as error:
-            raise UserError(f"trial {trial}", str(error), "name another checkpoint") from None
-        config = TrialConfig.from_json(state["config"], str(path), known)
+    state, config = read_checkpoint(folder, trial, checkpoint, config, known)
+    if resources is not None:
+        config = config.model_copy(update={"resources": resources})
     data, source = prepared(config.data)
     config = config.model_copy(update={"data": data})
     engine = Engine(prepare_device(config.resources), config.train)
@@ -128,14 +158,8 @@ def load_snapshot(
     require_same(
         state.get("data"), images.identity, "when the checkpoint was written", place_of(config.data), "restore it"
     )
-    objective = build_objective(config, len(images.splits["train"]))
-    model = first_networks(config, objective, engine)
-    if checkpoint not in (BEST, INITIAL):
-        model.load_state_dict(state["model"])
-        objective.load_state_dict(state["objective"])
+    if "labels" in state:
         images.splits["train"].labels = state["labels"].to(engine.device)
-    network = objective.evaluated(model)
-    if checkpoint == BEST:  # the weights of what was evaluated, whatever was trained
-        network.load_state_dict(state["model"])
+    network = build_network(state, checkpoint, config, engine)
     epoch = state["epoch"] if "epoch" in state else len(state["history"])
-    return NetworkSnapshot(config, epoch, network.eval().requires_grad_(False), engine, images)
+    return NetworkSnapshot(config, epoch, network, engine, images)
