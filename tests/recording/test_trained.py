@@ -1,6 +1,7 @@
 """A trained network in a script of one's own, and in files that need no Tune-AT."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -195,6 +196,8 @@ def test_each_snippet_of_the_page_runs(sweep, number, tmp_path):
     code = SNIPPETS[0] + (SNIPPETS[number] if number else "")
     code = code.replace("runs/NAME", str(sweep.folder)).replace("test.images[:500]", "test.images[:8]")
     code = code.replace("test.labels[:500]", "test.labels[:8]").replace("8 / 255", "0.1")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command_line = [sys.executable, "-c", code]
+    done = subprocess.run(command_line, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
     assert re.search(r"\d", done.stdout)
