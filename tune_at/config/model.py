@@ -1,10 +1,12 @@
 """Model sections: the network of a trial."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, Strict, field_validator
 
-from tune_at.config.section import Section, Whole
+from tune_at.config.section import Broken, Section, TrialParts, Whole
+from tune_at.config.versions import Since
 from tune_at.registry import Entry, Registry
 
 
@@ -12,6 +14,18 @@ class ModelSection(Section):
     """What every network has."""
 
     name: str
+    mean: Annotated[tuple[float, ...], Strict(False), Since(2, absent=())] = ()
+    """By channel: what a first layer takes from images in [0, 1]; empty is no such layer, as in the paper."""
+    std: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Strict(False), Since(2, absent=())] = ()
+    """By channel: what that layer divides by."""
+
+    def rules(self, config: TrialParts) -> Iterator[Broken]:
+        """One mean and one deviation a channel."""
+        channels = config.data.shape[0]
+        for key, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) != channels and (self.mean or self.std):
+                problem = f"{list(values)} is not one number for each of the {channels} channels"
+                yield Broken(f"model.{key}", problem, "give mean and std by channel, for images in [0, 1]")
 
     def flops(self, shape: tuple[int, int, int], num_classes: int) -> float:
         """Multiply-adds of one forward pass of one image, for the estimate of a sweep's time."""

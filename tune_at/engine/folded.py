@@ -17,7 +17,9 @@ Update = Callable[[], object]
 
 
 class Affine(nn.Module):
-    """A batch norm in eval mode that no convolution precedes: scale · x + shift, channel by channel."""
+    """scale · x + shift, channel by channel: a batch norm in eval mode that no convolution precedes, or a first layer
+    that normalises images.
+    """
 
     scale: Tensor
     shift: Tensor
@@ -30,6 +32,13 @@ class Affine(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(b, channels, h, w) → the same shape."""
         return torch.addcmul(self.shift, x, self.scale)
+
+
+class _Tracer(fx.Tracer):
+    """Takes our own layer for one, as it does torch's."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, Affine) or super().is_leaf_module(m, module_qualified_name)
 
 
 class FoldedView(nn.Module):
@@ -82,7 +91,7 @@ class FoldedView(nn.Module):
         if any(_is_altered(module) for module in network.modules()):
             return None
         try:
-            graph = fx.Tracer().trace(network)
+            graph = _Tracer().trace(network)
         except Exception:  # whatever the network's own code raises when it is traced
             return None
         if any(node.op == "get_attr" for node in graph.nodes):

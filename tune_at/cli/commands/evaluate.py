@@ -1,5 +1,6 @@
 """`evaluate DIR/NAME`: trained networks under stronger attacks, as in Table 1."""
 
+import itertools
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ SPLITS = ("test", "val", "train")
 
 def add_options(parser: ArgumentParser) -> None:
     """The sweep, what of it, and under which attacks."""
-    parser.add_argument("sweep", metavar="DIR/NAME", help="folder or address of the sweep")
+    parser.add_argument("sweep", metavar="DIR/NAME", nargs="?", default="", help="folder or address of the sweep")
     add_trials(parser)
     parser.add_argument(
         "--checkpoint", action="append", metavar="WHICH",
@@ -41,6 +42,17 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--eps", default="", metavar="E", help="radius, e.g. 8/255 (default: each trial's own)")
     parser.add_argument("--step", default="", metavar="S", help="length of a step (default: each trial's own)")
     add_cluster(parser, "tasks")
+    given = parser.add_argument_group("weights from elsewhere", "instead of DIR/NAME; see docs/evaluation.md")
+    given.add_argument("--weights", metavar="FILE", help="what torch.save has written, or safetensors")
+    given.add_argument("--into", metavar="DIR/NAME", help="the sweep's folder that is made of them")
+    given.add_argument("--model", metavar="MODEL", help="its architecture, as `list models` names it")
+    given.add_argument("--data", metavar="DATA", help="its data set, as `list datasets` names it")
+    given.add_argument("--mean", nargs="+", type=float, metavar="M", help="by channel, for images in [0, 1]")
+    given.add_argument("--std", nargs="+", type=float, metavar="S", help="by channel: a first layer (x - M) / S")
+    given.add_argument(
+        "--set", dest="overrides", action="append", default=[], metavar="A.B=C",
+        help="a key of its config, such as model.width=32 or attack.norm=l2; may be repeated",
+    )  # fmt: skip
 
 
 def run(arguments: Namespace) -> int:
@@ -50,6 +62,10 @@ def run(arguments: Namespace) -> int:
     names = dict.fromkeys(arguments.attack or TABLE_1)
     attacks = [AskedAttack(name, arguments.eps, arguments.step) for name in names]
     launch = Launch.of(arguments)
+    if arguments.weights:
+        _take_weights(arguments)
+    elif not arguments.sweep:
+        raise UserError("evaluate", "no sweep is named", "give DIR/NAME, or --weights FILE --into DIR/NAME")
     sweep = Sweep.open(arguments.sweep)
     launch = launch.completed(sweep.folder)
     results = sweep.read()
@@ -57,6 +73,28 @@ def run(arguments: Namespace) -> int:
     errors = _run_missing(sweep, targets, attacks, launch, arguments)
     _show(sweep, results, targets, attacks, arguments)
     return 1 if errors else 0
+
+
+def _take_weights(arguments: Namespace) -> None:
+    """Make a sweep's folder of weights from elsewhere; then that is what is evaluated."""
+    from tune_at.recording.imported import import_weights
+    from tune_at.study.file import parse_overrides
+
+    if arguments.sweep:
+        raise UserError(f"evaluate {arguments.sweep}", "stands beside --weights", "name the folder by --into alone")
+    for option in ("into", "model", "data"):
+        if not getattr(arguments, option):
+            raise UserError("--weights", f"--{option} is missing", "give --into DIR/NAME, --model and --data")
+    if bool(arguments.mean) != bool(arguments.std):
+        raise UserError("--mean, --std", "one of them is missing", "give both, by channel, or neither")
+    note = import_weights(
+        arguments.weights, arguments.into, arguments.model, arguments.data, arguments.mean or (), arguments.std or (),
+        parse_overrides(arguments.overrides),
+    )  # fmt: skip
+    if note:
+        _say(f"note: {note}")
+    arguments.sweep = arguments.into
+    arguments.checkpoint = arguments.checkpoint or ["best"]
 
 
 def _say(line: str) -> None:
@@ -71,12 +109,9 @@ def _targets(sweep: "Sweep", results: "Snapshot", arguments: Namespace) -> "list
     trials, lines, named = choose(sweep, results, arguments.trials)
     best = {row["trial"]: row["best_epoch"] for row in results.arrow("trials").to_pylist()}
     targets, refused = [], []
-    for trial in trials:
+    for trial, asked in itertools.product(trials, dict.fromkeys(arguments.checkpoint or CHECKPOINTS)):
         try:
-            targets += [
-                find_target(sweep.folder, trial, asked, best.get(trial.name))
-                for asked in dict.fromkeys(arguments.checkpoint or CHECKPOINTS)
-            ]
+            targets.append(find_target(sweep.folder, trial, asked, best.get(trial.name)))
         except UserError as error:
             if trial.name in named:
                 raise
@@ -122,7 +157,7 @@ def _run_missing(
         given = plan.arguments_of(sweep.folder, piece, data, arguments.split)
         tasks.append(Task(piece.name, "tune_at.recording.evaluated:evaluate_batches", given, need))
     sections = [target.trial.config.data for target in targets]
-    again = again_command(sweep, arguments)
+    again = again_command(arguments)
     errors = run_tasks(tasks, sweep.folder, launch, console(), "evaluation", again, sections)
     plan.fold_tables(sweep.folder)
     if errors:
@@ -130,9 +165,9 @@ def _run_missing(
     return errors
 
 
-def again_command(sweep: "Sweep", arguments: Namespace) -> str:
+def again_command(arguments: Namespace) -> str:
     """The same command, ready to be pasted."""
-    words: list[object] = [*program(), "evaluate", as_given(sweep, arguments)]
+    words: list[object] = [*program(), "evaluate", arguments.sweep]
     for option, values in (("--checkpoint", arguments.checkpoint), ("--attack", arguments.attack)):
         for value in values or ():
             words += [option, value]
@@ -145,11 +180,6 @@ def again_command(sweep: "Sweep", arguments: Namespace) -> str:
     if arguments.trials != ["all"]:
         words += ["--trials", *arguments.trials]
     return shell(*words)
-
-
-def as_given(sweep: "Sweep", arguments: Namespace) -> object:
-    """The sweep's folder as the user wrote it."""
-    return arguments.sweep
 
 
 def _show(
