@@ -9,7 +9,11 @@ from tune_at.cli.options import add_sweep
 def add_options(parser: ArgumentParser) -> None:
     """DIR/NAME, SQL and `--format`."""
     add_sweep(parser)
-    parser.add_argument("sql", metavar="SQL", help="one statement over the tables trials, epochs and decisions")
+    parser.add_argument(
+        "sql",
+        metavar="SQL",
+        help="one statement over the tables trials, epochs, decisions, evaluations, samples and probes",
+    )
     parser.add_argument("--format", choices=("table", "csv", "json"), default="table", help="default: table")
 
 
