@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: demo test chaos bench lint format hooks clean
+.PHONY: demo test chaos studies bench lint format hooks clean
 demo: .venv/.ready
 	$(BIN)/python run.py demo
 
@@ -13,6 +13,10 @@ test: .venv/.ready
 # The whole of what `make test` runs a part of: every scheduler, 24 kills, about ten minutes on two cores.
 chaos: .venv/.ready
 	TUNE_AT_CHAOS=whole $(BIN)/python -m pytest -s tests/tuning/test_chaos.py
+
+# Every study's laptop preset, its probes and evaluations, into runs/studies; interrupted, the same command goes on.
+studies: .venv/.ready
+	$(BIN)/python run.py studies $(NAMES)
 
 # Against a textbook way, goal beside measured: about half an hour on two cores; writes benchmarks/results/.
 bench: .venv/.ready

@@ -4,7 +4,21 @@ from importlib import import_module
 
 from tune_at.cli.command import Command
 
-NAMES = ("demo", "list", "show", "sweep", "resume", "evaluate", "probe", "export", "data", "status", "report", "query")
+NAMES = (
+    "demo",
+    "studies",
+    "list",
+    "show",
+    "sweep",
+    "resume",
+    "evaluate",
+    "probe",
+    "export",
+    "data",
+    "status",
+    "report",
+    "query",
+)
 """In the order of the help."""
 
 

@@ -1,0 +1,91 @@
+"""`studies [NAME …]`: the laptop presets of all studies, how long each takes, and whether the paper's finding shows."""
+
+import json
+import subprocess
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tune_at.cli.command import Command
+from tune_at.errors import UserError, suggestion
+from tune_at.wording import duration
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EVALUATED = ("mitigation", "comparison", "architectures_and_norms")
+"""Studies that answer a table of attacks."""
+EXAMPLES = "100"
+"""Test images that are attacked."""
+INTERRUPTED = 130
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Which studies, and where they go."""
+    parser.add_argument("names", nargs="*", metavar="STUDY", help="only these (default: all)")
+    parser.add_argument(
+        "--storage", default="runs/studies", metavar="DIR", help="where they go (default: runs/studies)"
+    )
+
+
+def run(arguments: Namespace) -> int:
+    """Run them; what has ended is not run again, what has not is resumed. 1 if one has failed."""
+    from analysis.findings import find
+    from tune_at.study.file import SHIPPED, read_study
+
+    shipped = [path.stem for path in sorted(SHIPPED.glob("*.yaml")) if "laptop" in read_study(path).presets]
+    for name in arguments.names:
+        if name not in shipped:
+            raise UserError("studies", f"{name!r} is unknown", suggestion(name, shipped))
+    folder, lines, failed = Path(arguments.storage), [], False
+    for name in arguments.names or shipped:
+        code, took = _run(folder, name)
+        if code == INTERRUPTED:
+            return code
+        failed |= code != 0
+        finding = find(name, frames(folder / name)) if code == 0 else None
+        told = f"{finding.outcome}: {finding.numbers}" if finding else f"failed with exit code {code}"
+        lines.append(f"{name:24} {duration(took):>8}  {told}")
+        print(lines[-1], flush=True)
+    print("\n".join(["", *lines]))
+    return int(failed)
+
+
+def _run(storage: Path, name: str) -> tuple[int, float]:
+    """Begin or resume a study, evaluate what belongs to it; exit code and seconds, those of earlier calls, too."""
+    from tune_at.study.sweep import Sweep
+
+    folder, took = storage / name, storage / f"{name}.json"
+    before = float(json.loads(took.read_text())) if took.is_file() else 0.0
+    began, code = time.monotonic(), 0
+    if not folder.exists():
+        code = _call("sweep", name, "--preset", "laptop", "--storage", str(storage), "--name", name)
+    elif Sweep.open(str(folder)).left():
+        code = _call("resume", str(folder))
+    if code == 0 and name in EVALUATED:
+        code = _call("evaluate", str(folder), "-n", EXAMPLES)
+    seconds = before + time.monotonic() - began
+    if folder.exists():
+        took.write_text(json.dumps(seconds))
+    return code, seconds
+
+
+def _call(*arguments: str) -> int:
+    """A command of this program in a process of its own: each starts and ends a Ray of its own."""
+    return subprocess.run([sys.executable, "-m", "tune_at", *arguments], check=False).returncode
+
+
+def frames(folder: Path) -> "dict[str, pd.DataFrame]":
+    """A sweep's tables for `analysis.findings.find`."""
+    from tune_at.store.reader import read_table
+    from tune_at.store.schema import TABLES
+
+    tables = {table: read_table(str(folder), table) for table in TABLES}
+    trials = tables["trials"]
+    trials["objective"] = [json.loads(config).get("objective", {}).get("name", "pgd_at") for config in trials["config"]]
+    return tables
+
+
+COMMAND = Command("studies", "run all laptop presets, and say whether the paper's findings show", add_options, run)
