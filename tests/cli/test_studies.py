@@ -68,3 +68,10 @@ def test_the_tables_of_a_sweep_have_objectives(tmp_path):
     tables = studies.frames(tmp_path)
     assert set(tables) == set(TABLES)
     assert tables["trials"]["objective"].tolist() == ["trades"]
+
+
+def test_a_command_of_this_program_is_called(capfd):
+    assert studies._call("list", "nothing") == 2
+    assert "list: 'nothing' is unknown" in capfd.readouterr().err
+    assert studies._call("list", "probes") == 0
+    assert "gradient_norms" in capfd.readouterr().out

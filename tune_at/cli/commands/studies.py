@@ -74,7 +74,8 @@ def _run(storage: Path, name: str) -> tuple[int, float]:
 
 def _call(*arguments: str) -> int:
     """A command of this program in a process of its own: each starts and ends a Ray of its own."""
-    return subprocess.run([sys.executable, "-m", "tune_at", *arguments], check=False).returncode
+    code = "from tune_at.cli.main import main; main()"
+    return subprocess.run([sys.executable, "-c", code, *arguments], check=False).returncode
 
 
 def frames(folder: Path) -> "dict[str, pd.DataFrame]":
