@@ -121,7 +121,7 @@ def test_changes_along_directions_are_those_of_a_loss_that_is_known():
         expected = [a * (d * (gradient + 2 * network.weight)).sum() + a * a * d.square().sum() for d in directions]
         assert found[a] == pytest.approx(sum(expected).item() / 3, rel=1e-10)
     both = (found[0.5] + found[-0.5]) / 2
-    assert both == pytest.approx(0.25 * float(network.weight.square().sum()), rel=1e-10)  # ‖d‖ = ‖w‖
+    assert both == pytest.approx(0.25 * network.weight.square().sum().item(), rel=1e-10)  # ‖d‖ = ‖w‖
 
 
 def test_the_adversarial_loss_is_attacked_again_with_the_same_starts():
