@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from tune_at.errors import UserError
+from tune_at.wording import program, shell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,23 +18,27 @@ PROBE = "adversarial_losses"
 BEST, FINAL = "best", "final"
 
 
-def adversarial_losses(samples: "pd.DataFrame", checkpoint: str = FINAL) -> "pd.DataFrame":
+def adversarial_losses(samples: "pd.DataFrame", checkpoint: str = FINAL, attack: str = "pgd-10") -> "pd.DataFrame":
     """One row a (trial, example): the loss of each training example under attack, of one network a trial.
 
     Args:
         samples: the table.
         checkpoint: `final`, what was measured after a trial's last measured epoch, while it trained or later; `best`.
+        attack: as in the table; the paper's by default. Losses under different attacks are never compared.
 
     Returns:
         Columns trial, epoch, example, label (the true one), trained_label, robust_loss.
     """
     rows = samples[(samples["origin"] == PROBE) & (samples["split"] == "train")]
     rows = rows[(rows["checkpoint"] == BEST) == (checkpoint == BEST)]
+    if not rows.empty and attack not in set(rows["attack"]):
+        there = ", ".join(sorted(set(rows["attack"])))
+        raise UserError("hard examples", f"no losses under {attack} are recorded", f"there are some under {there}")
+    rows = rows[rows["attack"] == attack]
     if rows.empty:
         problem = f"no trial's adversarial losses are recorded of its {checkpoint} network"
-        raise UserError(
-            "hard examples", problem, f"measure them: probe DIR/N --probe {PROBE} --checkpoint {checkpoint}"
-        )
+        command = shell(*program(), "probe", "DIR/N", "--probe", PROBE, "--checkpoint", checkpoint)
+        raise UserError("hard examples", problem, f"measure them: {command}")
     last = rows[rows["epoch"] == rows.groupby("trial")["epoch"].transform("max")]
     # A trial's last network may be measured while it trains and again from its checkpoint: it is the same network.
     once = last.sort_values("checkpoint", kind="stable").drop_duplicates(["trial", "example"], keep="last")

@@ -10,12 +10,23 @@ from analysis.hardness import adversarial_losses, paired_losses, prepare_rank_co
 from tune_at.errors import UserError
 
 
-def rows(trial, losses, checkpoint="", epoch=3, labels=None, trained=None, origin="adversarial_losses", split="train"):
+def rows(
+    trial,
+    losses,
+    checkpoint="",
+    epoch=3,
+    labels=None,
+    trained=None,
+    origin="adversarial_losses",
+    split="train",
+    attack="pgd-10",
+):
     labels = labels or [0] * len(losses)
     return [
         {
             "trial": trial, "checkpoint": checkpoint, "epoch": epoch, "split": split, "origin": origin,
-            "example": 10 - place, "label": labels[place], "trained_label": (trained or labels)[place],
+            "attack": attack, "example": 10 - place, "label": labels[place],
+            "trained_label": (trained or labels)[place],
             "robust_loss": loss,
         }
         for place, loss in enumerate(losses)
@@ -54,8 +65,22 @@ def test_of_each_trial_the_last_measured_network_counts_or_the_best():
     )
     assert sorted(adversarial_losses(table)["robust_loss"]) == [4, 5, 6]
     assert sorted(adversarial_losses(table, "best")["robust_loss"]) == [7, 8, 9]
-    with pytest.raises(UserError, match="no trial's adversarial losses are recorded of its best network; measure them"):
+    with pytest.raises(
+        UserError, match=r"adversarial losses are recorded of its best network; measure them: .* probe DIR/N "
+    ):
         adversarial_losses(table[table["checkpoint"] == ""], "best")
+
+
+def test_losses_under_another_attack_are_not_mixed_in():
+    a, other = [1.0, 2, 3, 4], [4.0, 3, 2, 1]
+    table = pd.DataFrame(
+        [*rows("x", a), *rows("y", a), *rows("x", other, attack="pgd-2"), *rows("y", a, attack="pgd-2")]
+    )
+    for order in (table, table[::-1]):
+        assert prepare_rank_correlations(adversarial_losses(order))["tau"].tolist() == [1]
+        assert prepare_rank_correlations(adversarial_losses(order, attack="pgd-2"))["tau"].tolist() == [-1]
+    with pytest.raises(UserError, match="no losses under pgd-20 are recorded; there are some under pgd-10, pgd-2"):
+        adversarial_losses(table, attack="pgd-20")
 
 
 def test_samples_that_were_trained_with_different_labels_are_left_out():
