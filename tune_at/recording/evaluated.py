@@ -12,17 +12,13 @@ import torch
 from tune_at.attacks.named import find_attack
 from tune_at.attacks.pgd import PGD
 from tune_at.config.attack import AskedAttack, AttackSection
-from tune_at.config.facts import KnownData
-from tune_at.config.trial import TrialConfig
 from tune_at.data.batches import Batch
-from tune_at.errors import UserError
 from tune_at.evaluation.robust import Attacked, attack_batch, batch_chance, batch_places, fixed_order
-from tune_at.recording.evaluation_plan import ORIGIN, loaded_name, settings_of
+from tune_at.recording.evaluation_plan import ORIGIN, settings_of
+from tune_at.recording.planned import load_planned
 from tune_at.store.layout import SweepFolder
 from tune_at.store.writer import write_rows
-from tune_at.training.snapshot import NetworkSnapshot, load_snapshot
-
-KEY = ("trial", "checkpoint", "epoch", "split", "attack", "batch")
+from tune_at.training.snapshot import NetworkSnapshot
 
 
 def evaluate_batches(
@@ -55,14 +51,8 @@ def evaluate_batches(
         UserError: no such checkpoint, another epoch's by now, or data that has changed.
         StorageFailed: what has been written before stays.
     """
-    place, known, asked = SweepFolder.of(folder), KnownData.from_record(data), AskedAttack(**attack)
-    planned = TrialConfig.from_json(config, data=known)
-    snapshot = load_snapshot(place, trial, loaded_name(checkpoint), planned, known)
-    if snapshot.epoch != epoch:
-        raise UserError(
-            f"trial {trial}", f"its checkpoint {checkpoint} is epoch {snapshot.epoch}'s by now, not {epoch}'s",
-            "evaluate it again",
-        )  # fmt: skip
+    place, asked = SweepFolder.of(folder), AskedAttack(**attack)
+    planned, snapshot = load_planned(place, trial, checkpoint, epoch, config, data)
     images = snapshot.split(split)
     true = snapshot.images.true_labels if split == "train" else images.labels
     order = fixed_order(true.cpu().numpy())

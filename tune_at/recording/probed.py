@@ -8,11 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tune_at.config.facts import KnownData
 from tune_at.config.probes import PROBES, ProbeSection, parse_probes
-from tune_at.config.trial import TrialConfig
-from tune_at.errors import UserError
-from tune_at.recording.evaluation_plan import Target, loaded_name
+from tune_at.recording.evaluation_plan import Target
+from tune_at.recording.planned import load_planned
 from tune_at.recording.probing import settings_of, write_probe
 from tune_at.seeding import generator
 from tune_at.store.layout import SweepFolder
@@ -45,13 +43,8 @@ def probe_checkpoint(
         UserError: no such checkpoint, another epoch's by now, or data that has changed.
         StorageFailed: what has been written before stays.
     """
-    from tune_at.training.snapshot import load_snapshot  # torch: the command line plans without it
-
-    place, known = SweepFolder.of(folder), KnownData.from_record(data)
-    snapshot = load_snapshot(place, trial, loaded_name(checkpoint), TrialConfig.from_json(config, data=known), known)
-    if snapshot.epoch != epoch:
-        problem = f"its checkpoint {checkpoint} is epoch {snapshot.epoch}'s by now, not {epoch}'s"
-        raise UserError(f"trial {trial}", problem, "probe it again")
+    place = SweepFolder.of(folder)
+    _, snapshot = load_planned(place, trial, checkpoint, epoch, config, data)
     for section in parse_probes(probes, trial):
         chance = generator(snapshot.device, snapshot.config.seed, "probe", section.name, epoch)
         rows = PROBES[section.name].load()(snapshot, section, chance)

@@ -1,17 +1,15 @@
 """`evaluate DIR/NAME`: trained networks under stronger attacks, as in Table 1."""
 
-import itertools
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
+from tune_at.cli.checkpoint_tasks import Piece, again_command, find_targets, run_pieces, say
 from tune_at.cli.command import Command
 from tune_at.cli.options import add_cluster, add_trials, at_least_one
 from tune_at.cli.terminal import as_typed, console, width
 from tune_at.config.attack import TABLE_1, AskedAttack
-from tune_at.errors import UserError, joined
-from tune_at.tuning.interruption import uninterrupted
+from tune_at.errors import UserError
 from tune_at.tuning.launch import Launch
-from tune_at.wording import program, shell, trial_label
 
 if TYPE_CHECKING:
     from tune_at.recording.evaluation_plan import Target
@@ -69,7 +67,7 @@ def run(arguments: Namespace) -> int:
     sweep = Sweep.open(arguments.sweep)
     launch = launch.completed(sweep.folder)
     results = sweep.read()
-    targets = _targets(sweep, results, arguments)
+    targets = find_targets(sweep, results, arguments.trials, arguments.checkpoint or CHECKPOINTS)
     errors = _run_missing(sweep, targets, attacks, launch, arguments)
     _show(sweep, results, targets, attacks, arguments)
     return 1 if errors else 0
@@ -92,36 +90,9 @@ def _take_weights(arguments: Namespace) -> None:
         parse_overrides(arguments.overrides),
     )  # fmt: skip
     if note:
-        _say(f"note: {note}")
+        say(f"note: {note}")
     arguments.sweep = arguments.into
     arguments.checkpoint = arguments.checkpoint or ["best"]
-
-
-def _say(line: str) -> None:
-    console().print(line, markup=False, soft_wrap=True)
-
-
-def _targets(sweep: "Sweep", results: "Snapshot", arguments: Namespace) -> "list[Target]":
-    """The checkpoints that are asked for; a line for each trial that is passed over."""
-    from tune_at.cli.chosen import choose
-    from tune_at.recording.evaluation_plan import find_target
-
-    trials, lines, named = choose(sweep, results, arguments.trials)
-    best = {row["trial"]: row["best_epoch"] for row in results.arrow("trials").to_pylist()}
-    targets, refused = [], []
-    for trial, asked in itertools.product(trials, dict.fromkeys(arguments.checkpoint or CHECKPOINTS)):
-        try:
-            targets.append(find_target(sweep.folder, trial, asked, best.get(trial.name)))
-        except UserError as error:
-            if trial.name in named:
-                raise
-            refused.append(error)
-            lines.append(f"passed over: {trial_label(trial.name)}: {error.problem}; {error.remedy}")
-    if not targets:
-        raise refused[0]
-    for line in lines:
-        _say(line)
-    return targets
 
 
 def _run_missing(
@@ -135,51 +106,28 @@ def _run_missing(
     plan.require_examples(trials, arguments.split, arguments.number)
     known = read_snapshot(sweep.folder, plan.TABLES)
     for damage in known.damage:
-        _say(f"{damage.error.where} {damage.error.problem}: what it had is evaluated again")
+        say(f"{damage.error.where} {damage.error.problem}: what it had is evaluated again")
     tables = [known.arrow(table) for table in plan.TABLES]
     work = plan.missing(targets, attacks, arguments.split, arguments.number, tables[0], tables[1])
     if not work:
-        _say("all of this has been evaluated before")
+        say("all of this has been evaluated before")
         return {}
-    with uninterrupted():  # what is half imported cannot be imported again
-        from tune_at.tuning.packing import whole_needs
-        from tune_at.tuning.requirements import missing
-        from tune_at.tuning.tasks import Task, run_tasks
-    if problems := missing(
-        list({p.target.trial.name: p.target.trial for p in work}.values()), sweep.study.data, launch.address
-    ):
-        raise joined(problems, f"{sweep.name} cannot be evaluated here")
-    tasks = []
+    pieces = []
     for piece in work:
         trial = piece.target.trial
         data = sweep.study.data.only([trial.config.data])
-        (need,) = whole_needs([trial])
-        given = plan.arguments_of(sweep.folder, piece, data, arguments.split)
-        tasks.append(Task(piece.name, "tune_at.recording.evaluated:evaluate_batches", given, need))
-    sections = [target.trial.config.data for target in targets]
-    again = again_command(arguments)
-    errors = run_tasks(tasks, sweep.folder, launch, console(), "evaluation", again, sections)
-    plan.fold_tables(sweep.folder)
-    if errors:
-        _say(f"{len(errors)} of {len(tasks)} evaluations failed; try them again with: {again}")
-    return errors
+        pieces.append(Piece(piece.name, trial, plan.arguments_of(sweep.folder, piece, data, arguments.split)))
+    function = "tune_at.recording.evaluated:evaluate_batches"
+    return run_pieces(sweep, pieces, function, "evaluation", launch, _again(arguments), plan.TABLES)
 
 
-def again_command(arguments: Namespace) -> str:
-    """The same command, ready to be pasted."""
-    words: list[object] = [*program(), "evaluate", arguments.sweep]
-    for option, values in (("--checkpoint", arguments.checkpoint), ("--attack", arguments.attack)):
-        for value in values or ():
-            words += [option, value]
-    for option, value, default in (
-        ("-n", arguments.number, 0), ("--split", arguments.split, "test"), ("--eps", arguments.eps, ""),
-        ("--step", arguments.step, ""), ("--address", arguments.address, ""),
-        ("--concurrency", arguments.concurrency, 0), ("--data-dir", arguments.data_dir, None),
-    ):  # fmt: skip
-        words += [option, value] if value != default else []
-    if arguments.trials != ["all"]:
-        words += ["--trials", *arguments.trials]
-    return shell(*words)
+def _again(arguments: Namespace) -> str:
+    single = {
+        "-n": arguments.number, "--split": "" if arguments.split == "test" else arguments.split,
+        "--eps": arguments.eps, "--step": arguments.step,
+    }  # fmt: skip
+    repeated = {"--checkpoint": arguments.checkpoint, "--attack": arguments.attack}
+    return again_command("evaluate", arguments, repeated, single)
 
 
 def _show(
@@ -202,7 +150,7 @@ def _show(
     for table in tables(evaluated, width()):
         console(wide=True).print(table)
     for line in warnings(evaluated):
-        _say(line)
+        say(line)
     print(f"store       {as_typed(sweep.folder.store)}")
 
 

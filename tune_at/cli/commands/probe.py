@@ -4,19 +4,19 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tune_at.cli.checkpoint_tasks import Piece, again_command, find_targets, run_pieces, say
 from tune_at.cli.command import Command
 from tune_at.cli.options import add_cluster, add_trials, at_least_one
 from tune_at.cli.terminal import as_typed, console
 from tune_at.config.probes import PROBES, ProbeSection, parse_probes, probe_tree
-from tune_at.errors import UserError, joined
-from tune_at.tuning.interruption import uninterrupted
+from tune_at.errors import UserError
 from tune_at.tuning.launch import Launch
-from tune_at.wording import counted, program, shell, trial_label
+from tune_at.wording import counted, trial_label
 
 if TYPE_CHECKING:
     from tune_at.recording.evaluation_plan import Target
-    from tune_at.store.snapshot import Snapshot
     from tune_at.study.sweep import Sweep
+    from tune_at.study.trials import Trial
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -44,15 +44,12 @@ def run(arguments: Namespace) -> int:
     launch = launch.completed(sweep.folder)
     sections = _sections(sweep, arguments)
     results = sweep.read()
-    targets = _targets(sweep, results, sections, arguments)
-    _require(sweep, targets, launch)
+    targets = find_targets(
+        sweep, results, arguments.trials, arguments.checkpoint or ("final",), lambda trial: _check(trial, sections)
+    )
     errors = _run_missing(sweep, targets, sections, launch, arguments)
     _show(sweep, targets, sections)
     return 1 if errors else 0
-
-
-def _say(line: str) -> None:
-    console().print(line, markup=False, soft_wrap=True)
 
 
 def _sections(sweep: "Sweep", arguments: Namespace) -> tuple[ProbeSection, ...]:
@@ -72,43 +69,10 @@ def _sections(sweep: "Sweep", arguments: Namespace) -> tuple[ProbeSection, ...]:
     return sections
 
 
-def _targets(
-    sweep: "Sweep", results: "Snapshot", sections: Sequence[ProbeSection], arguments: Namespace
-) -> "list[Target]":
-    """The checkpoints that are asked for; a line for each trial that is passed over."""
-    from tune_at.cli.chosen import choose
-    from tune_at.recording.evaluation_plan import find_target
-
-    trials, lines, named = choose(sweep, results, arguments.trials)
-    best = {row["trial"]: row["best_epoch"] for row in results.arrow("trials").to_pylist()}
-    targets, refused = [], []
-    for trial in trials:
-        try:
-            for broken in (broken for section in sections for broken in section.rules(trial.config)):
-                raise UserError(broken.where, broken.problem, broken.remedy)
-            targets += [
-                find_target(sweep.folder, trial, asked, best.get(trial.name))
-                for asked in dict.fromkeys(arguments.checkpoint or ("final",))
-            ]
-        except UserError as error:
-            if trial.name in named:
-                raise
-            refused.append(error)
-            lines.append(f"passed over: {trial_label(trial.name)}: {error}")
-    if not targets:
-        raise refused[0]
-    for line in lines:
-        _say(line)
-    return targets
-
-
-def _require(sweep: "Sweep", targets: "list[Target]", launch: Launch) -> None:
-    """Raise `UserError` for what is not there, before Ray starts."""
-    with uninterrupted():  # what is half imported cannot be imported again
-        from tune_at.tuning.requirements import missing
-    trials = list({target.trial.name: target.trial for target in targets}.values())
-    if problems := missing(trials, sweep.study.data, launch.address):
-        raise joined(problems, f"{sweep.name} cannot be probed here")
+def _check(trial: "Trial", sections: Sequence[ProbeSection]) -> None:
+    """Raise `UserError` for a probe that is not defined for the trial."""
+    for broken in (broken for section in sections for broken in section.rules(trial.config)):
+        raise UserError(broken.where, broken.problem, broken.remedy)
 
 
 def _run_missing(
@@ -116,49 +80,24 @@ def _run_missing(
 ) -> dict[str, str]:
     """Run what the tables do not have; the errors of what has failed."""
     from tune_at.recording import probed
-    from tune_at.recording.evaluation_plan import fold_tables
     from tune_at.store.snapshot import read_snapshot
 
-    with uninterrupted():
-        from tune_at.tuning.packing import whole_needs
-        from tune_at.tuning.tasks import Task, run_tasks
     known = read_snapshot(sweep.folder, probed.TABLES)
     for damage in known.damage:
-        _say(f"{damage.error.where} {damage.error.problem}: what it had is measured again")
+        say(f"{damage.error.where} {damage.error.problem}: what it had is measured again")
     work = probed.missing(targets, sections, *(known.arrow(table) for table in probed.TABLES))
     if not work:
-        _say("all of this has been measured before")
+        say("all of this has been measured before")
         return {}
-    tasks = []
+    pieces = []
     for piece in work:
         trial = piece.target.trial
-        (need,) = whole_needs([trial])
         given = piece.arguments(sweep.folder, sweep.study.data.only([trial.config.data]))
-        name = f"{trial.name} {piece.target.checkpoint}"
-        tasks.append(Task(name, "tune_at.recording.probed:probe_checkpoint", given, need))
-    again = again_command(arguments)
-    data = [target.trial.config.data for target in targets]
-    errors = run_tasks(tasks, sweep.folder, launch, console(), "checkpoint", again, data)
-    fold_tables(sweep.folder, probed.TABLES)
-    if errors:
-        _say(f"{len(errors)} of {counted(len(tasks), 'checkpoint')} failed; try them again with: {again}")
-    return errors
-
-
-def again_command(arguments: Namespace) -> str:
-    """The same command, ready to be pasted."""
-    words: list[object] = [*program(), "probe", arguments.sweep]
-    for option, values in (("--probe", arguments.probe), ("--checkpoint", arguments.checkpoint)):
-        for value in values or ():
-            words += [option, value]
-    for option, value, default in (
-        ("--samples", arguments.samples, 0), ("--address", arguments.address, ""),
-        ("--concurrency", arguments.concurrency, 0), ("--data-dir", arguments.data_dir, None),
-    ):  # fmt: skip
-        words += [option, value] if value != default else []
-    if arguments.trials != ["all"]:
-        words += ["--trials", *arguments.trials]
-    return shell(*words)
+        pieces.append(Piece(f"{trial.name} {piece.target.checkpoint}", trial, given))
+    repeated = {"--probe": arguments.probe, "--checkpoint": arguments.checkpoint}
+    again = again_command("probe", arguments, repeated, {"--samples": arguments.samples})
+    function = "tune_at.recording.probed:probe_checkpoint"
+    return run_pieces(sweep, pieces, function, "checkpoint", launch, again, probed.TABLES)
 
 
 def _show(sweep: "Sweep", targets: "list[Target]", sections: Sequence[ProbeSection]) -> None:
