@@ -211,3 +211,34 @@ def test_some_stages_of_a_study(tmp_path):
     assert [t.stage for t in study.trials()] == ["teachers"] * 4
     with pytest.raises(UserError, match="did you mean teachers"):
         Study.resolve(str(path), overrides={"stages": ["teacher"]})
+
+
+def test_a_preset_changes_what_a_stage_sets(tmp_path):
+    path = tmp_path / "s.yaml"
+    preset = "presets: {p: {stages: {teachers: {objective: [standard], optim.lr: 0.02}, students: }}}\n"
+    text = STAGED.replace("students: {objective: kd_swa}", "students: {objective: sat, optim.lr: 0.3}")
+    path.write_text(text + preset)
+    trials = Study.resolve(str(path), preset="p").trials()
+    assert [(t.stage, t.config.objective.name, t.config.optim.lr) for t in trials] == (
+        [("teachers", "standard", 0.02)] * 2 + [("students", "sat", 0.3)] * 2
+    )
+    study = Study.resolve(str(path), "p", overrides=parse_overrides(["stages={students: {objective: [pgd_at, sat]}}"]))
+    assert [t.config.objective.name for t in study.trials()] == ["pgd_at", "pgd_at", "sat", "sat"]
+    assert {t.config.optim.lr for t in study.trials()} == {0.3}
+    assert Study.from_yaml(study.as_yaml(), "x").trials() == study.trials()
+
+
+@pytest.mark.parametrize(
+    ("stages", "message"),
+    [
+        ("{teacher: {}}", "did you mean teachers"),
+        ("{teachers: 3}", "--set stages.teachers: 3 is not a mapping"),
+        ("{teachers: {optim.l: 3}}", "--set stages.teachers optim.l: no such key"),
+        ("{teachers: {optim.lr: []}}", "--set stages.teachers optim.lr: .* leaves no value"),
+    ],
+)
+def test_a_wrong_change_of_a_stage_is_named(tmp_path, stages, message):
+    path = tmp_path / "s.yaml"
+    path.write_text(STAGED)
+    with pytest.raises(UserError, match=message):
+        Study.resolve(str(path), overrides=parse_overrides([f"stages={stages}"]))

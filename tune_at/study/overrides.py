@@ -169,8 +169,23 @@ def _seeds(origin: str, value: Any) -> list[int]:
 
 
 def _stages(origin: str, value: Any, stages: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    names = value if isinstance(value, list) else [value]
-    for name in names:
+    """The stages that are named, in this order; a mapping also says what is changed in each."""
+    changes = value if isinstance(value, Mapping) else dict.fromkeys(value if isinstance(value, list) else [value])
+    chosen: dict[str, Mapping[str, Any]] = {}
+    for name, change in changes.items():
+        where = f"{origin} stages"
         if name not in stages:
-            raise UserError(f"{origin} stages", f"{name!r} is unknown", suggestion(str(name), stages))
-    return {name: stages[name] for name in names}
+            raise UserError(where, f"{name!r} is unknown", suggestion(str(name), stages))
+        if change is not None and not isinstance(change, Mapping):
+            raise UserError(f"{where}.{name}", f"{change!r} is not a mapping", "write NAME: {key: value}")
+        check_stage(f"{where}.{name}", change or {})
+        chosen[name] = {**stages[name], **(change or {})}
+    return chosen
+
+
+def check_stage(where: str, changes: Mapping[str, Any]) -> None:
+    """Raise `UserError` for an unknown key of a stage, or a key without a value."""
+    for key, value in changes.items():
+        check_path(f"{where} {key}", key)
+        if value == []:
+            raise UserError(f"{where} {key}", "[] leaves no value", "write at least one")

@@ -26,7 +26,7 @@ from tune_at.study import record
 from tune_at.study.drawn import DrawnPoints, identity
 from tune_at.study.file import find_study, read_study
 from tune_at.study.grid import GridPoints, grid_size
-from tune_at.study.overrides import KNOWN, Draft, check_path
+from tune_at.study.overrides import KNOWN, Draft, check_path, check_stage
 from tune_at.study.paths import PARTS, anchor_file, anchored
 from tune_at.study.sampling import check_search, parse_scheduler, parse_search, space_of
 from tune_at.study.trials import Trial
@@ -99,10 +99,7 @@ class Study:
         for axis in draft.axes:
             check_path(f"{path.name}: axes.{axis}", axis)
         for stage, keys in written.stages.items():
-            for key, value in keys.items():
-                check_path(f"{path.name}: stages.{stage} {key}", key)
-                if value == []:
-                    raise UserError(f"{path.name}: stages.{stage} {key}", "[] leaves no value", "write at least one")
+            check_stage(f"{path.name}: stages.{stage}", keys)
         draft.apply(f"{path.name}: presets.{preset}", written.presets.get(preset, {}))
         draft.apply("--set", overrides or {})
         base, axes, seeds, stages = draft.base, draft.axes, draft.seeds, draft.stages
