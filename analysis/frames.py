@@ -1,7 +1,8 @@
 """A sweep's tables joined into one tidy frame."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -12,8 +13,8 @@ from tune_at.config.scheduler import FIFO, SchedulerSection
 from tune_at.errors import UserError
 from tune_at.store.layout import SweepFolder
 from tune_at.store.place import Where
-from tune_at.store.reader import read_results, sweep_folder
-from tune_at.store.schema import TRIALS
+from tune_at.store.reader import read_results, read_table, sweep_folder
+from tune_at.store.schema import TABLES, TRIALS
 from tune_at.store.status import Status
 from tune_at.study.comparison import plain
 from tune_at.study.study import Study
@@ -29,7 +30,7 @@ class Frames:
 
     `epochs`: one row a (trial, epoch) with the trial's columns beside it. `decisions`: one row a scheduler's decision.
     `scheduler`: the study's. `swept`: the columns of `trials` that tell the study's points apart. `seeds`: how many
-    seeds each point has.
+    seeds each point has. `read`: a table that training does not write, by name; it is read when it is first asked for.
     """
 
     trials: pd.DataFrame
@@ -38,6 +39,22 @@ class Frames:
     scheduler: SchedulerSection = field(default_factory=FIFO)
     swept: tuple[str, ...] = ()
     seeds: int = 1
+    read: Callable[[str], pd.DataFrame] = field(default=lambda table: pd.DataFrame(columns=TABLES[table].schema.names))
+
+    @cached_property
+    def probes(self) -> pd.DataFrame:
+        """One row a (trial, epoch, probe, quantity, x)."""
+        return self.read("probes")
+
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        """One row a (trial, epoch, origin, attack, example)."""
+        return self.read("samples")
+
+    @cached_property
+    def evaluations(self) -> pd.DataFrame:
+        """One row a (trial, epoch, attack)."""
+        return self.read("evaluations")
 
 
 @dataclass(frozen=True)
@@ -63,7 +80,8 @@ def load_frames(sweep: Where | SweepFolder) -> Frames:
     path = sweep_folder(sweep).study
     study = Study.from_yaml(path.read_text(encoding="utf-8"), str(path))
     swept = tuple(column for column in rows.columns if column not in TRIALS.names)
-    return Frames(*join(rows, epochs), results.frame("decisions"), study.scheduler, swept, len(study.seeds))
+    seeds, decisions = len(study.seeds), results.frame("decisions")
+    return Frames(*join(rows, epochs), decisions, study.scheduler, swept, seeds, partial(read_table, sweep))
 
 
 def join(rows: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

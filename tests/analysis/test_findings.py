@@ -1,92 +1,276 @@
 """Rules that say whether the paper's finding shows, on small tables in which it does and in which it does not."""
 
+import json
+
 import pandas as pd
 import pytest
 
 from analysis.findings import DOES_NOT, RULES, SHOWS, UNKNOWN, find
+from analysis.frames import Frames, join
 from tune_at.study.file import SHIPPED
 
+NATURAL = "train_natural_accuracy"
+ROBUST_TEST = "test_robust_accuracy"
 
-def frames(objectives, curves, column="train_natural_accuracy", **columns):
-    trials = pd.DataFrame(
-        {"trial": list("abcdef")[: len(objectives)], "objective": objectives, "status": "completed", **columns}
+
+def frames(*cases, **tables):
+    """`cases`: (objective, {key: value of the config}, {column: its values by epoch})."""
+    trials, epochs = [], []
+    for trial, (objective, keys, curves) in zip("abcdefghijkl", cases, strict=False):
+        config = {"objective": {"name": objective}, "seed": keys.pop("seed", 0), "data": {"noise_rate": 1.0}}
+        stage = keys.pop("stage", "main")
+        for key, value in keys.items():
+            section, _, name = key.partition(".")
+            config.setdefault(section, {})[name] = value
+        row = {"trial": trial, "seed": config["seed"], "stage": stage, "status": "completed", "epochs": 2}
+        trials.append({**row, "config": json.dumps(config)})
+        number = max(len(curve) for curve in curves.values())
+        epochs += [
+            {"trial": trial, "epoch": epoch + 1, **{column: curve[epoch] for column, curve in curves.items()}}
+            for epoch in range(number)
+        ]
+    made = join(pd.DataFrame(trials), pd.DataFrame(epochs))
+    return Frames(*made, read=lambda table: tables.get(table, pd.DataFrame({"trial": [], "probe": [], "quantity": []})))
+
+
+def outcome(study, *cases, **tables):
+    return find(study, frames(*cases, **tables)).outcome
+
+
+def fitted(objective, value, **keys):
+    return (objective, {key.replace("__", "."): v for key, v in keys.items()}, {NATURAL: [0.1, value]})
+
+
+def curve(objective, best, last, **keys):
+    return (objective, {key.replace("__", "."): v for key, v in keys.items()}, {ROBUST_TEST: [best, last]})
+
+
+def test_every_study_of_the_paper_has_a_rule():
+    ours = {"asha_search", "methods", "tradeoff"}
+    assert {path.stem for path in SHIPPED.glob("*.yaml")} - ours == set(RULES)
+    assert find("tradeoff", frames(fitted("pgd_at", 0.1))) == (
+        UNKNOWN,
+        "the study answers no figure or table of the paper",
     )
-    rows = [
-        {"trial": trial, "epoch": epoch, column: value}
-        for trial, curve in zip(trials["trial"], curves, strict=True)
-        for epoch, value in enumerate(curve, 1)
-    ]
-    return {"trials": trials, "epochs": pd.DataFrame(rows), "probes": pd.DataFrame(), "samples": pd.DataFrame()}
 
 
+@pytest.mark.parametrize("study", ["random_labels", "threat_model", "datasets", "architectures"])
 @pytest.mark.parametrize(
-    ("pgd_at", "trades", "outcome"),
-    [(0.12, 0.96, SHOWS), (0.25, 0.96, DOES_NOT), (0.12, 0.8, DOES_NOT)],
+    ("pgd_at", "trades", "expected"), [(0.12, 0.96, SHOWS), (0.25, 0.96, DOES_NOT), (0.12, 0.8, DOES_NOT)]
 )
-def test_random_labels(pgd_at, trades, outcome):
+def test_random_labels(study, pgd_at, trades, expected):
     made = frames(
-        ["pgd_at", "trades", "pgd_at", "trades"], [[0.5, 1.0], [0.5, 1.0], [0.1, pgd_at], [0.2, trades]],
-        **{"data.noise_rate": [0.0, 0.0, 1.0, 1.0]},
+        fitted("pgd_at", 1.0, data__noise_rate=0.0), fitted("trades", 1.0, data__noise_rate=0.0),
+        fitted("pgd_at", pgd_at), fitted("trades", trades),
     )  # fmt: skip
-    found = find("random_labels", made)
-    assert found.outcome == outcome
-    assert f"PGD-AT fits {pgd_at:.1%}, TRADES {trades:.1%}" in found.numbers
-    made["trials"].loc[0, "status"] = "running"
-    assert find("random_labels", made) == (UNKNOWN, "1 trials are not completed")
+    found = find(study, made)
+    assert found == (expected, f"of random labels PGD-AT fits {pgd_at:.1%}, TRADES {trades:.1%}")
+    made.trials.loc[0, "status"] = "running"
+    assert find(study, made) == (UNKNOWN, "1 trial is not completed")
 
 
-def test_a_trial_that_the_rule_needs_is_missing():
-    assert find("random_labels", frames(["pgd_at"], [[0.1]])).outcome == UNKNOWN
-    assert find("tradeoff", frames(["pgd_at"], [[0.1]])).outcome == UNKNOWN
+def test_what_a_rule_needs_is_named():
+    found = find("random_labels", frames(fitted("pgd_at", 0.1)))
+    assert found == (UNKNOWN, "no completed trial with objective.name trades, data.noise_rate 1")
+    nothing = frames(("pgd_at", {}, {NATURAL: [None]}), fitted("trades", 1.0))
+    assert find("random_labels", nothing) == (UNKNOWN, "a has no train natural accuracy")
 
 
-@pytest.mark.parametrize(("te", "outcome"), [([0.7, 0.69], SHOWS), ([0.7, 0.55], DOES_NOT)])
-def test_mitigation(te, outcome):
-    made = frames(["pgd_at", "pgd_at_te"], [[0.7, 0.5], te], "test_robust_accuracy")
-    found = find("mitigation", made)
-    assert found.outcome == outcome
-    assert "20.0 points with PGD-AT" in found.numbers
+@pytest.mark.parametrize(("second", "expected"), [(0.15, SHOWS), (0.9, DOES_NOT)])
+def test_it_has_to_show_in_each_setting(second, expected):
+    found = find(
+        "architectures",
+        frames(
+            fitted("pgd_at", 0.1, model__name="dla"), fitted("trades", 0.95, model__name="dla"),
+            fitted("pgd_at", second, model__name="vgg16", model__dropout=0.0),
+            fitted("trades", 0.95, model__name="vgg16", model__dropout=0.0),
+        ),
+    )  # fmt: skip
+    assert found.outcome == expected
+    assert found.numbers.startswith(f"in {2 if expected == SHOWS else 1} of 2 settings: dla: of random labels PGD-AT")
+    assert f"; vgg16: of random labels PGD-AT fits {second:.1%}" in found.numbers
 
 
-def test_a_method_that_does_not_overfit_shows_no_mitigation():
-    assert (
-        find("mitigation", frames(["pgd_at", "pgd_at_te"], [[0.7, 0.69], [0.7, 0.7]], "test_robust_accuracy")).outcome
-        == DOES_NOT
-    )
+def test_a_setting_without_its_trials_cannot_be_told():
+    found = find(
+        "datasets",
+        frames(
+            fitted("pgd_at", 0.1, data__name="svhn"), fitted("trades", 0.95, data__name="svhn"),
+            fitted("pgd_at", 0.1, data__name="cifar100"),
+        ),
+    )  # fmt: skip
+    assert found.outcome == UNKNOWN
+    assert "cifar100: no completed trial with objective.name trades" in found.numbers
 
 
-@pytest.mark.parametrize(("small", "outcome"), [(0.69, SHOWS), (0.6, DOES_NOT)])
-def test_small_balls(small, outcome):
-    made = frames(["pgd_at"] * 2, [[0.7, small], [0.7, 0.5]], "test_robust_accuracy", **{"attack.eps": [0.01, 0.1]})
-    assert find("eps_overfitting", made).outcome == outcome
+@pytest.mark.parametrize(("mixed", "expected"), [(0.99, SHOWS), (0.5, DOES_NOT)])
+def test_refined(mixed, expected):
+    assert outcome("refined_pgd_at", fitted("pgd_at", 0.1), fitted("mixed_pgd_at", mixed)) == expected
+
+
+@pytest.mark.parametrize(("highest", "expected"), [(0.15, SHOWS), (0.3, DOES_NOT)])
+def test_convergence(highest, expected):
+    found = find("convergence", frames(fitted("pgd_at", 0.1), fitted("fast_at", highest)))
+    assert found.outcome == expected
+    assert ("not low: b 30.0%" in found.numbers) == (expected == DOES_NOT)
+
+
+@pytest.mark.parametrize(("lowest", "expected"), [(0.95, SHOWS), (0.7, DOES_NOT)])
+def test_regularisers(lowest, expected):
+    cases = [fitted("trades", 1.0, stage="none"), fitted("trades", lowest, stage="dropout")]
+    found = find("regularisers", frames(*cases))
+    assert found == (expected, f"random labels fitted: none 100.0%, dropout {lowest:.1%}")
 
 
 @pytest.mark.parametrize(
-    ("study", "probe", "quantity"),
-    [("gradient_norms", "gradient_ratio", "ratio"), ("gradient_stability", "gradient_stability", "objective")],
+    ("middle", "trades", "expected"), [(0.1, 0.95, SHOWS), (0.5, 0.95, DOES_NOT), (0.1, 0.5, DOES_NOT)]
 )
-@pytest.mark.parametrize(("trades", "outcome"), [(0.1, SHOWS), (0.4, DOES_NOT)])
-def test_gradients(study, probe, quantity, trades, outcome):
-    made = frames(["pgd_at", "trades"], [[0.1], [0.1]])
-    made["probes"] = pd.DataFrame(
-        {"trial": ["a", "a", "b", "b"], "probe": probe, "quantity": quantity, "x": [-1.0, 1.0] * 2,
-         "value": [0.3, 0.3, trades, trades]}
-    )  # fmt: skip
-    assert find(study, made).outcome == outcome
+def test_random_labels_in_balls(middle, trades, expected):
+    cases = [
+        fitted("pgd_at", 0.99, attack__eps=0.01), fitted("pgd_at", middle, attack__eps=0.02),
+        fitted("pgd_at", 0.1, attack__eps=0.05), fitted("trades", trades, attack__eps=0.05),
+    ]  # fmt: skip
+    assert outcome("eps_random_labels", *cases) == expected
+    assert outcome("eps_random_labels", *cases[:1]) == UNKNOWN
 
 
-@pytest.mark.parametrize(("order", "outcome"), [([1, 2, 3, 4, 5], SHOWS), ([5, 4, 3, 2, 1], DOES_NOT)])
-def test_hard_examples(order, outcome):
-    made = frames(["pgd_at"] * 2, [[0.1], [0.1]])
-    made["samples"] = pd.DataFrame(
-        {"trial": ["a"] * 5 + ["b"] * 5, "origin": "adversarial_losses", "epoch": 4,
+def gap(rate, natural, robust, train=1.0):
+    values = {NATURAL: train, "train_robust_accuracy": train, "test_natural_accuracy": train - natural,
+              ROBUST_TEST: train - robust}  # fmt: skip
+    return ("pgd_at", {"data.noise_rate": rate}, {column: [0.1, value] for column, value in values.items()})
+
+
+def test_the_gap_grows_while_training_converges():
+    growing = [gap(0.0, 0.1, 0.2), gap(0.4, 0.3, 0.4), gap(0.8, 0.6, 0.7)]
+    found = find("noise_rate", frames(*growing, gap(1.0, 0.0, 0.0, train=0.1)))
+    assert found.outcome == SHOWS
+    assert "PGD-AT up to 80% noise: natural 10 to 60 points, tau 1.00, robust 20 to 70 points" in found.numbers
+    assert outcome("noise_rate", *growing[:2], gap(0.8, 0.2, 0.7)) == DOES_NOT
+    assert outcome("noise_rate", *growing[:2], gap(0.8, 0.6, 0.1)) == DOES_NOT
+    assert outcome("noise_rate", *growing[:2], gap(0.8, 0.6, 0.7, train=0.4)) == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("test", "fails", "expected"),
+    [([0.3, 0.6, 0.4], 0.2, SHOWS), ([0.3, 0.4, 0.6], 0.2, DOES_NOT), ([0.3, 0.6, 0.4], 0.8, DOES_NOT)],
+)
+def test_noise_curves(test, fails, expected):
+    cases = [
+        ("trades", {"data.noise_rate": 0.4}, {NATURAL: [0.4, 0.6, 0.95], "test_natural_accuracy": test}),
+        ("pgd_at", {"data.noise_rate": 0.8}, {NATURAL: [0.1, 0.1, fails], "test_natural_accuracy": [0.1, 0.2, 0.1]}),
+    ]
+    assert outcome("noise_curves", *cases) == expected
+    assert outcome("noise_curves", cases[1]) == UNKNOWN
+
+
+@pytest.mark.parametrize("study", ["mitigation", "robust_overfitting", "architectures_and_norms"])
+def test_mitigation(study):
+    plain = curve("pgd_at", 0.7, 0.5)
+    assert outcome(study, plain, curve("pgd_at_te", 0.7, 0.69)) == SHOWS
+    assert outcome(study, plain, curve("pgd_at_te", 0.7, 0.55)) == DOES_NOT
+    assert outcome(study, curve("pgd_at", 0.7, 0.69), curve("pgd_at_te", 0.7, 0.7)) == DOES_NOT
+    assert outcome(study, plain, curve("trades_te", 0.7, 0.7)) == UNKNOWN
+
+
+def test_mitigation_over_seeds_and_methods():
+    plain = [curve("pgd_at", 0.7, 0.5, seed=seed) for seed in (0, 1)]
+    te = [curve("pgd_at_te", 0.7, last, seed=seed) for seed, last in enumerate((0.69, 0.55))]
+    found = find("mitigation", frames(*plain, *te))
+    assert found.outcome == UNKNOWN
+    assert "PGD-AT 20.0 (20.0 to 20.0 by seed), with TE 8.0 (1.0 to 15.0 by seed): seeds disagree" in found.numbers
+    trades = [curve("trades", 0.7, 0.69), curve("trades_te", 0.7, 0.69)]
+    assert outcome("mitigation", *trades, plain[0], te[0]) == SHOWS
+    worse = [curve("trades", 0.7, 0.6), curve("trades_te", 0.7, 0.6)]
+    assert outcome("mitigation", *worse, curve("pgd_at", 0.7, 0.5), curve("pgd_at_te", 0.7, 0.7)) == DOES_NOT
+
+
+@pytest.mark.parametrize(("small", "expected"), [(0.69, SHOWS), (0.55, DOES_NOT)])
+def test_small_balls(small, expected):
+    cases = [curve("pgd_at", 0.7, small, attack__eps=0.01), curve("pgd_at", 0.7, 0.5, attack__eps=0.1)]
+    assert outcome("eps_overfitting", *cases) == expected
+    close = [curve("pgd_at", 0.7, 0.68, attack__eps=0.01), curve("pgd_at", 0.7, 0.67, attack__eps=0.1)]
+    assert outcome("eps_overfitting", *close) == UNKNOWN
+
+
+@pytest.mark.parametrize(("te", "expected"), [((0.7, 0.68), SHOWS), ((0.7, 0.6), DOES_NOT), ((0.9, 0.65), DOES_NOT)])
+def test_comparison(te, expected):
+    others = [curve(name, 0.7, last) for name, last in (("pgd_at", 0.55), ("pgd_at_ls", 0.6), ("sat", 0.6))]
+    footnote = curve("co_teaching", 0.9, 0.9)
+    assert outcome("comparison", *others, curve("kd_swa", 0.7, 0.66), curve("pgd_at_te", *te), footnote) == expected
+    assert outcome("comparison", *others, curve("pgd_at_te", *te)) == UNKNOWN
+
+
+def probed(*rows):
+    return pd.DataFrame(rows, columns=["trial", "epoch", "probe", "quantity", "x", "value"])
+
+
+TWO = (fitted("pgd_at", 0.1), fitted("trades", 0.9))
+
+
+@pytest.mark.parametrize(("trades", "expected"), [(0.1, SHOWS), (0.4, DOES_NOT)])
+def test_gradient_ratio(trades, expected):
+    rows = probed(("a", 1, "gradient_ratio", "ratio", 1, 0.3), ("b", 1, "gradient_ratio", "ratio", 1, trades))
+    assert outcome("gradient_norms", *TWO, probes=rows) == expected
+    assert outcome("gradient_norms", *TWO, probes=rows[:1]) == UNKNOWN
+    assert outcome("gradient_norms", *TWO) == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("moved", "cosine", "expected"), [(0.1, 0.9, SHOWS), (0.4, 0.9, DOES_NOT), (0.1, 0.2, DOES_NOT)]
+)
+def test_gradient_stability(moved, cosine, expected):
+    rows = [
+        (trial, 0, "gradient_stability", "objective", x, value if x else 9.0)
+        for trial, value in (("a", 0.3), ("b", moved))
+        for x in (-1.0, 0.0, 1.0)
+    ]
+    rows += [("a", 2, "gradient_cosine", "cosine", None, 0.5), ("b", 2, "gradient_cosine", "cosine", None, cosine)]
+    assert outcome("gradient_stability", *TWO, probes=probed(*rows)) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "ratio", "expected"), [(0.1, 1.0, SHOWS), (0.8, 1.0, DOES_NOT), (0.1, 0.5, DOES_NOT)]
+)
+def test_noisy_gradients(value, ratio, expected):
+    rows = [
+        ("a", epoch, "group_gradient_norms", f"{group}_adversarial_ce", None, norm)
+        for epoch in (5, 10)
+        for group, norm in (("clean", 3 * ratio), ("mislabelled", 3.0))
+    ]
+    found = find("noisy_gradients", frames(fitted("pgd_at", value), fitted("standard", 1.0), probes=probed(*rows)))
+    assert found.outcome == expected
+    assert f"{ratio:.2f} times" in found.numbers
+
+
+@pytest.mark.parametrize(("random", "expected"), [(1.0, SHOWS), (3.0, DOES_NOT)])
+def test_complexity(random, expected):
+    def case(rate, train, test):
+        return ("trades", {"data.noise_rate": rate}, {"train_robust_accuracy": [train], ROBUST_TEST: [test]})
+
+    measures = [
+        ("spectral_norm", "log_product_over_margin"), ("l1_norm", "log_product_over_margin"),
+        ("input_curvature", "input_curvature"), ("weight_flatness", "weight_flatness"),
+    ]  # fmt: skip
+    rows = [(t, 1, *m, None, value) for m in measures for t, value in (("a", 2.0), ("b", 2.5), ("c", random))]
+    rows[2] = (*rows[2][:5], float("nan"))  # a margin that is not positive
+    found = find(
+        "complexity", frames(case(0.0, 0.9, 0.7), case(0.0, 0.9, 0.6), case(1.0, 0.9, 0.1), probes=probed(*rows))
+    )
+    assert found.outcome == expected
+    assert (
+        f"by {3 if expected == SHOWS else 0} of 4 measures: spectral norm tau 1.00, 0 such pairs of 0" in found.numbers
+    )
+
+
+@pytest.mark.parametrize(("order", "expected"), [([1, 2, 3, 4, 5], SHOWS), ([5, 4, 3, 2, 1], DOES_NOT)])
+def test_hard_examples(order, expected):
+    rows = pd.DataFrame(
+        {"trial": ["a"] * 5 + ["b"] * 5, "origin": "adversarial_losses", "epoch": 4, "split": "train",
+         "checkpoint": "final", "attack": "pgd-10", "label": 0, "trained_label": 0,
          "example": [*range(5), *range(5)], "robust_loss": [1.0, 2, 3, 4, 5, *order]}
     )  # fmt: skip
-    found = find("hard_examples", made)
-    assert found.outcome == outcome
-    assert "1.00" in found.numbers
-
-
-@pytest.mark.parametrize("study", RULES)
-def test_each_rule_is_of_a_shipped_study(study):
-    assert (SHIPPED / f"{study}.yaml").is_file()
+    cases = [fitted("pgd_at", 0.1), fitted("pgd_at", 0.1, seed=1)]
+    found = find("hard_examples", frames(*cases, samples=rows))
+    assert found.outcome == expected
+    assert "over 1 pairs of trials, 5 images" in found.numbers
+    assert outcome("hard_examples", *cases, samples=rows[:0]) == UNKNOWN

@@ -5,10 +5,9 @@ import json
 import pandas as pd
 import pytest
 
+from analysis.frames import Frames
 from tune_at.cli.commands import studies
 from tune_at.cli.main import main
-from tune_at.store.schema import TABLES
-from tune_at.store.writer import write_rows
 
 
 def call(*arguments):
@@ -29,7 +28,8 @@ def calls(monkeypatch, tmp_path):
         return 130 if (tmp_path / "interrupt").exists() and arguments[0] == "sweep" else 0
 
     monkeypatch.setattr(studies, "_call", record)
-    monkeypatch.setattr(studies, "frames", lambda folder: {"trials": pd.DataFrame({"status": ["running"]})})
+    running = Frames(pd.DataFrame({"status": ["running"]}), pd.DataFrame())
+    monkeypatch.setattr("analysis.frames.load_frames", lambda folder: running)
     monkeypatch.setattr(
         "tune_at.study.sweep.Sweep.open", lambda folder: type("S", (), {"left": lambda self: left[0]})()
     )
@@ -47,7 +47,7 @@ def test_it_begins_goes_on_and_ends(calls, tmp_path, capsys):
     assert [words[0] for words in made[1:]] == ["resume", "evaluate", "sweep"]
     out = capsys.readouterr().out
     assert "mitigation" in out
-    assert "cannot be told: 1 trials are not completed" in out
+    assert "cannot be told: 1 trial is not completed" in out
     left[0] = 0
     made.clear()
     assert call("threat_model", "--storage", tmp_path) == 0
@@ -58,16 +58,6 @@ def test_it_begins_goes_on_and_ends(calls, tmp_path, capsys):
 def test_an_unknown_study_is_one_line(capsys):
     assert call("mitigations") == 2
     assert "studies: 'mitigations' is unknown; did you mean mitigation?" in capsys.readouterr().err
-
-
-def test_the_tables_of_a_sweep_have_objectives(tmp_path):
-    (tmp_path / "study.yaml").write_text("x")
-    row = {"sweep": "s", "study": "s", "stage": "main", "trial": "a", "seed": 0, "status": "completed", "epochs": 0}
-    row |= {"selection": "test", "config": '{"objective": {"name": "trades"}}', "config_hash": "x"}
-    write_rows(tmp_path, "trials", "a", [row])
-    tables = studies.frames(tmp_path)
-    assert set(tables) == set(TABLES)
-    assert tables["trials"]["objective"].tolist() == ["trades"]
 
 
 def test_a_command_of_this_program_is_called(capfd):

@@ -59,6 +59,8 @@ def test_the_list_is_where_the_example_stands(title):
     folders = ("tune_at", "analysis", "search_spaces")
     code = [p for folder in folders for p in (ROOT / folder).rglob("*") if p.suffix in (".py", ".yaml")]
     places = {str(path.relative_to(ROOT)) for path in code if knows(path, name)}
+    # What a study's rule compares belongs to that study.
+    places = {place for place in places if not place.startswith("analysis/findings/")}
     assert places == listed
 
 

@@ -6,14 +6,10 @@ import sys
 import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tune_at.cli.command import Command
 from tune_at.errors import UserError, suggestion
 from tune_at.wording import duration
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 EVALUATED = ("mitigation", "comparison", "architectures_and_norms")
 """Studies that answer a table of attacks."""
@@ -33,6 +29,7 @@ def add_options(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Run them; what has ended is not run again, what has not is resumed. 1 if one has failed."""
     from analysis.findings import find
+    from analysis.frames import load_frames
     from tune_at.study.file import SHIPPED, read_study
 
     shipped = [path.stem for path in sorted(SHIPPED.glob("*.yaml")) if "laptop" in read_study(path).presets]
@@ -45,7 +42,7 @@ def run(arguments: Namespace) -> int:
         if code == INTERRUPTED:
             return code
         failed |= code != 0
-        finding = find(name, frames(folder / name)) if code == 0 else None
+        finding = find(name, load_frames(str(folder / name))) if code == 0 else None
         told = f"{finding.outcome}: {finding.numbers}" if finding else f"failed with exit code {code}"
         lines.append(f"{name:24} {duration(took):>8}  {told}")
         print(lines[-1], flush=True)
@@ -76,17 +73,6 @@ def _call(*arguments: str) -> int:
     """A command of this program in a process of its own: each starts and ends a Ray of its own."""
     code = "from tune_at.cli.main import main; main()"
     return subprocess.run([sys.executable, "-c", code, *arguments], check=False).returncode
-
-
-def frames(folder: Path) -> "dict[str, pd.DataFrame]":
-    """A sweep's tables for `analysis.findings.find`."""
-    from tune_at.store.reader import read_table
-    from tune_at.store.schema import TABLES
-
-    tables = {table: read_table(str(folder), table) for table in TABLES}
-    trials = tables["trials"]
-    trials["objective"] = [json.loads(config).get("objective", {}).get("name", "pgd_at") for config in trials["config"]]
-    return tables
 
 
 COMMAND = Command("studies", "run all laptop presets, and say whether the paper's findings show", add_options, run)

@@ -1,0 +1,101 @@
+"""Rules on what probes measure: gradients (Fig. 3, 4, A.9) and complexity (Fig. 5)."""
+
+import numpy as np
+import pandas as pd
+from scipy.stats import kendalltau
+
+from analysis.findings.base import Finding, Missing, completed, final, measured, told
+from analysis.frames import Frames
+
+MEASURES = {
+    ("spectral_norm", "log_product_over_margin"): "spectral norm",
+    ("l1_norm", "log_product_over_margin"): "l1 norm",
+    ("input_curvature", "input_curvature"): "input curvature",
+    ("weight_flatness", "weight_flatness"): "weight flatness",
+}
+"""(probe, quantity) of the four panels of Fig. 5."""
+
+
+def larger_ratio(frames: Frames) -> Finding:
+    """The attack adds more to PGD-AT's gradients than KL adds to TRADES' (Fig. 3b)."""
+    means = _means(_rows(frames, "gradient_ratio"))
+    numbers = f"mean ratio of PGD-AT {means['pgd_at']:.2g}, of TRADES {means['trades']:.2g}"
+    return told(means["pgd_at"] > means["trades"], numbers)
+
+
+def less_stable(frames: Frames) -> Finding:
+    """At the ends of a direction PGD-AT's gradients have moved more than TRADES' (Fig. 4a), and from epoch to epoch
+    they turn more (Fig. 4b).
+    """
+    rows = _rows(frames, "gradient_stability", "objective")
+    moved = _means(rows[rows["x"].abs() == rows["x"].abs().max()])
+    cosine = _means(_rows(frames, "gradient_cosine", "cosine"))
+    numbers = (
+        f"gradients of PGD-AT move by {moved['pgd_at']:.3g}, of TRADES by {moved['trades']:.3g}; "
+        f"mean cosine between epochs {cosine['pgd_at']:.2f} and {cosine['trades']:.2f}"
+    )
+    return told(moved["pgd_at"] > moved["trades"] and cosine["pgd_at"] < cosine["trades"], numbers)
+
+
+def noise_overwhelms(frames: Frames) -> Finding:
+    """PGD-AT does not fit 80% noise, and gradients of right and of wrong labels are as large, by 20% (Fig. A.9)."""
+    rows = _rows(frames, "group_gradient_norms")
+    rows = rows[rows["objective"] == "pgd_at"]
+    by_group = rows.pivot_table(index="epoch", columns="quantity", values="value")
+    groups = [f"{group}_adversarial_ce" for group in ("clean", "mislabelled")]
+    if not set(groups) <= set(by_group.columns):
+        raise Missing("no norms of PGD-AT's gradients by group are recorded")
+    logs = np.log(by_group[groups[0]].to_numpy() / by_group[groups[1]].to_numpy())
+    ratio = float(np.exp(logs[np.isfinite(logs)].mean()))
+    fitted = final(frames, "train_natural_accuracy", objective__name="pgd_at")
+    numbers = f"PGD-AT fits {fitted:.1%}; its gradients of right labels are {ratio:.2f} times those of wrong ones"
+    return told(fitted < 0.5 and 1 / 1.2 < ratio < 1.2, numbers)
+
+
+def complexity_misleads(frames: Frames) -> Finding:
+    """By at least one measure a network of random labels is less complex than one of true labels, and its robust gap is
+    larger (Fig. 5).
+    """
+    trials = completed(frames)
+    gap = _robust_gaps(frames, trials)
+    rates = trials.set_index("trial")["data.noise_rate"]
+    misled, parts = 0, []
+    for (probe, quantity), label in MEASURES.items():
+        rows = _rows(frames, probe, quantity)
+        values = rows.groupby("trial")["value"].mean().dropna()
+        random, true = (values[values.index.isin(rates.index[rates == rate])] for rate in (1.0, 0.0))
+        counter = sum(1 for a in random.index for b in true.index if random[a] < true[b] and gap[a] > gap[b])
+        misled += counter > 0
+        tau = kendalltau(values, gap[values.index]).statistic if len(values) > 1 else float("nan")
+        parts.append(f"{label} tau {tau:.2f}, {counter} such pairs of {len(random) * len(true)}")
+    return told(misled > 0, f"by {misled} of {len(MEASURES)} measures: {'; '.join(parts)}")
+
+
+def _robust_gaps(frames: Frames, trials: pd.DataFrame) -> "pd.Series[float]":
+    last = [
+        measured(frames, trials, f"{split}_robust_accuracy").groupby("trial")[f"{split}_robust_accuracy"].last()
+        for split in ("train", "test")
+    ]
+    return last[0] - last[1]
+
+
+def _rows(frames: Frames, probe: str, quantity: str | None = None) -> pd.DataFrame:
+    """Rows of a probe with the trial's objective beside. Raises `Missing` if there are none."""
+    rows = frames.probes
+    rows = rows[rows["probe"] == probe]
+    if quantity is not None:
+        rows = rows[rows["quantity"] == quantity]
+    trials = completed(frames)[["trial", "objective.name"]].rename(columns={"objective.name": "objective"})
+    rows = rows.merge(trials, on="trial")
+    if rows.empty:
+        raise Missing(f"the probe {probe} has no rows")
+    return rows
+
+
+def _means(rows: pd.DataFrame) -> dict[str, float]:
+    """The mean value by objective. Raises `Missing` where PGD-AT or TRADES has none."""
+    means = rows.groupby("objective")["value"].mean().dropna()
+    for name in ("pgd_at", "trades"):
+        if name not in means:
+            raise Missing(f"{rows['probe'].iloc[0]} was not measured on {name}")
+    return {str(name): float(value) for name, value in means.items()}
