@@ -130,7 +130,8 @@ def test_random_labels_in_balls(middle, trades, expected):
         fitted("pgd_at", 0.99, attack__eps=0.01), fitted("pgd_at", middle, attack__eps=0.02),
         fitted("pgd_at", 0.1, attack__eps=0.05), fitted("trades", trades, attack__eps=0.05),
     ]  # fmt: skip
-    assert outcome("eps_random_labels", *cases) == expected
+    larger = [fitted(name, 0.1, attack__eps=0.1, stage="larger") for name in ("pgd_at", "trades")]
+    assert outcome("eps_random_labels", *cases, *larger) == expected
     assert outcome("eps_random_labels", *cases[:1]) == UNKNOWN
 
 
