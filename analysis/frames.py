@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -19,9 +18,6 @@ from tune_at.store.status import Status
 from tune_at.study.comparison import plain
 from tune_at.study.study import Study
 from tune_at.wording import program, shell
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as MatplotlibFigure
 
 
 @dataclass(frozen=True)
@@ -57,19 +53,6 @@ class Frames:
         return self.read("evaluations")
 
 
-@dataclass(frozen=True)
-class Figure:
-    """A figure's two halves. `prepare` raises `UserError` if the sweep cannot answer its question."""
-
-    prepare: "Any"
-    draw: "Any"
-
-    def __call__(self, frames: Frames) -> "tuple[pd.DataFrame, MatplotlibFigure]":
-        """The numbers and the picture."""
-        frame = self.prepare(frames)
-        return frame, self.draw(frame)
-
-
 def load_frames(sweep: Where | SweepFolder) -> Frames:
     """Read a sweep. Raises `UserError` if no epoch has finished."""
     results = read_results(sweep)
@@ -99,20 +82,39 @@ def final_epochs(epochs: pd.DataFrame) -> pd.DataFrame:
 
 
 def add_series(epochs: pd.DataFrame, shown: Sequence[str]) -> pd.DataFrame:
-    """A copy with the column `series`: the objective and every key that varies among its trials, but for `shown`.
+    """A copy with the column `series`: the objective and what tells its trials apart, but for the keys `shown`.
 
-    So an average over seeds is never one over, say, two values of beta: these are two series.
+    So an average over seeds is never one over, say, two values of beta: these are two series. A key is named only if it
+    tells apart what the keys before it do not (a section's name comes first), and where trials have it; of three and
+    more keys a value that most trials share goes without saying.
     """
     trials = epochs.drop_duplicates("trial")  # what varies, varies from trial to trial
     series = trials["objective.name"].astype(object)
     known = {"objective.name", "seed", *shown}
-    keys = [c for c in trials.columns if "." in c and c not in known]
-    for name, part in trials.groupby("objective.name"):
-        here = trials["objective.name"] == name
-        for key in keys:
-            if part[key].map(str).nunique() > 1:
-                series.loc[here] += ", " + key.rpartition(".")[2] + " " + part[key].map(plain)
+    keys = sorted((c for c in trials.columns if "." in c and c not in known), key=lambda c: not c.endswith(".name"))
+    for _, part in trials.groupby("objective.name"):
+        telling = _telling(part, keys)
+        for key in telling:
+            values = part[key].map(plain)
+            said = part[key].notna()
+            usual = values.value_counts()
+            if len(telling) > 2 and usual.iloc[0] > len(part) / 2:
+                said &= values != usual.index[0]
+            prefix = "" if key.endswith(".name") else key.rpartition(".")[2] + " "
+            series.loc[part.index[said]] += ", " + prefix + values[said]
     return epochs.assign(series=epochs["trial"].map(dict(zip(trials["trial"], series, strict=True))))
+
+
+def _telling(part: pd.DataFrame, keys: Sequence[str]) -> list[str]:
+    """The keys that tell trials apart which those before do not."""
+    telling: list[str] = []
+    told = pd.Series("", index=part.index)
+    for key in keys:
+        finer = told + "|" + part[key].map(str)
+        if finer.nunique() > told.nunique():
+            telling.append(key)
+            told = finer
+    return telling
 
 
 def objective_label(name: str) -> str:

@@ -32,13 +32,13 @@ def write_report(
         raise refused[0]
     for refusal in refused:
         tell(f"not drawn: {refusal}")
-    from analysis.style import render_png
+    from analysis.style import render
 
     written: list[Place] = []
     for name, frame, picture in drawn:
         folder = SweepFolder.of(sweep).report
         csv, png = folder / f"{name}.csv", folder / f"{name}.png"
         csv.write_whole(frame.to_csv(index=False).encode())
-        png.write_whole(render_png(picture))
+        png.write_whole(render(picture))
         written += [png, csv]
     return written

@@ -2,7 +2,7 @@
 
 import functools
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import matplotlib
@@ -12,6 +12,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -32,6 +33,31 @@ STYLE = {
 DARK, LIGHT = "#0b3c5d", "#d9822b"
 
 
+LOOKS: tuple[tuple[str, Any, str], ...] = (
+    ("#0b3c5d", "-", "o"),
+    ("#d9822b", (0, (4, 2)), "s"),
+    ("#56a3a6", (0, (1, 1.2)), "^"),
+    ("#a3203c", (0, (5, 1.5, 1, 1.5)), "D"),
+    ("#7d7f84", (0, (7, 2)), "v"),
+    ("#c9a227", (0, (3, 1, 1, 1, 1, 1)), "P"),
+)
+"""Colour, line style and marker of the first series and so on: each of the three tells them apart alone."""
+
+
+def look(place: int, count: int) -> tuple[str, Any, str]:
+    """The look of one series of `count`. Many series are shades from dark to light, in their order."""
+    if count <= len(LOOKS):
+        return LOOKS[place]
+    _, style, marker = LOOKS[place % len(LOOKS)]
+    return shade(place, count), style, marker
+
+
+def shade(place: int, count: int) -> str:
+    """One of `count` shades from dark to light, for values that have an order."""
+    part = place / (count - 1) if count > 1 else 0.0
+    return matplotlib.colors.to_hex(matplotlib.colormaps["cividis"](0.9 * part))
+
+
 Draw = TypeVar("Draw", bound=Callable[..., Any])
 
 
@@ -46,28 +72,47 @@ def styled(draw: Draw) -> Draw:
     return cast(Draw, inside)
 
 
-def panels(count: int, width: float = 4.4, height: float = 3.9) -> "tuple[Figure, list[Axes]]":
-    """Panels that share their y axis, up to three a row."""
-    columns = 2 if count == 4 else min(count, 3)
+def panels(
+    count: int, width: float = 4.4, height: float = 3.9, columns: int = 0, shared: bool = True
+) -> "tuple[Figure, list[Axes]]":
+    """Panels that share their y axis unless said otherwise, up to three a row or as many as said."""
+    columns = columns or (2 if count == 4 else min(count, 3))
     rows = -(-count // columns)
     figure, axes = plt.subplots(
-        rows, columns, figsize=(width * columns, height * rows), sharey=True, squeeze=False, layout="constrained"
+        rows, columns, figsize=(width * columns, height * rows), sharey=shared, squeeze=False, layout="constrained"
     )
     for unused in axes.flat[count:]:
         unused.set_axis_off()
     return figure, list(axes.flat[:count])
 
 
-def legend_below(figure: "Figure", axis: "Axes", columns: int = 2, title: str = "") -> None:
-    """One legend for all panels, under them."""
-    handles, names = axis.get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=columns, title=title or None)
+def band(axis: "Axes", line: "pd.DataFrame", scale: float = 100.0, **look: Any) -> None:
+    """A curve with its spread over seeds as a band; `line` has the columns epoch, value and spread."""
+    (drawn,) = axis.plot(line["epoch"], scale * line["value"], **look)
+    known = line["spread"].notna()
+    if known.any():
+        low, high = (scale * (line["value"] + sign * line["spread"])[known] for sign in (-1, 1))
+        axis.fill_between(line["epoch"][known], low, high, color=drawn.get_color(), alpha=0.18, linewidth=0)
+
+
+def legend_below(figure: "Figure", axes: "Sequence[Axes]", columns: int = 2, title: str = "") -> None:
+    """One legend for all panels, under them: each name that one of them has, once."""
+    entries: dict[str, Any] = {}
+    for axis in axes:
+        handles, names = axis.get_legend_handles_labels()
+        entries |= {name: handle for name, handle in zip(names, handles, strict=True) if name not in entries}
+    figure.legend(
+        entries.values(), entries.keys(), loc="outside lower center", ncols=columns, title=title or None,
+        title_fontsize="small",
+    )  # fmt: skip
 
 
 @styled
-def render_png(figure: "Figure") -> bytes:
-    """The figure as a PNG; it is closed."""
+def render(figure: "Figure", kind: str = "png") -> bytes:
+    """The figure as a PNG, SVG or PDF; it is closed. The same figure gives the same bytes."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", bbox_inches="tight")
+    metadata: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
+    with plt.rc_context({"svg.hashsalt": "tune-at", "pdf.fonttype": 42}):
+        figure.savefig(buffer, format=kind, bbox_inches="tight", metadata=metadata)
     plt.close(figure)
     return buffer.getvalue()

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from analysis.frames import Figure, Frames
+from analysis.figures.base import Figure
+from analysis.frames import Frames
 from analysis.style import DARK, LIGHT, legend_below, panels, styled
 from tune_at.config.scheduler import find_metric, is_loss
 from tune_at.config.section import SELECTION_SPLITS
@@ -106,7 +107,7 @@ def draw_early_stopping(frame: pd.DataFrame) -> "MatplotlibFigure":
     counts.append(f"{len(frame)} evaluated epochs")
     axis.set(title=", ".join(counts), ylabel=_value_label(frame))
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    legend_below(figure, axis, columns=3)
+    legend_below(figure, [axis], columns=3)
     return figure
 
 

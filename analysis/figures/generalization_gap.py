@@ -1,28 +1,36 @@
-"""Fig. 2c: how the generalization gap grows with the noise rate."""
+"""Fig. 2c: how the generalization gap grows with the noise rate, or with any other swept key."""
 
 from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.frames import Figure, Frames, add_series, final_epochs, panel_title
+from analysis.figures.base import Figure, alone
+from analysis.frames import Frames, add_series, final_epochs, panel_title
 from analysis.style import DARK, LIGHT, legend_below, panels, styled
-from tune_at.errors import UserError
+from tune_at.errors import UserError, suggestion
 from tune_at.store.status import Status
+from tune_at.study.comparison import plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
 
 KINDS = ("natural", "robust")
 
+NOISE = "data.noise_rate"
 
-def prepare_generalization_gap(frames: Frames) -> pd.DataFrame:
-    """Train - test accuracy at the last epoch of completed trials, against the noise rate.
+
+def prepare_generalization_gap(frames: Frames, by: str = NOISE) -> pd.DataFrame:
+    """Train - test accuracy at the last epoch of completed trials, against the noise rate or another key.
+
+    Args:
+        frames: the sweep.
+        by: a key of the trials' configs.
 
     Returns:
-        Columns series (the objective, and what else varies), noise_rate, kind (natural, robust), gap (mean over
-        seeds, in [-1, 1]), spread (standard deviation over seeds, ddof 1; NaN for one seed), seeds, and train, test
-        (mean accuracies).
+        Columns series (the objective, and what else varies), key (`by`), at (its value), kind (natural, robust), gap
+        (mean over seeds, in [-1, 1]), spread (standard deviation over seeds, ddof 1; NaN for one seed), seeds, and
+        train, test (mean accuracies).
     """
     completed = frames.epochs[frames.epochs["status"] == Status.COMPLETED]
     if completed["train_robust_accuracy"].notna().any() and completed["test_robust_accuracy"].isna().all():
@@ -32,52 +40,83 @@ def prepare_generalization_gap(frames: Frames) -> pd.DataFrame:
     final = final[final["train_robust_accuracy"].notna()]
     if final.empty:
         raise UserError("generalization_gap", "no completed trial has training accuracies", "let the sweep finish")
-    final = add_series(final, ["data.noise_rate"]).rename(columns={"data.noise_rate": "noise_rate"})
+    if by not in final or final[by].isna().all():
+        known = [column for column in map(str, final.columns) if "." in column]
+        raise UserError("generalization_gap", f"{by!r} is no key of the trials' configs", suggestion(by, known))
+    shown = [by, "attack.step"] if by == "attack.eps" else [by]  # a step that follows from eps tells no series apart
+    final = add_series(final, shown)
+    final["at"] = [value if isinstance(value, int | float) else plain(value) for value in final[by]]
     parts = []
     for kind in KINDS:
-        part = final[["series", "noise_rate", "seed"]].copy()
+        part = final[["series", "at", "seed"]].copy()
         part["kind"] = kind
         part["train"], part["test"] = final[f"train_{kind}_accuracy"], final[f"test_{kind}_accuracy"]
         part["gap"] = part["train"] - part["test"]
         parts.append(part)
-    grouped = pd.concat(parts).groupby(["series", "noise_rate", "kind"], sort=True)
-    return grouped.agg(
+    grouped = pd.concat(parts).groupby(["series", "at", "kind"], sort=True)
+    frame = grouped.agg(
         gap=("gap", "mean"),
         spread=("gap", "std"),
         seeds=("seed", "nunique"),
         train=("train", "mean"),
         test=("test", "mean"),
     ).reset_index()
+    frame.insert(1, "key", by)
+    return frame
+
+
+def prepare_gap_by_key(frames: Frames, by: str | None = None) -> pd.DataFrame:
+    """As `prepare_generalization_gap`, by default against the first key that the study sweeps beside the objective."""
+    if by is None:
+        swept = [key for key in frames.swept if not key.startswith("objective") and key in frames.trials]
+        numbers = [key for key in swept if pd.api.types.is_numeric_dtype(frames.trials[key])]
+        if not swept:
+            keys = "--by KEY, as train.epochs"
+            raise UserError("gap_by_key", "the study sweeps no key beside the objective", f"name one with {keys}")
+        by = (numbers or swept)[0]
+    return prepare_generalization_gap(frames, by)
 
 
 @styled
 def draw_generalization_gap(frame: pd.DataFrame) -> "MatplotlibFigure":
     """A panel a series; natural and robust gap with error bars of one standard deviation over seeds."""
-    series = list(dict.fromkeys(frame["series"]))
+    series, key = list(dict.fromkeys(frame["series"])), frame["key"].iloc[0]
     figure, axes = panels(len(series))
     looks = {"natural": (DARK, "-", "o"), "robust": (LIGHT, (0, (4, 2)), "s")}
+    scale = 100 if key == NOISE else 1
+    words = not pd.api.types.is_numeric_dtype(frame["at"])
+    values = list(dict.fromkeys(frame["at"])) if words else sorted(frame["at"].unique())
     for axis, letter, name in zip(axes, ascii_lowercase, series, strict=False):
         for kind, (color, style, marker) in looks.items():
             part = frame[(frame["series"] == name) & (frame["kind"] == kind)]
             axis.errorbar(
-                100 * part["noise_rate"],
+                [values.index(at) for at in part["at"]] if words else scale * part["at"],
                 100 * part["gap"],
                 yerr=100 * part["spread"].fillna(0),
                 color=color,
-                linestyle=style,
+                linestyle="none" if words else style,
                 marker=marker,
                 markersize=5,
                 capsize=3,
                 label=f"{kind} gap",
             )
-        axis.set(title=panel_title(letter, name, len(series)), xlabel="label noise (%)")
-        axis.set_xticks(sorted(100 * frame["noise_rate"].unique()))
+        axis.set(title=panel_title(letter, name, len(series)), xlabel="label noise (%)" if key == NOISE else key)
+        if words:
+            axis.set_xticks(range(len(values)), values)
+        elif len(values) <= 8:
+            axis.set_xticks([scale * value for value in values], [f"{scale * value:.3g}" for value in values])
         axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
     axes[0].set_ylabel("train − test accuracy (points)")
     seeds = sorted({int(n) for n in frame["seeds"]})
     counted = "–".join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))
-    legend_below(figure, axes[0], title=f"bars: ± 1 standard deviation over {counted} seeds" if seeds[-1] > 1 else "")
+    legend_below(figure, axes, title=f"bars: ± 1 standard deviation over {counted} seeds" if seeds[-1] > 1 else "")
     return figure
 
 
-FIGURE = Figure(prepare_generalization_gap, draw_generalization_gap)
+BY = {"by": "the key on the x axis, as attack.eps"}
+
+FIGURE = Figure(prepare_generalization_gap, draw_generalization_gap, BY)
+GAP_BY_KEY = Figure(prepare_gap_by_key, draw_generalization_gap, BY)
+
+if __name__ == "__main__":
+    alone(FIGURE, "generalization_gap")

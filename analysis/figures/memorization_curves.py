@@ -1,13 +1,14 @@
-"""Fig. 2a, 2b: does adversarial training memorise random labels?"""
+"""Fig. 2a, 2b, A.1 to A.5, A.8: does adversarial training memorise random labels?"""
 
 from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.frames import Figure, Frames, add_series, panel_title
-from analysis.style import DARK, LIGHT, legend_below, panels, styled
-from tune_at.errors import UserError
+from analysis.curves import lines_of, mean_curves
+from analysis.figures.base import Figure, alone
+from analysis.frames import Frames, panel_title
+from analysis.style import DARK, LIGHT, band, legend_below, panels, shade, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
@@ -19,24 +20,13 @@ def prepare_memorization_curves(frames: Frames) -> pd.DataFrame:
     """Training accuracy by epoch, averaged over seeds.
 
     Returns:
-        Columns series (the objective, and what else varies), noise_rate, epoch, kind (natural, robust), accuracy
-        (mean in [0, 1]), seeds.
+        Columns series (the objective, and what else varies), noise_rate, epoch, kind (natural, robust), value (mean
+        accuracy in [0, 1]), spread (standard deviation over seeds; NaN for one), seeds.
     """
-    measured = frames.epochs[frames.epochs["train_robust_accuracy"].notna()]
-    if measured.empty:
-        raise UserError(
-            "memorization_curves", "no epoch has a training accuracy", "set evaluation.train_samples above 0"
-        )
-    long = add_series(measured, ["data.noise_rate"]).melt(
-        id_vars=["series", "data.noise_rate", "seed", "epoch"],
-        value_vars=[f"train_{kind}_accuracy" for kind in KINDS],
-        var_name="kind",
-        value_name="accuracy",
-    )
-    long["kind"] = long["kind"].str.split("_").str[1]
-    named = long.rename(columns={"data.noise_rate": "noise_rate"})
-    grouped = named.groupby(["series", "noise_rate", "epoch", "kind"], sort=True)
-    return grouped.agg(accuracy=("accuracy", "mean"), seeds=("seed", "nunique")).reset_index()
+    columns = {f"train_{kind}_accuracy": (kind,) for kind in KINDS}
+    curves = lines_of(mean_curves(frames, columns, ["kind"], ["data.noise_rate"]))
+    named = curves.rename(columns={"data.noise_rate": "noise_rate"}).drop(columns="mark")
+    return named.sort_values(["series", "noise_rate", "epoch", "kind"], ignore_index=True)
 
 
 @styled
@@ -48,30 +38,27 @@ def draw_memorization_curves(frame: pd.DataFrame) -> "MatplotlibFigure":
     for axis, letter, name in zip(axes, ascii_lowercase, series, strict=False):
         part = frame[frame["series"] == name]
         for (rate, kind), line in part.groupby(["noise_rate", "kind"]):
-            axis.plot(
-                line["epoch"],
-                100 * line["accuracy"],
-                color=_color(rate, rates),
-                linestyle="-" if kind == "natural" else (0, (4, 2)),
-                label=f"{_labels(rate)}, {kind}",
-            )
+            style = "-" if kind == "natural" else (0, (4, 2))
+            band(axis, line, color=rate_color(rate, rates), linestyle=style, label=f"{rate_label(rate)}, {kind}")
         axis.set(title=panel_title(letter, name, len(series)), xlabel="epoch", ylim=(-2, 102))
     axes[0].set_ylabel("training accuracy (%)")
-    legend_below(figure, axes[0], columns=min(4, len(rates)))
+    legend_below(figure, axes, columns=min(4, len(rates)))
     return figure
 
 
-def _labels(rate: float) -> str:
+def rate_label(rate: float) -> str:
+    """`true labels`, `20% noise`, `random labels`."""
     return {0.0: "true labels", 1.0: "random labels"}.get(rate, f"{rate:.0%} noise")
 
 
-def _color(rate: float, rates: list[float]) -> str:
+def rate_color(rate: float, rates: list[float]) -> str:
+    """Dark for the fewest wrong labels, light for the most."""
     if len(rates) <= 2:
-        return LIGHT if rate == rates[-1] and len(rates) > 1 else DARK
-    import matplotlib
-
-    shade = matplotlib.colormaps["cividis"](0.9 * rates.index(rate) / (len(rates) - 1))
-    return matplotlib.colors.to_hex(shade)
+        return LIGHT if rate == rates[-1] and (len(rates) > 1 or rate > 0) else DARK
+    return shade(rates.index(rate), len(rates))
 
 
 FIGURE = Figure(prepare_memorization_curves, draw_memorization_curves)
+
+if __name__ == "__main__":
+    alone(FIGURE, "memorization_curves")

@@ -1,15 +1,14 @@
 """The trade-off between natural and robust accuracy over a sweep's points."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.exploits import values_at
-from analysis.frames import Figure, Frames, objective_label
-from analysis.ranking import fronts, rank
+from analysis.figures.base import Figure
+from analysis.frames import Frames, objective_label
+from analysis.points import completed_points
+from analysis.ranking import fronts
 from analysis.style import DARK, LIGHT, panels, styled
-from tune_at.errors import UserError
-from tune_at.store.status import Status
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,34 +24,11 @@ def prepare_pareto_front(frames: Frames) -> pd.DataFrame:
     """Each point whose trials have all completed, at their best epochs, on the selection split: means over seeds.
 
     Returns:
-        Columns trial (of several seeds the point's name), objective, seeds, natural, robust (in [0, 1]),
-        natural_spread, robust_spread (standard deviation over seeds, ddof 1; NaN for one), group (in words, what
-        metrics are measured on where that differs), front: whether no other point of the group is at least as good in
-        both and better in one; and each swept or mutated value by its dotted path, as it was at that epoch.
+        Columns of `analysis.points.completed_points`, and front: whether no other point of the group is at least as
+        good in both accuracies and better in one.
     """
-    paths = dict.fromkeys([*frames.swept, *getattr(frames.scheduler, "mutations", ())])
-    paths.pop("objective", None)
-    trials = frames.trials.assign(selection=frames.trials["train.selection"])
-    ranking = rank(trials, frames.epochs, frames.seeds, swept=frames.swept)
-    completed = [p for p in ranking.points if p.whole and all(t["status"] == Status.COMPLETED for t in p.trials)]
-    if not completed:
-        raise UserError("pareto_front", "no completed trial has been evaluated", "wait, or resume the sweep")
-    made = dict(list(frames.decisions.groupby("trial"))) if len(frames.decisions) else {}
-    rows = []
-    for point in completed:
-        first: Any = point.trials[0]
-        row = {
-            "trial": point.name, "objective": first["objective.name"], "seeds": len(point.measured),
-            "natural": point.mean("natural"), "robust": point.score,
-            "natural_spread": point.spread("natural"), "robust_spread": point.spread("score"),
-            "group": ranking.comparison.label(point.group),
-        }  # fmt: skip
-        values = {path: first[path] for path in paths}
-        if first["trial"] in made:
-            values |= values_at(made[first["trial"]], first["trial"], int(first["best_epoch"]))
-        rows.append({**row, "front": False, **values})
-    frame = pd.DataFrame(rows)
-    frame["front"] = fronts(completed, frame[["natural", "robust"]].to_numpy().tolist())
+    frame, points = completed_points(frames, "pareto_front")
+    frame["front"] = fronts(points, frame[["natural", "robust"]].to_numpy().tolist())
     return frame.sort_values(["natural", "robust", "trial"], ignore_index=True)
 
 

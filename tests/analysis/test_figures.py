@@ -10,7 +10,7 @@ from analysis.figures.generalization_gap import draw_generalization_gap, prepare
 from analysis.figures.memorization_curves import draw_memorization_curves, prepare_memorization_curves
 from analysis.figures.pareto_front import draw_pareto_front, prepare_pareto_front
 from analysis.frames import Frames, final_epochs, join
-from analysis.style import render_png
+from analysis.style import render
 from tune_at.config.scheduler import FIFO, PBT, Median
 from tune_at.errors import UserError
 
@@ -26,7 +26,8 @@ def frames(cases):
         section = {"name": name, "beta": float(beta)} if beta else {"name": name}
         config = {"objective": section, "data": {"noise_rate": rate}, "seed": seed, "train": {"epochs": 2}}
         trial = f"{number:02d}"
-        trials.append({"trial": trial, "seed": seed, "status": status, "epochs": 2, "config": json.dumps(config)})
+        row = {"trial": trial, "seed": seed, "status": status, "epochs": 2, "best_epoch": 1}
+        trials.append({**row, "config": json.dumps(config)})
         for epoch, four in enumerate(values, 1):
             names = ("train_natural", "train_robust", "test_natural", "test_robust")
             measured = {f"{name}_accuracy": value for name, value in zip(names, four, strict=True)}
@@ -56,7 +57,7 @@ def test_final_is_the_last_evaluated_epoch_of_completed_trials():
 
 
 def test_gap_is_train_minus_test_with_spread_over_seeds():
-    frame = prepare_generalization_gap(CASES).set_index(["series", "noise_rate", "kind"])
+    frame = prepare_generalization_gap(CASES).set_index(["series", "at", "kind"])
     robust = frame.loc[("pgd_at", 0.0, "robust")]
     assert robust["gap"] == pytest.approx((0.3 + 0.5) / 2)
     assert robust["spread"] == pytest.approx(0.1 * 2**0.5)  # two values 0.2 apart, ddof 1
@@ -74,7 +75,7 @@ def test_an_average_over_seeds_is_none_over_other_keys():
     mixed = frames([("trades 1", 0.0, 0, "completed", four), ("trades 6", 0.0, 0, "completed", other)])
     frame = prepare_memorization_curves(mixed)
     assert set(frame["series"]) == {"trades, beta 1", "trades, beta 6"}
-    assert sorted(frame["accuracy"]) == [0.1, 0.1, 0.8, 0.9]
+    assert sorted(frame["value"]) == [0.1, 0.1, 0.8, 0.9]
     gaps = prepare_generalization_gap(mixed)
     assert gaps["spread"].isna().all()
     figure = draw_memorization_curves(frame)
@@ -83,8 +84,8 @@ def test_an_average_over_seeds_is_none_over_other_keys():
 
 def test_curves_average_over_seeds():
     frame = prepare_memorization_curves(CASES).set_index(["series", "noise_rate", "epoch", "kind"])
-    assert frame.loc[("pgd_at", 0.0, 1, "natural"), "accuracy"] == pytest.approx(0.6)
-    assert frame.loc[("pgd_at", 0.0, 2, "robust"), "accuracy"] == pytest.approx(0.8)
+    assert frame.loc[("pgd_at", 0.0, 1, "natural"), "value"] == pytest.approx(0.6)
+    assert frame.loc[("pgd_at", 0.0, 2, "robust"), "value"] == pytest.approx(0.8)
     assert frame.loc[("pgd_at", 0.0, 2, "robust"), "seeds"] == 2
 
 
@@ -101,7 +102,7 @@ def test_figures_have_labelled_axes_and_a_legend(prepare, draw):
     assert all(axis.get_xlabel() for axis in figure.axes)
     assert "accuracy" in figure.axes[0].get_ylabel()
     assert figure.legends
-    assert render_png(figure).startswith(b"\x89PNG")
+    assert render(figure).startswith(b"\x89PNG")
 
 
 def test_a_sweep_that_cannot_answer_says_why():
@@ -163,7 +164,7 @@ def test_the_front_is_what_no_other_trial_beats_in_both():
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == [
         "front", "TRADES", "TRADES, on the front",
     ]  # fmt: skip
-    assert render_png(figure).startswith(b"\x89PNG")
+    assert render(figure).startswith(b"\x89PNG")
     with pytest.raises(UserError, match="no completed trial"):
         prepare_pareto_front(searched([("stopped", 1, [(0.5, 0.4)], {1: "stop"})]))
 
@@ -190,7 +191,7 @@ def test_early_stopping_shows_each_trial_as_far_as_it_ran_and_the_decisions():
     axis = figure.axes[0]
     assert axis.get_title() == "5 trials, 1 stopped early, 10 evaluated epochs"
     assert legend(figure) == {"ran to its end", "stopped early", "diverged"}
-    assert render_png(figure).startswith(b"\x89PNG")
+    assert render(figure).startswith(b"\x89PNG")
     without = Frames(SEARCHED.trials, SEARCHED.epochs)
     assert prepare_early_stopping(without)["action"].isna().all()
 

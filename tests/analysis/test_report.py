@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from analysis import report
-from analysis.frames import Figure
+from analysis.figures.base import Figure
 from tune_at.errors import UserError
 
 
