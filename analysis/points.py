@@ -29,6 +29,7 @@ def completed_points(frames: Frames, figure: str) -> tuple[pd.DataFrame, list[Po
     trials = frames.trials.assign(selection=frames.trials["train.selection"])
     ranking = rank(trials, frames.epochs, frames.seeds, swept=frames.swept)
     completed = [p for p in ranking.points if p.whole and all(t["status"] == Status.COMPLETED for t in p.trials)]
+    completed.sort(key=lambda point: point.trials[0]["trial"])
     if not completed:
         raise UserError(figure, "no completed trial has been evaluated", "wait, or resume the sweep")
     made = dict(list(frames.decisions.groupby("trial"))) if len(frames.decisions) else {}

@@ -53,7 +53,8 @@ def prepare_importance(frames: Frames) -> pd.DataFrame:
     )
     rows = []
     for name, evaluator in zip(EVALUATORS, made, strict=True):
-        found = optuna.importance.get_param_importances(study, evaluator=evaluator, params=keys)
+        # Not `params=keys`: Optuna 4 would give the values of the sorted keys to the keys in the order given.
+        found = optuna.importance.get_param_importances(study, evaluator=evaluator)
         rows += [{"key": key, "evaluator": name, "importance": found[key], "points": len(frame)} for key in keys]
     table = pd.DataFrame(rows)
     first = table[table["evaluator"] == EVALUATORS[0]].set_index("key")["importance"]

@@ -1,36 +1,14 @@
 """Rules that say whether the paper's finding shows, on small tables in which it does and in which it does not."""
 
-import json
-
 import pandas as pd
 import pytest
+from made_frames import frames
 
 from analysis.findings import DOES_NOT, RULES, SHOWS, UNKNOWN, find
-from analysis.frames import Frames, join
 from tune_at.study.file import SHIPPED
 
 NATURAL = "train_natural_accuracy"
 ROBUST_TEST = "test_robust_accuracy"
-
-
-def frames(*cases, **tables):
-    """`cases`: (objective, {key: value of the config}, {column: its values by epoch})."""
-    trials, epochs = [], []
-    for trial, (objective, keys, curves) in zip("abcdefghijkl", cases, strict=False):
-        config = {"objective": {"name": objective}, "seed": keys.pop("seed", 0), "data": {"noise_rate": 1.0}}
-        stage = keys.pop("stage", "main")
-        for key, value in keys.items():
-            section, _, name = key.partition(".")
-            config.setdefault(section, {})[name] = value
-        row = {"trial": trial, "seed": config["seed"], "stage": stage, "status": "completed", "epochs": 2}
-        trials.append({**row, "config": json.dumps(config)})
-        number = max(len(curve) for curve in curves.values())
-        epochs += [
-            {"trial": trial, "epoch": epoch + 1, **{column: curve[epoch] for column, curve in curves.items()}}
-            for epoch in range(number)
-        ]
-    made = join(pd.DataFrame(trials), pd.DataFrame(epochs))
-    return Frames(*made, read=lambda table: tables.get(table, pd.DataFrame({"trial": [], "probe": [], "quantity": []})))
 
 
 def outcome(study, *cases, **tables):
