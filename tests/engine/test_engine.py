@@ -120,6 +120,24 @@ def test_perturbations_in_bf16_keep_to_the_ball_and_are_judged_in_float32(tiny):
     assert metrics["test_natural_loss"] == pytest.approx(exact.item(), rel=1e-5)
 
 
+@pytest.mark.parametrize(("precision", "tf32"), [("fp32", False), ("tf32", True), ("bf16", False)])
+def test_products_on_a_gpu_are_as_exact_as_asked_for_outside_of_training_too(precision, tf32):
+    engine = Engine(torch.device("cpu"), TrainSection(precision=precision))
+    backends = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [backend.allow_tf32 for backend in backends]
+    try:
+        for backend in backends:
+            backend.allow_tf32 = not tf32
+        engine.set_products()
+        assert [backend.allow_tf32 for backend in backends] == 2 * [not tf32]  # on a CPU it is nobody's matter
+        engine.device = torch.device("cuda")
+        engine.set_products()
+        assert [backend.allow_tf32 for backend in backends] == 2 * [tf32]
+    finally:
+        for backend, value in zip(backends, before, strict=True):
+            backend.allow_tf32 = value
+
+
 def test_training_accuracy_may_be_measured_less_often(tiny):
     config = tiny(train={"epochs": 5}, evaluation={"every": 1, "train_every": 2})
     trainer = Trainer(config)

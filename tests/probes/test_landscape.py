@@ -120,6 +120,7 @@ def test_changes_along_directions_are_those_of_a_loss_that_is_known():
     for a in (-0.5, -0.1, 0.1, 0.5):
         expected = [a * (d * (gradient + 2 * network.weight)).sum() + a * a * d.square().sum() for d in directions]
         assert found[a] == pytest.approx(sum(expected).item() / 3, rel=1e-10)
+    assert loss_changes(network, loss, (0.1, 0.5, 0.1), 3, rng(7)) == found
     both = (found[0.5] + found[-0.5]) / 2
     assert both == pytest.approx(0.25 * network.weight.square().sum().item(), rel=1e-10)  # ‖d‖ = ‖w‖
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tune_at.config.attack import AskedAttack
+from tune_at.engine.engine import Engine
 from tune_at.errors import UserError
 from tune_at.recording.evaluated import evaluate_batches
 from tune_at.recording.evaluation_plan import (
@@ -16,6 +17,7 @@ from tune_at.recording.evaluation_plan import (
     missing,
     require_examples,
 )
+from tune_at.recording.planned import load_planned
 from tune_at.recording.spec import TrialSpec
 from tune_at.recording.trial import RecordedTrial
 from tune_at.store import query, read_arrow
@@ -51,6 +53,14 @@ def do(folder, piece, split="test", batches=None):
 
 def rows(folder, table):
     return read_arrow(folder, table).drop_columns(TIMES[table])
+
+
+def test_products_are_as_exact_as_they_should_be_before_a_checkpoint_is_used(trained, monkeypatch):
+    set_of = []
+    monkeypatch.setattr(Engine, "set_products", lambda engine: set_of.append(engine))
+    folder, trial = trained
+    _, snapshot = load_planned(folder, "t", "epoch-000003", 3, trial.config.as_json(), {})
+    assert set_of == [snapshot.engine]
 
 
 def test_outcomes_do_not_depend_on_how_batches_are_cut(trained, tmp_path):

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from tune_at.config.objective import OBJECTIVES
+from tune_at.engine.engine import Engine
 from tune_at.recording.spec import TrialSpec
 from tune_at.recording.trial import RecordedTrial
 from tune_at.store import read_table
@@ -117,6 +118,20 @@ def test_a_checkpoint_without_probes_is_gone_on_from_with_them(spec, tmp_path):
     table = rows(tmp_path, "probes")
     assert "gradient_stability" not in set(table["probe"])  # it began without
     assert sorted(set(table[table["probe"] == "gradient_cosine"]["epoch"])) == [3, 4]
+
+
+def test_products_are_as_exact_as_they_should_be_before_anything_is_measured(spec, monkeypatch):
+    order = []
+    monkeypatch.setattr(Engine, "set_products", lambda engine: order.append("set"))
+    trial = RecordedTrial(spec(data={"noise_rate": 0.4}))
+    trial.probing.functions = {name: lambda *given: order.append("measured") or () for name in trial.probing.functions}
+    trial.restore()
+    assert order == ["set", "measured"]  # before any epoch has set it
+    watch = trial.probing.watches["gradient_ratio"]
+    monkeypatch.setattr(watch, "before_update", lambda *given: order.append("measured") or ())
+    order.clear()
+    trial.step()
+    assert order[:2] == ["set", "measured"]
 
 
 def test_a_diverged_epoch_is_not_probed(spec, tmp_path):

@@ -189,6 +189,24 @@ def test_swa_is_the_mean_of_the_weights_with_its_own_batch_norm_statistics(tiny,
     assert torch.allclose(norm.running_mean, seen.mean((0, 2, 3)), atol=1e-5)
 
 
+@pytest.mark.parametrize("objective", [{"name": "kd_swa", "swa_start": 1}, "co_teaching", "pgd_at"])
+def test_an_observer_is_shown_the_network_that_the_update_changes(objective, tiny, teachers):
+    config = tiny(objective, train={"epochs": 2})
+    trainer = Trainer(config, teachers(config))
+    trained = {id(parameter) for parameter in trainer.model.parameters()}
+    seen = []
+
+    class Observer:
+        def before_update(self, snapshot, batch):
+            seen.append({id(parameter) for parameter in snapshot.network.parameters()})
+
+    trainer.observer = Observer()
+    for _ in range(2):
+        trainer.run_epoch()
+    assert len(seen) == 6
+    assert all(parameters and parameters <= trained for parameters in seen)
+
+
 def test_a_teacher_that_is_missing_or_of_another_architecture_is_named(tiny, teachers, tmp_path):
     config = tiny("kd_swa")
     with pytest.raises(UserError, match="kd_swa's standard teacher: is missing"):

@@ -93,6 +93,12 @@ class WeightFlatness(ProbeSection):
     steps: Count = 10
     """Steps of PGD on the cross-entropy, in the ball and with the step size of `attack`."""
 
+    def rules(self, config: TrialParts) -> Iterator[Broken]:
+        """Each distance stands there once: it names a row."""
+        yield from super().rules(config)
+        if twice := sorted({distance for distance in self.distances if self.distances.count(distance) > 1}):
+            yield Broken(f"probes.{self.name}.distances", f"{twice[0]:g} stands there twice", "drop one of them")
+
 
 class AdversarialLosses(ProbeSection):
     """The cross-entropy of each training example under PGD, into the table `samples` (Fig. 6c, C.2)."""

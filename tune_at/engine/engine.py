@@ -86,11 +86,17 @@ class Engine:
     @contextmanager
     def precision(self) -> Iterator[None]:
         """Within the block networks that were placed run in the engine's precision."""
-        if self.device.type == "cuda":
-            # Each time: one process may hold several trainers, and torch's default for convolutions is TF32.
-            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = self.tf32
+        self.set_products()
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             yield
+
+    def set_products(self) -> None:
+        """Make products on a GPU float32 from now on, or TF32 with `tf32`, also outside of `precision`.
+
+        Before whatever measures: one process may hold several trainers, and torch's default for convolutions is TF32.
+        """
+        if self.device.type == "cuda":
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = self.tf32
 
     @property
     def _options(self) -> dict[str, Any]:

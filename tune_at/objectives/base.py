@@ -74,9 +74,13 @@ class Objective(ABC, Generic[Config]):
     def epoch_end(self, model: nn.Module, epoch: int, epochs: int, images: Iterable[Tensor]) -> None:
         """Called after the last update of an epoch. `images`: the clean training images, shuffled, in batches."""
 
+    def updated(self, model: nn.Module) -> nn.Module:
+        """The network whose weights the next update changes: the first, where there are several."""
+        return model
+
     def evaluated(self, model: nn.Module) -> nn.Module:
         """The network whose accuracy counts, and that is kept as the best: the one that is trained, for most."""
-        return model
+        return self.updated(model)
 
     @abstractmethod
     def loss(self, step: Step) -> Loss:

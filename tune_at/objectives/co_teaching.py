@@ -38,7 +38,7 @@ class CoTeachingObjective(Objective[CoTeaching]):
         assert isinstance(model, Pair)
         return Pair(of(model.first), of(model.second))
 
-    def evaluated(self, model: nn.Module) -> nn.Module:
+    def updated(self, model: nn.Module) -> nn.Module:
         """The first network."""
         assert isinstance(model, Pair)
         return model.first

@@ -154,11 +154,10 @@ def loss_changes(
         The mean change by a. NaN where g is.
     """
     moved, weights = copy.deepcopy(network), dict(network.named_parameters())
-    here, steps = loss(moved), [sign * distance for distance in distances for sign in (-1, 1)]
-    sums = dict.fromkeys(steps, 0.0)
+    here, sums = loss(moved), {sign * distance: 0.0 for distance in distances for sign in (-1, 1)}
     for _ in range(directions):
         direction = filter_normalised_direction(network, generator)
-        for step in steps:
+        for step in sums:
             move_along(moved, weights, direction, step)
             sums[step] += loss(moved) - here
     return {step: total / directions for step, total in sums.items()}

@@ -79,8 +79,6 @@ def _attacked(
 ) -> Attacked:
     network, engine = snapshot.network, snapshot.engine
     spec = find_attack(asked.name, asked.threat(trained))
-    with engine.precision():
-        pass  # what it sets for products on a GPU holds on; all that judges stays out of it
     # AutoAttack makes a view of its own.
     view = engine.view(network, exact=not spec.keep_attacking) if isinstance(spec, PGD) else network
     return attack_batch(network, batch, spec, batch_chance(snapshot.device, asked.name, number), view)

@@ -33,4 +33,5 @@ def load_planned(
     if snapshot.epoch != epoch:
         problem = f"its checkpoint {checkpoint} is epoch {snapshot.epoch}'s by now, not {epoch}'s"
         raise UserError(f"trial {trial}", problem, "call the command again")
+    snapshot.engine.set_products()
     return planned, snapshot

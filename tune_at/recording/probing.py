@@ -37,6 +37,7 @@ class Probing:
     def before_update(self, snapshot: NetworkSnapshot, batch: Batch) -> None:
         """Show each watch the batch that comes."""
         self.updates += 1
+        snapshot.engine.set_products()
         for name, watch in self.watches.items():
             chance = generator(snapshot.device, snapshot.config.seed, "probe", name, snapshot.epoch + 1, self.updates)
             self.pending.setdefault(name, []).extend(watch.before_update(snapshot, batch, chance))
@@ -44,6 +45,7 @@ class Probing:
     def after_epoch(self, snapshot: NetworkSnapshot) -> None:
         """Measure what is due after the snapshot's epoch, 0 being before the first, and write all rows of it."""
         epoch, last = snapshot.epoch, snapshot.config.train.epochs
+        snapshot.engine.set_products()  # before the first epoch nobody has
         for name, section in self.sections.items():
             rows = self.pending.pop(name, [])
             if section.due(epoch, last):

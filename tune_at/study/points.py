@@ -7,6 +7,7 @@ to any that is whole: its mean may be that of the lucky ones.
 
 import re
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,8 @@ class Point:
     """The trials that differ in nothing but their seed, in the order of the sweep."""
 
     name: str
-    """The trial's name; of several seeds what their names have in common."""
+    """The trial's name; of several seeds what their names have in common, with the stage where another stage's point
+    would be called the same."""
     group: int
     """Of the comparison: points of different groups are not compared."""
     planned: int
@@ -91,8 +93,8 @@ def arrange(rows: Sequence[Mapping[str, Any]], comparison: Comparison, keys: Seq
     """Points from their trials, best first within each group of the comparison.
 
     Args:
-        rows: of each trial its name, `trial`; its `status`; and its `score`, of which more is better, NaN if it is to
-            win nothing or has none yet.
+        rows: of each trial its name, `trial`; its `status`; its `stage`; and its `score`, of which more is better, NaN
+            if it is to win nothing or has none yet.
         comparison: of these trials, in this order.
         keys: for each trial what it has in common with its point's other seeds alone.
         seeds: how many the study has; with one, each trial is a point of its own.
@@ -100,11 +102,12 @@ def arrange(rows: Sequence[Mapping[str, Any]], comparison: Comparison, keys: Seq
     members: dict[Any, list[int]] = {}
     for place, key in enumerate(keys):
         members.setdefault(place if seeds == 1 else key, []).append(place)
-    points = []
-    for places in members.values():
-        name = rows[places[0]]["trial"]
-        of_seeds = tuple(rows[place] for place in places)
-        points.append(Point(name if seeds == 1 else point_name(name), comparison.groups[places[0]], seeds, of_seeds))
+    firsts = [rows[places[0]] for places in members.values()]
+    names = [row["trial"] if seeds == 1 else point_name(row["trial"]) for row in firsts]
+    points, known = [], Counter(names)
+    for places, first, name in zip(members.values(), firsts, names, strict=True):
+        whole = name if known[name] == 1 else f"{name} ({first['stage']})"
+        points.append(Point(whole, comparison.groups[places[0]], seeds, tuple(rows[place] for place in places)))
     return Ranking(tuple(sorted(points, key=_order)), comparison)
 
 

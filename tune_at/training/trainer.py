@@ -34,7 +34,10 @@ class Observer(Protocol):
     """What may look on while a trainer trains. It changes nothing that a result depends on."""
 
     def before_update(self, snapshot: NetworkSnapshot, batch: Batch) -> None:
-        """Called before each update with the batch that it is of; its time does not count as training."""
+        """Called before each update with the batch that it is of, and the network that it changes.
+
+        Its time does not count as training.
+        """
 
     def state_dict(self) -> dict[str, Any]:
         """State that a checkpoint must hold."""
@@ -90,7 +93,10 @@ class Trainer:
 
     def snapshot(self) -> NetworkSnapshot:
         """The network as it is now, with the trial's data: the trainer's own, for those who change nothing."""
-        return NetworkSnapshot(self.config, len(self.history), self.evaluated, self.engine, self.images)
+        return self._snapshot_of(self.evaluated)
+
+    def _snapshot_of(self, network: nn.Module) -> NetworkSnapshot:
+        return NetworkSnapshot(self.config, len(self.history), network, self.engine, self.images)
 
     def _teacher(self, role: str, teachers: Mapping[str, Where | None]) -> nn.Module:
         """The network of a trial's checkpoint, frozen in eval mode."""
@@ -151,7 +157,7 @@ class Trainer:
         for batch in train.shuffled(config.train.batch_size, config.data, config.seed, epoch):
             if self.observer is not None:
                 began = time.perf_counter()
-                self.observer.before_update(self.snapshot(), batch)
+                self.observer.before_update(self._snapshot_of(self.objective.updated(self.model)), batch)
                 self._observed += time.perf_counter() - began
             # Summed on the device: reading a number here would stop the epoch for it.
             for name, value in self._update(batch, epoch, rng).items():

@@ -63,6 +63,7 @@ class Standings:
         rows = [
             {
                 "trial": view.name,
+                "stage": view.trial.stage,
                 "status": view.status,
                 "score": float("nan") if view.status.void else view.best.get(key, float("nan")),
                 "best": view.best,
