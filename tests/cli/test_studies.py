@@ -1,6 +1,11 @@
 """`studies`: begins, goes on and tells; the sweeps themselves are others' matter."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -8,6 +13,13 @@ import pytest
 from analysis.frames import Frames
 from tune_at.cli.commands import studies
 from tune_at.cli.main import main
+from tune_at.study.study import Study
+from tune_at.study.sweep import Sweep
+
+STUDY = """\
+title: One trial
+base: {data: {name: digits, subset: 64}, train: {epochs: 3, batch_size: 32}}
+"""
 
 
 def call(*arguments):
@@ -30,10 +42,9 @@ def calls(monkeypatch, tmp_path):
     monkeypatch.setattr(studies, "_call", record)
     running = Frames(pd.DataFrame({"status": ["running"]}), pd.DataFrame())
     monkeypatch.setattr("analysis.frames.load_frames", lambda folder: running)
-    monkeypatch.setattr(
-        "tune_at.study.sweep.Sweep.open", lambda folder: type("S", (), {"left": lambda self: left[0]})()
-    )
     left = [1]
+    sweep = SimpleNamespace(left=lambda: left[0], require_unchanged=lambda: None)
+    monkeypatch.setattr("tune_at.study.sweep.Sweep.open", lambda folder: sweep)
     return made, left
 
 
@@ -65,3 +76,57 @@ def test_a_command_of_this_program_is_called(capfd):
     assert "list: 'nothing' is unknown" in capfd.readouterr().err
     assert studies._call("list", "probes") == 0
     assert "gradient_norms" in capfd.readouterr().out
+
+
+COMMAND = """\
+import signal, sys, time
+from pathlib import Path
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+storage, name = sys.argv[-3], sys.argv[-1]
+(Path(storage) / name).mkdir(parents=True)
+print("here", flush=True)
+signal.sigwait({signal.SIGINT, signal.SIGTERM})
+time.sleep(1)  # as long as a sweep takes to leave its checkpoints and to end Ray
+(Path(storage) / name / "left").touch()
+sys.exit(130)
+"""
+PROGRAM = f"""\
+import sys
+from tune_at.cli.commands import studies
+from tune_at.cli.main import main
+studies.PROGRAM = {COMMAND!r}
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_command_is_waited_for(tmp_path, number):
+    words = [sys.executable, "-c", PROGRAM, "studies", "threat_model", "--storage", str(tmp_path)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    driver = subprocess.Popen(words, start_new_session=True, **pipes)
+    assert driver.stdout.readline() == "here\n"
+    if number == signal.SIGINT:  # a terminal's goes to all that is in the foreground
+        os.killpg(driver.pid, number)
+    else:
+        driver.send_signal(number)
+    errors = driver.communicate(timeout=600)[1]
+    assert (tmp_path / "threat_model" / "left").exists()
+    assert driver.returncode == 130
+    assert f"studies threat_model --storage {tmp_path}\n" in errors
+    assert errors.startswith("tune-at: interrupted; continue with: ")
+    assert float(json.loads((tmp_path / "threat_model.json").read_text())) >= 1
+
+
+def test_a_study_that_has_changed_since_is_not_told_of(tmp_path, capsys, monkeypatch):
+    (tmp_path / "study.yaml").write_text(STUDY)
+    sweep = Sweep.plan(Study.resolve(str(tmp_path / "study.yaml")), str(tmp_path), "threat_model")
+    sweep.create()
+    monkeypatch.setattr(Sweep, "left", lambda self: 0)
+    running = Frames(pd.DataFrame({"status": ["running"]}), pd.DataFrame())
+    monkeypatch.setattr("analysis.frames.load_frames", lambda folder: running)
+    assert call("threat_model", "--storage", tmp_path) == 0
+    (tmp_path / "study.yaml").write_text(STUDY.replace("epochs: 3", "epochs: 2"))
+    assert call("threat_model", "--storage", tmp_path) == 1
+    out, errors = capsys.readouterr()
+    assert "has changed since the sweep began: base.train.epochs: 3 → 2; remove" in errors
+    assert "failed with exit code 2" in out

@@ -165,6 +165,11 @@ def end() -> None:
     _STATE.ending = _STATE.active
 
 
+def terminated() -> bool:
+    """Whether SIGTERM has come, not Ctrl-C alone."""
+    return _STATE.timer is not None
+
+
 def calm() -> None:
     """After SIGTERM nothing is waited for any more that may not answer: the program ends by itself."""
     if _STATE.timer is not None:

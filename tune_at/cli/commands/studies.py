@@ -9,13 +9,15 @@ from pathlib import Path
 
 from tune_at.cli.command import Command
 from tune_at.errors import UserError, suggestion
-from tune_at.wording import duration
+from tune_at.tuning import interruption
+from tune_at.wording import duration, program, shell
 
 EVALUATED = ("mitigation", "comparison", "architectures_and_norms")
 """Studies that answer a table of attacks."""
 EXAMPLES = "100"
 """Test images that are attacked."""
 INTERRUPTED = 130
+PROGRAM = "from tune_at.cli.main import main; main()"
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -37,6 +39,8 @@ def run(arguments: Namespace) -> int:
         if name not in shipped:
             raise UserError("studies", f"{name!r} is unknown", suggestion(name, shipped))
     folder, lines, failed = Path(arguments.storage), [], False
+    again = shell(*program(), "studies", *arguments.names, "--storage", arguments.storage)
+    interruption.last_words(f"interrupted; continue with: {again}")
     for name in arguments.names or shipped:
         code, took = _run(folder, name)
         if code == INTERRUPTED:
@@ -57,22 +61,39 @@ def _run(storage: Path, name: str) -> tuple[int, float]:
     folder, took = storage / name, storage / f"{name}.json"
     before = float(json.loads(took.read_text())) if took.is_file() else 0.0
     began, code = time.monotonic(), 0
-    if not folder.exists():
-        code = _call("sweep", name, "--preset", "laptop", "--storage", str(storage), "--name", name)
-    elif Sweep.open(str(folder)).left():
-        code = _call("resume", str(folder))
-    if code == 0 and name in EVALUATED:
-        code = _call("evaluate", str(folder), "-n", EXAMPLES)
-    seconds = before + time.monotonic() - began
-    if folder.exists():
-        took.write_text(json.dumps(seconds))
+    try:
+        if not folder.exists():
+            code = _call("sweep", name, "--preset", "laptop", "--storage", str(storage), "--name", name)
+        elif (sweep := Sweep.open(str(folder))).left():
+            code = _call("resume", str(folder))
+        else:
+            sweep.require_unchanged()
+        if code == 0 and name in EVALUATED:
+            code = _call("evaluate", str(folder), "-n", EXAMPLES)
+    except UserError as error:
+        remedy = f"remove {shell(folder)} to run it from nothing, or name another --storage"
+        print(f"tune-at: error: {UserError(error.where, error.problem, remedy)}", file=sys.stderr)
+        code = 2
+    finally:
+        seconds = before + time.monotonic() - began
+        if folder.exists():
+            took.write_text(json.dumps(seconds))
     return code, seconds
 
 
 def _call(*arguments: str) -> int:
-    """A command of this program in a process of its own: each starts and ends a Ray of its own."""
-    code = "from tune_at.cli.main import main; main()"
-    return subprocess.run([sys.executable, "-c", code, *arguments], check=False).returncode
+    """A command of this program in a process of its own: each starts and ends a Ray of its own.
+
+    Interrupted, it is waited for: it leaves its checkpoints and ends its Ray.
+    """
+    command = subprocess.Popen([sys.executable, "-c", PROGRAM, *arguments])
+    try:
+        return command.wait()
+    except KeyboardInterrupt:
+        if interruption.terminated():  # a terminal's Ctrl-C goes to both, SIGTERM perhaps to this process alone
+            command.terminate()
+        command.wait()
+        raise
 
 
 COMMAND = Command("studies", "run all laptop presets, and say whether the paper's findings show", add_options, run)
