@@ -45,7 +45,8 @@ def test_other_names_in_the_same_order_are_taken_and_said(network, tmp_path):
     assert "taken in their order" in fit(fresh, renamed, "w.pt", "small_cnn")
     x = torch.rand(4, 1, 8, 8)
     assert torch.equal(fresh(x), network(x))
-    with pytest.raises(UserError, match="by other names"):  # sorted by name: their order says nothing
+    # Sorted by name: their order says nothing.
+    with pytest.raises(UserError, match=r"its \d+ tensors have other names; rename them, or save them by torch\.save"):
         fit(fresh, renamed, "w.safetensors", "small_cnn")
 
 
@@ -65,6 +66,7 @@ def test_safetensors_are_read(network, tmp_path):
     ("model", "classes", "line"),
     [
         ("small_cnn", 100, "has 100 classes, the data 10; name its own --data"),
+        ("small_cnn", 1, "has 1 class, the data 10; name its own --data"),
         ("wrn-10-1", 10, "does not fit small_cnn: .*instead of"),
     ],
 )
@@ -84,6 +86,7 @@ def test_what_does_not_fit_is_named(network, model, classes, line):
         (b"no weights", "is not a file of tensors alone"),
         ({"epoch": 3, "args": "x"}, "holds no weights: its keys are epoch, args"),
         ([1, 2], "holds no weights, but a list"),
+        ({"bn.num_batches_tracked": torch.tensor(3)}, "holds no weights: its keys are bn.num_batches_tracked"),
     ],
 )
 def test_no_weights_at_all(content, line, tmp_path):

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from processes import descendants, kill, output_of, results, run, start, stop_all, until, wait_until_gone
 
+from tune_at.cli.main import main
 from tune_at.config.attack import AskedAttack
+from tune_at.recording import evaluation_plan
 from tune_at.recording.evaluated import evaluate_batches
 from tune_at.recording.evaluation_plan import TABLES, arguments_of, find_target, missing
 from tune_at.recording.spec import TrialSpec
@@ -16,6 +18,7 @@ from tune_at.recording.trial import RecordedTrial
 from tune_at.store import read_arrow
 from tune_at.study.study import Study
 from tune_at.study.sweep import Sweep
+from tune_at.tuning.task_worker import work
 
 pytestmark = [
     pytest.mark.slow,
@@ -97,8 +100,8 @@ def undisturbed(sweep):
     attacks = [AskedAttack("pgd-5"), AskedAttack("cw-120")]
     targets = [find_target(sweep.folder, t, "best", rows[t.name]["best_epoch"]) for t in sweep.study.trials()]
     tables = [read_arrow(sweep.folder, table) for table in TABLES]
-    for work in missing(targets, attacks, "test", 200, *tables):
-        evaluate_batches(**arguments_of(sweep.folder, work, {}, "test"))
+    for piece in missing(targets, attacks, "test", 200, *tables):
+        evaluate_batches(**arguments_of(sweep.folder, piece, {}, "test"))
     return {table: results(sweep.folder, table) for table in TABLES}
 
 
@@ -135,3 +138,28 @@ def test_kill_9_of_a_worker_and_of_the_driver(trained):
     assert "all of this has been evaluated before" in third.stdout
     assert third.returncode == 0, third.stderr
     assert third.stdout.split("before\n")[1] in again.stdout
+
+
+def test_what_fails_is_not_shown_as_it_was_under_other_settings(trained, monkeypatch, capsys):
+    sweep = trained("a")
+
+    def printed():
+        with pytest.raises(SystemExit):
+            main(["evaluate", str(sweep.folder), "--attack", "pgd-5", "--checkpoint", "best", "-n", "100"])
+        return [line.split()[3:] for line in capsys.readouterr().out.splitlines() if " best (" in line]
+
+    def in_this_process(tasks, *others):
+        for task in tasks:
+            assert not work(task.function, task.arguments, {}).error
+        return {}
+
+    monkeypatch.setattr("tune_at.tuning.tasks.run_tasks", in_this_process)
+    before = printed()
+    assert len(before) == 2
+    assert all(float(cell) >= 0 for row in before for cell in row)
+    # As if another version of this program had evaluated them, with another step size say.
+    with monkeypatch.context() as patch:
+        patch.setattr("tune_at.tuning.tasks.run_tasks", lambda tasks, *_: {task.name: "lost" for task in tasks})
+        patch.setattr(evaluation_plan, "settings_of", lambda asked, config: {"eps": 0.1, "step": 0.7})
+        assert printed() == [["-", "-"], ["-", "-"]]
+    assert printed() == before

@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 from processes import kill, planned, run, run_epochs, start, stop_all, until
 
+from tune_at.cli.main import main
 from tune_at.store import read_table
+from tune_at.tuning import task_worker
 
 pytestmark = pytest.mark.slow
 
@@ -100,8 +102,6 @@ def waits_at(path):
     ],
 )
 def test_what_cannot_be_measured_is_one_line_before_ray(sweep, arguments, line, capsys):
-    from tune_at.cli.main import main
-
     made = sweep("a")
     with pytest.raises(SystemExit) as ended:
         main(["probe", str(made.folder), *arguments])
@@ -110,3 +110,25 @@ def test_what_cannot_be_measured_is_one_line_before_ray(sweep, arguments, line, 
     assert line in captured.err
     assert captured.err.count("\n") == 1
     assert "starting Ray" not in captured.out
+
+
+def in_this_process(tasks, *others):
+    """`run_tasks` without Ray."""
+    outcomes = {task.name: task_worker.work(task.function, task.arguments, {}) for task in tasks}
+    return {name: outcome.error for name, outcome in outcomes.items() if outcome.error}
+
+
+def test_what_fails_is_not_shown_as_it_was_under_other_settings(sweep, monkeypatch, capsys):
+    made = sweep("a")
+
+    def printed(*arguments):
+        with pytest.raises(SystemExit):
+            main(["probe", str(made.folder), "--probe", "gradient_norms", *arguments])
+        return [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith((" 00-", " 01-"))]
+
+    monkeypatch.setattr("tune_at.tuning.tasks.run_tasks", in_this_process)
+    before = printed("--samples", "10")
+    assert [row[4] for row in before] == ["adversarial_ce", "ce", "kl"]
+    monkeypatch.setattr("tune_at.tuning.tasks.run_tasks", lambda tasks, *_: {task.name: "lost" for task in tasks})
+    assert printed("--samples", "12") == []
+    assert printed("--samples", "10") == before

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from tune_at.errors import UserError
-from tune_at.wording import counted
 
 WHERE = "--weights"
 HOLDERS = ("state_dict", "model_state_dict", "model", "net")
@@ -73,7 +72,7 @@ def _tensors(held: Any, path: str) -> dict[str, Tensor]:
         inner = next((key for key in HOLDERS if isinstance(held.get(key), Mapping)), None)
         if inner is None:
             tensors = {str(name): value for name, value in held.items() if isinstance(value, Tensor)}
-            if tensors:
+            if any(not name.endswith(COUNTER) for name in tensors):
                 return tensors
             names = ", ".join(map(str, list(held)[: 2 * SHOWN]))
             seen = f"holds no weights{f': its keys are {names}' if names else ''}"
@@ -133,9 +132,8 @@ def _refuse(own: Mapping[str, Tensor], theirs: Mapping[str, Tensor], path: str, 
     where = f"{WHERE} {path}"
     last, other = own[list(own)[-1]], theirs[list(theirs)[-1]]
     if ours[:-2] == found[:-2] and last.dim() == other.dim() == 1 and len(last) != len(other):
-        raise UserError(
-            where, f"has {counted(len(other), 'class')[:-1]}es, the data {len(last)}", "name its own --data"
-        )
+        classes = f"{len(other)} class{'es' * (len(other) != 1)}"
+        raise UserError(where, f"has {classes}, the data {len(last)}", "name its own --data")
     parts = []
     if own.keys() & theirs.keys():
         listed = {
@@ -150,6 +148,9 @@ def _refuse(own: Mapping[str, Tensor], theirs: Mapping[str, Tensor], path: str, 
         parts = [f"{kind}: {_some(names)}" for kind, names in listed.items() if names]
     else:
         parts.append(f"{len(theirs)} tensors instead of {len(own)}, by other names")
+        if sorted(ours) == sorted(found):
+            remedy = "rename them, or save them by torch.save in the order in which the network is built"
+            raise UserError(where, f"does not fit {model}: its {len(theirs)} tensors have other names", remedy)
         pairs = zip(own.items(), theirs.items(), ours, found, strict=False)
         if odd := next((pair for pair in pairs if pair[2] != pair[3]), None):
             (name, value), (another, given) = odd[:2]

@@ -1,5 +1,6 @@
 """`evaluate DIR/NAME`: trained networks under stronger attacks, as in Table 1."""
 
+import json
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
@@ -138,14 +139,21 @@ def _show(
     from analysis.robustness import accuracies
     from tune_at.cli.evaluation_table import Evaluated, tables, warnings
     from tune_at.evaluation.robust import batch_count
-    from tune_at.recording.evaluation_plan import split_size
+    from tune_at.recording import evaluation_plan as plan
     from tune_at.store.reader import read_arrow
 
     seeds = len(sweep.study.seeds)
     ranking = rank(results.frame("trials"), results.frame("epochs"), seeds)
-    asked = {t.trial.name: arguments.number or split_size(t.trial.config, arguments.split) for t in targets}
+    asked = {t.trial.name: arguments.number or plan.split_size(t.trial.config, arguments.split) for t in targets}
     batches = {trial: batch_count(number) for trial, number in asked.items()}
     known = accuracies(read_arrow(sweep.folder, "evaluations"), arguments.split, batches)
+    # What failed now may be there from before under other settings: that is no answer.
+    wanted = {
+        (target.trial.name, str(attack)): json.dumps(plan.settings_of(attack, target.trial.config))
+        for target in targets
+        for attack in attacks
+    }
+    known = {cell: found for cell, found in known.items() if found.settings == wanted.get((cell[0], cell[3]))}
     evaluated = Evaluated(targets, list(map(str, attacks)), arguments.split, known, ranking, seeds)
     for table in tables(evaluated, width()):
         console(wide=True).print(table)

@@ -101,14 +101,18 @@ def _run_missing(
 
 
 def _show(sweep: "Sweep", targets: "list[Target]", sections: Sequence[ProbeSection]) -> None:
-    """Print a line for each quantity of each checkpoint: its value, or how many points its curve has."""
+    """Print a line for each quantity of each checkpoint: its value, or how many points its curve has.
+
+    What failed now may be there from before under other settings: that is no answer.
+    """
     from rich.table import Table
 
+    from tune_at.recording.probing import settings_of
     from tune_at.store.reader import read_table
 
     names = [section.name for section in sections]
     rows = read_table(sweep.folder, "probes")
-    rows = rows[rows["probe"].isin(names)]
+    rows = rows[rows["settings"].isin([settings_of(section) for section in sections])]
     table = Table(box=None, padding=(0, 1))
     for column in ("trial", "checkpoint", "epoch", "probe", "quantity", "value"):
         table.add_column(column, overflow="fold", justify="right" if column in ("epoch", "value") else "left")
