@@ -8,7 +8,7 @@ from tune_at.store.status import Status
 from tune_at.study.points import in_turn
 from tune_at.study.sweep import Sweep
 from tune_at.study.trials import Trial
-from tune_at.wording import trial_label
+from tune_at.wording import counted, trial_label
 
 if TYPE_CHECKING:
     from tune_at.store.snapshot import Snapshot
@@ -57,9 +57,23 @@ def choose(sweep: Sweep, results: "Snapshot", words: Sequence[str]) -> tuple[lis
             lines.append(f"note: {trial_label(name)}: {_state(statuses[name])}")
     trials = [trial for name, trial in known.items() if name in chosen | named]
     if not trials:
-        problem = f"none of the {len(known)} trials of {sweep.folder} has ended" if known else "there are no trials yet"
-        raise UserError("--trials", problem, "wait for one, or resume the sweep")
+        raise _nothing(sweep, list(known), statuses)
     return trials, list(dict.fromkeys(lines)), frozenset(named)
+
+
+def _nothing(sweep: Sweep, known: Sequence[str], statuses: dict[str, Status]) -> UserError:
+    """Why no trial was chosen, where none was named."""
+    ended = [statuses[name] for name in known if name in statuses and statuses[name].ended]
+    if not known:
+        return UserError("--trials", "there are no trials yet", "wait for one, or resume the sweep")
+    many = f"of the {counted(len(known), 'trial')} of {sweep.folder}"
+    if not ended:
+        return UserError("--trials", f"none {many} has ended", "wait for one, or resume the sweep")
+    if all(status.void for status in ended):
+        return UserError("--trials", f"none {many} has ended well", "name one that has diverged, or resume the sweep")
+    return UserError(
+        "--trials", f"none {many} was evaluated while it trained, so none is best", "name them, or say all"
+    )
 
 
 def _state(status: Status) -> str:
