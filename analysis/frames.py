@@ -85,15 +85,15 @@ def add_series(epochs: pd.DataFrame, shown: Sequence[str]) -> pd.DataFrame:
     """A copy with the column `series`: the objective and what tells its trials apart, but for the keys `shown`.
 
     So an average over seeds is never one over, say, two values of beta: these are two series. A key is named only if it
-    tells apart what the keys before it do not (a section's name comes first), and where trials have it; of three and
-    more keys a value that most trials share goes without saying.
+    tells apart what `shown` and the keys before it do not (a section's name comes first), and where trials have it; of
+    three and more keys a value that most trials share goes without saying. Group by series and all of `shown`.
     """
     trials = epochs.drop_duplicates("trial")  # what varies, varies from trial to trial
     series = trials["objective.name"].astype(object)
     known = {"objective.name", "seed", *shown}
     keys = sorted((c for c in trials.columns if "." in c and c not in known), key=lambda c: not c.endswith(".name"))
     for _, part in trials.groupby("objective.name"):
-        telling = _telling(part, keys)
+        telling = _telling(part, keys, [key for key in shown if key in part])
         for key in telling:
             values = part[key].map(plain)
             said = part[key].notna()
@@ -105,10 +105,12 @@ def add_series(epochs: pd.DataFrame, shown: Sequence[str]) -> pd.DataFrame:
     return epochs.assign(series=epochs["trial"].map(dict(zip(trials["trial"], series, strict=True))))
 
 
-def _telling(part: pd.DataFrame, keys: Sequence[str]) -> list[str]:
-    """The keys that tell trials apart which those before do not."""
+def _telling(part: pd.DataFrame, keys: Sequence[str], shown: Sequence[str]) -> list[str]:
+    """The keys that tell trials apart which those before, and those `shown`, do not."""
     telling: list[str] = []
     told = pd.Series("", index=part.index)
+    for key in shown:
+        told = told + "|" + part[key].map(str)
     for key in keys:
         finer = told + "|" + part[key].map(str)
         if finer.nunique() > told.nunique():

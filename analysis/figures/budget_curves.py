@@ -23,8 +23,8 @@ def prepare_budget_curves(frames: Frames) -> pd.DataFrame:
         mark; as of `prepare_test_curves`.
     """
     # A step that follows from eps tells no series apart.
-    frame = mean_curves(frames, {"test_robust_accuracy": ("robust",)}, ["kind"], ["attack.eps", "attack.step"])
-    return frame.rename(columns={"attack.eps": "eps"}).drop(columns="attack.step")
+    frame = mean_curves(frames, {"test_robust_accuracy": ("robust",)}, ["kind"], ["attack.eps"])
+    return frame.rename(columns={"attack.eps": "eps"})
 
 
 @styled

@@ -43,8 +43,7 @@ def prepare_generalization_gap(frames: Frames, by: str = NOISE) -> pd.DataFrame:
     if by not in final or final[by].isna().all():
         known = [column for column in map(str, final.columns) if "." in column]
         raise UserError("generalization_gap", f"{by!r} is no key of the trials' configs", suggestion(by, known))
-    shown = [by, "attack.step"] if by == "attack.eps" else [by]  # a step that follows from eps tells no series apart
-    final = add_series(final, shown)
+    final = add_series(final, [by])
     final["at"] = [value if isinstance(value, int | float) else plain(value) for value in final[by]]
     parts = []
     for kind in KINDS:

@@ -47,6 +47,10 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
 """Config leaves by table (Sec. 3.1 and 5, App. A.1.3 and C.2); a tuple lists values of which any is the paper's."""
 
 
+FIRST = ("data.name", "model.name", "objective.name", "attack.norm", "attack.eps", "data.subset", "train.epochs")
+"""What is named before others."""
+
+
 def departures(table: str, config: Mapping[str, Any], arguments: Arguments = ()) -> list[str]:
     """In what a trial is not trained as the paper's, one `key is VALUE, in the paper VALUE` each.
 
@@ -60,9 +64,15 @@ def departures(table: str, config: Mapping[str, Any], arguments: Arguments = ())
     wanted = {**SETTINGS[table], **{f"objective.{key}": value for key, value in arguments}}
     return [
         f"{key} is {_shown(config.get(key))}, in the paper {' or '.join(map(_shown, accepted))}"
-        for key, value in wanted.items()
+        for key, value in sorted(
+            wanted.items(), key=lambda item: FIRST.index(item[0]) if item[0] in FIRST else len(FIRST)
+        )
         if not _is_one_of(config.get(key), accepted := value if isinstance(value, tuple) else (value,))
     ]
+
+
+def _place(key: str) -> int:
+    return FIRST.index(key) if key in FIRST else len(FIRST)
 
 
 def _is_one_of(value: Any, accepted: Iterable[Any]) -> bool:
@@ -79,4 +89,4 @@ def _same(value: Any, other: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    return "absent" if value is None else plain(value)
+    return "absent" if value is None or value != value else plain(value)

@@ -9,7 +9,7 @@ from analysis.figures.early_stopping import draw_early_stopping, prepare_early_s
 from analysis.figures.generalization_gap import draw_generalization_gap, prepare_generalization_gap
 from analysis.figures.memorization_curves import draw_memorization_curves, prepare_memorization_curves
 from analysis.figures.pareto_front import draw_pareto_front, prepare_pareto_front
-from analysis.frames import Frames, final_epochs, join
+from analysis.frames import Frames, add_series, final_epochs, join
 from analysis.style import render
 from tune_at.config.scheduler import FIFO, PBT, Median
 from tune_at.errors import UserError
@@ -264,3 +264,16 @@ def test_the_fronts_numbers_have_the_swept_values_at_the_best_epoch():
     assert "0.3333333333333333" in frame.to_csv()
     only_lr = Frames(population.trials, population.epochs, population.decisions, population.scheduler, ("optim.lr",))
     assert prepare_pareto_front(only_lr)["objective.beta"].tolist() == [6.0, 2.5]  # mutated, though not swept
+
+
+def test_a_series_is_told_by_a_sections_name_and_not_by_keys_that_others_lack():
+    models = [{"name": "wrn-10-1", "dropout": 0.0}, {"name": "vgg16"}, {"name": "wrn-10-1", "dropout": 0.2}]
+    rows = [
+        {"trial": str(n), "config": json.dumps({"objective": {"name": "pgd_at"}, "model": model})}
+        for n, model in enumerate(models)
+    ]
+    trials, _ = join(pd.DataFrame(rows), pd.DataFrame({"trial": ["0"], "epoch": [1]}))
+    assert list(add_series(trials, [])["series"]) == [
+        "pgd_at, wrn-10-1, dropout 0", "pgd_at, vgg16", "pgd_at, wrn-10-1, dropout 0.2",
+    ]  # fmt: skip
+    assert list(add_series(trials[:2], ["model.name"])["series"]) == ["pgd_at", "pgd_at"]

@@ -174,10 +174,10 @@ def test_what_differs_from_the_paper_is_named():
     assert departures("1a", {**config, "optim.schedule.milestones": [100, 150]}) == []
     other = {**config, "train.epochs": 30, "data.subset": 5000, "attack.eps": 16 / 255, "optim.schedule.factor": None}
     assert departures("1a", other) == [
-        "data.subset is 5000, in the paper all",
         "attack.eps is 16/255, in the paper 8/255",
-        "optim.schedule.factor is absent, in the paper 0.1",
+        "data.subset is 5000, in the paper all",
         "train.epochs is 30, in the paper 200",
+        "optim.schedule.factor is absent, in the paper 0.1",
     ]
     assert departures("1a", config, (("weight", 30.0),)) == ["objective.weight is absent, in the paper 30"]
 

@@ -4,39 +4,22 @@ import json
 
 import pytest
 
+from analysis.paper import VALUES
 from analysis.robustness import accuracies, reordered, strength, suspicions
 from tune_at.store.schema import build_table
 
-ATTACKS = ("pgd-10", "pgd-1000", "cw-1000", "autoattack")
-# Tables 1 (a to c) and 2: best and final under each of the four attacks.
-PAPER = """
-cifar10 PGD-AT 52.64 44.92 51.22 42.74 50.11 43.63 47.74 41.84
-cifar10 PGD-AT+TE 55.79 54.83 54.65 53.30 52.30 51.73 50.59 49.62
-cifar10 TRADES 53.32 50.25 52.44 48.67 49.88 48.14 49.03 46.80
-cifar10 TRADES+TE 55.15 54.42 53.74 53.03 50.77 50.63 49.77 49.20
-cifar100 PGD-AT 29.40 21.75 28.54 20.63 27.06 21.17 24.72 19.34
-cifar100 PGD-AT+TE 31.74 30.24 31.27 29.80 28.27 27.36 26.30 25.34
-cifar100 TRADES 29.93 27.70 29.51 26.93 25.46 24.42 24.61 23.40
-cifar100 TRADES+TE 31.09 30.12 30.54 29.45 26.61 25.94 25.27 24.55
-svhn PGD-AT 54.51 46.97 52.22 42.85 48.66 44.13 46.61 38.24
-svhn PGD-AT+TE 59.74 59.05 57.71 56.46 54.55 53.94 51.44 50.61
-svhn TRADES 59.50 57.04 52.78 50.17 52.76 50.53 40.36 38.88
-svhn TRADES+TE 59.81 58.49 58.24 56.66 54.00 53.24 51.45 50.16
-cifar10 PGD-AT+LS 53.70 48.90 52.56 46.31 50.41 46.06 49.02 44.39
-cifar10 SAT 53.81 53.31 52.41 52.00 51.99 51.71 50.21 49.73
-cifar10 KD-SWA 54.89 53.80 53.31 52.45 51.48 50.91 50.42 49.83
-"""
-ROWS = [line.split() for line in PAPER.strip().splitlines()]
-
-
-def of_paper(row, which):
-    return dict(zip(ATTACKS, [float(value) / 100 for value in row[2 + which :: 2]], strict=True))
+ROWS = {}
+"""The paper's robust accuracies, of 1, by attack, of each network: (data set, method, best or final)."""
+for value in VALUES:
+    if value.table in ("1a", "1b", "1c", "2") and value.attack != "natural":
+        ROWS.setdefault((value.data, value.method, value.checkpoint), {})[value.attack] = value.value / 100
 
 
 def test_of_the_papers_networks_those_of_trades_on_svhn_mask_their_gradients():
-    found = {(row[0], row[1], which): suspicions(of_paper(row, which)) for row in ROWS for which in (0, 1)}
-    assert {key for key, lines in found.items() if lines} == {("svhn", "TRADES", 0), ("svhn", "TRADES", 1)}
-    (line,) = found["svhn", "TRADES", 0]
+    found = {network: suspicions(robust) for network, robust in ROWS.items()}
+    assert len(found) == 2 * 15
+    assert {key for key, lines in found.items() if lines} == {("svhn", "trades", "best"), ("svhn", "trades", "final")}
+    (line,) = found["svhn", "trades", "best"]
     assert "autoattack finds far more than cw-1000 (40.4% against 52.8%)" in line
 
 
@@ -68,8 +51,10 @@ def test_strength():
 
 def test_a_pair_that_changes_places():
     # Under PGD-1000 SAT is behind TRADES at its best, and before it at the end.
-    by_name = {row[1]: row for row in ROWS if row[0] == "cifar10"}
-    best, final = ({name: of_paper(row, w)["pgd-1000"] for name, row in by_name.items()} for w in (0, 1))
+    best, final = (
+        {method: robust["pgd-1000"] for (data, method, at), robust in ROWS.items() if (data, at) == ("cifar10", which)}
+        for which in ("best", "final")
+    )
     pairs = reordered(best, final)
     assert all(best[a] > best[b] + 0.01 and final[b] > final[a] + 0.01 for a, b in pairs)
     assert reordered({"a": 0.5, "b": 0.4, "c": 0.1}, {"a": 0.4, "b": 0.5}) == [("a", "b")]

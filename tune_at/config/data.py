@@ -248,9 +248,23 @@ FOLDER_FACTS = Entry("image_folder", ImageFolder, "tune_at.data.folder:take_fact
 DATASETS = Registry(
     "data set",
     Entry("digits", Digits, "tune_at.data.sources:load_digits", "scikit-learn", "1,797 grey 8×8 images, no download"),
-    Entry("cifar10", CIFAR10, "tune_at.data.vision:load_vision", "Sec. 3, 5", "CIFAR-10: Parquet or torchvision"),
-    Entry("cifar100", CIFAR100, "tune_at.data.vision:load_vision", "Fig. A.1", "CIFAR-100: Parquet or torchvision"),
-    Entry("svhn", SVHN, "tune_at.data.vision:load_vision", "Fig. A.2", "SVHN: Parquet or torchvision"),
+    Entry(
+        "cifar10",
+        CIFAR10,
+        "tune_at.data.vision:load_vision",
+        "Sec. 3, 5",
+        "CIFAR-10: Parquet or torchvision",
+        label="CIFAR-10",
+    ),
+    Entry(
+        "cifar100",
+        CIFAR100,
+        "tune_at.data.vision:load_vision",
+        "Fig. A.1",
+        "CIFAR-100: Parquet or torchvision",
+        label="CIFAR-100",
+    ),
+    Entry("svhn", SVHN, "tune_at.data.vision:load_vision", "Fig. A.2", "SVHN: Parquet or torchvision", label="SVHN"),
     Entry(
         "image_folder", ImageFolder, "tune_at.data.vision:load_image_folder", "ours", "your images, a folder a class"
     ),

@@ -134,13 +134,14 @@ class WideResNet(ModelSection):
 MODELS = Registry(
     "model",
     Entry("small_cnn", SmallCNN, "tune_at.models.small_cnn:SmallCNN", "ours", "four convolutions, for small images"),
-    Entry("resnet18", ResNet18, "tune_at.models.resnet:ResNet18", "Sec. 5", "ResNet-18"),
+    Entry("resnet18", ResNet18, "tune_at.models.resnet:ResNet18", "Sec. 5", "ResNet-18", label="ResNet-18"),
     Entry(
         "preact_resnet18",
         PreActResNet18,
         "tune_at.models.resnet:PreActResNet18",
         "Sec. 5 (baselines)",
         "PreActResNet-18 with a last batch norm",
+        label="PreActResNet-18",
     ),
     Entry(
         "wrn-28-10",
@@ -150,9 +151,16 @@ MODELS = Registry(
         "wide ResNet, with dropout; any wrn-DEPTH-WIDTH, e.g. wrn-34-10, wrn-34-20, wrn-70-16",
         pattern=r"wrn-\d+-\d+",
     ),
-    Entry("vgg16", VGG16, "tune_at.models.vgg:VGG16", "Tab. C.1", "VGG-16 with batch norm"),
-    Entry("densenet121", DenseNet121, "tune_at.models.densenet:DenseNet121", "Fig. A.3a", "DenseNet-121, growth 32"),
-    Entry("dla", DLA, "tune_at.models.dla:DLA", "Fig. A.3b", "deep layer aggregation"),
+    Entry("vgg16", VGG16, "tune_at.models.vgg:VGG16", "Tab. C.1", "VGG-16 with batch norm", label="VGG-16"),
+    Entry(
+        "densenet121",
+        DenseNet121,
+        "tune_at.models.densenet:DenseNet121",
+        "Fig. A.3a",
+        "DenseNet-121, growth 32",
+        label="DenseNet-121",
+    ),
+    Entry("dla", DLA, "tune_at.models.dla:DLA", "Fig. A.3b", "deep layer aggregation", label="DLA"),
 )
 
 if TYPE_CHECKING:

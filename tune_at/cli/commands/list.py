@@ -12,6 +12,7 @@ from tune_at.study.file import SHIPPED, read_study
 def registries() -> dict[str, Registry]:
     """Everything that `list` knows, by its plural."""
     from analysis.figures import FIGURES
+    from analysis.tables import TABLES
     from tune_at.config.attack import ATTACKS
     from tune_at.config.probes import PROBES
     from tune_at.config.scheduler import SCHEDULERS
@@ -29,6 +30,7 @@ def registries() -> dict[str, Registry]:
         "searchers": SEARCHERS,
         "probes": PROBES,
         "figures": FIGURES,
+        "tables": TABLES,
     }
 
 
