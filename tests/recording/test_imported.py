@@ -42,8 +42,8 @@ def test_they_are_a_sweep_of_one_trial(file, tmp_path, normal):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("small_cnn", "digits", (0.1, 0.2), (1, 1)), r"is not one number for each of the 1 channels"),
-        (("small_cn", "digits"), "'small_cn' is unknown; did you mean small_cnn"),
+        (("small_cnn", "digits", (0.1, 0.2), (1, 1)), r"^model\.mean: .* is not one number for each of the 1 channels"),
+        (("small_cn", "digits"), r"^model\.name: 'small_cn' is unknown; did you mean small_cnn"),
         (("resnet18", "digits"), "does not fit resnet18"),
     ],
 )
@@ -51,6 +51,19 @@ def test_nothing_is_written_before_all_is_good(file, tmp_path, arguments, line):
     with pytest.raises(UserError, match=line):
         import_weights(file[1], str(tmp_path / "runs" / "a"), *arguments)
     assert not (tmp_path / "runs" / "a").exists()
+
+
+def test_a_folder_that_cannot_be_one_is_named_as_it_was_typed(file, tmp_path):
+    (tmp_path / "plain").mkdir()
+    for into, problem in (
+        (tmp_path / "plain", "exists, and is no sweep"),
+        (tmp_path / "w.pt" / "a", "is not a folder"),
+    ):
+        with pytest.raises(UserError) as caught:
+            import_weights(file[1], str(into), "small_cnn", "digits")
+        assert (caught.value.where, caught.value.remedy) == (f"--into {into}", "name another folder")
+        assert problem in caught.value.problem
+    assert not any((tmp_path / "plain").iterdir())
 
 
 def test_a_normalised_network_is_folded_for_attacks(file):

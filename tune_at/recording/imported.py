@@ -70,7 +70,7 @@ def import_weights(
         sweep = Sweep.open(str(place))
         _require_same(sweep, trial, digest, into)
     else:
-        sweep = Sweep.plan(study, str(place.parent), place.name)
+        sweep = _plan(study, into)
         sweep.create()
     with sweep_lock(sweep.folder):
         if not sweep.folder.best(trial.name).exists():
@@ -83,6 +83,17 @@ def import_weights(
             )  # fmt: skip
             write_trial(spec, Status.COMPLETED, best_epoch=0, device=device_name(torch.device("cpu")))
     return note
+
+
+def _plan(study: Study, into: str) -> Sweep:
+    """The sweep that is to be made. Raises `UserError`, in the words of the command's own options."""
+    place = to_place(into)
+    if SweepFolder.of(place).exists():
+        raise UserError(f"--into {into}", "exists, and is no sweep", "name another folder")
+    try:
+        return Sweep.plan(study, str(place.parent), place.name)
+    except UserError as error:
+        raise UserError(f"--into {into}", error.problem, "name another folder") from None
 
 
 def _study(
@@ -103,7 +114,11 @@ def _study(
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"{name}.yaml"
         file.write_text(dump({"title": f"Weights of {Path(path).name}", "base": base}), encoding="utf-8")
-        return replace(Study.resolve(str(file), overrides=dict(overrides)), source="")
+        try:
+            return replace(Study.resolve(str(file), overrides=dict(overrides)), source="")
+        except UserError as error:  # in which the file that nobody will find stands first
+            where = error.where.removeprefix(file.name).removeprefix(" with --set").removeprefix(": ")
+            raise UserError(where or "--set", error.problem, error.remedy) from None
 
 
 def _checkpoint(
