@@ -129,6 +129,14 @@ def test_what_fails_is_not_shown_as_it_was_under_other_settings(sweep, monkeypat
     monkeypatch.setattr("tune_at.tuning.tasks.run_tasks", in_this_process)
     before = printed("--samples", "10")
     assert [row[4] for row in before] == ["adversarial_ce", "ce", "kl"]
-    monkeypatch.setattr("tune_at.tuning.tasks.run_tasks", lambda tasks, *_: {task.name: "lost" for task in tasks})
+    sizes = [2]
+
+    def lost(tasks, *others):
+        sizes.append(len(tasks))
+        return {task.name: "lost" for task in tasks}
+
+    monkeypatch.setattr("tune_at.tuning.tasks.run_tasks", lost)
     assert printed("--samples", "12") == []
+    assert printed("--samples", "12", "--checkpoint", "final", "--checkpoint", "2") == []
+    assert sizes == [2, 2, 2]  # a checkpoint that is named twice is one task
     assert printed("--samples", "10") == before

@@ -71,15 +71,17 @@ class Probed:
 def missing(
     targets: Sequence[Target], sections: Sequence[ProbeSection], probes: pa.Table, samples: pa.Table
 ) -> list[Probed]:
-    """What the tables do not have under these settings, by checkpoint."""
+    """What the tables do not have under these settings, by checkpoint; one that was named twice, as `final` and by its
+    epoch, is one.
+    """
     done = set(_done(probes, samples))
-    left = []
+    left = {}
     for target in targets:
         here = (target.trial.name, target.checkpoint, target.epoch)
         absent = [section for section in sections if (*here, section.name, settings_of(section)) not in done]
         if absent:
-            left.append(Probed(target, absent))
-    return left
+            left[here] = Probed(target, absent)
+    return list(left.values())
 
 
 def _done(probes: pa.Table, samples: pa.Table) -> Iterator[tuple[Any, ...]]:

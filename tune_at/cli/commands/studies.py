@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tune_at.cli.command import Command
 from tune_at.errors import UserError, suggestion
+from tune_at.store.files import write_whole
 from tune_at.tuning import interruption
 from tune_at.wording import duration, program, shell
 
@@ -77,7 +78,7 @@ def _run(storage: Path, name: str) -> tuple[int, float]:
     finally:
         seconds = before + time.monotonic() - began
         if folder.exists():
-            took.write_text(json.dumps(seconds))
+            write_whole(took, json.dumps(seconds).encode())
     return code, seconds
 
 
