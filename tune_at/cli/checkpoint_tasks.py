@@ -109,6 +109,8 @@ def again_command(
     }  # fmt: skip
     for option, one in {**single, **launch}.items():
         words += [option, one] if one else []
+    if arguments.ship_data is not None:
+        words.append("--ship-data" if arguments.ship_data else "--no-ship-data")
     if arguments.trials != ["all"]:
         words += ["--trials", *arguments.trials]
     return shell(*words)

@@ -31,7 +31,9 @@ def add_options(parser: ArgumentParser) -> None:
         help="best, final, initial or an epoch that is kept; may be repeated (default: final)",
     )  # fmt: skip
     add_trials(parser)
-    parser.add_argument("--samples", type=at_least_one, default=0, metavar="N", help="training images (default: 500)")
+    parser.add_argument(
+        "--samples", type=at_least_one, default=0, metavar="N", help="training images (default: each probe's own)"
+    )
     add_cluster(parser, "tasks")
 
 
@@ -94,10 +96,13 @@ def _run_missing(
         trial = piece.target.trial
         given = piece.arguments(sweep.folder, sweep.study.data.only([trial.config.data]))
         pieces.append(Piece(f"{trial.name} {piece.target.checkpoint}", trial, given))
-    repeated = {"--probe": arguments.probe, "--checkpoint": arguments.checkpoint}
-    again = again_command("probe", arguments, repeated, {"--samples": arguments.samples})
     function = "tune_at.recording.probed:probe_checkpoint"
-    return run_pieces(sweep, pieces, function, "checkpoint", launch, again, probed.TABLES)
+    return run_pieces(sweep, pieces, function, "checkpoint", launch, _again(arguments), probed.TABLES)
+
+
+def _again(arguments: Namespace) -> str:
+    repeated = {"--probe": arguments.probe, "--checkpoint": arguments.checkpoint}
+    return again_command("probe", arguments, repeated, {"--samples": arguments.samples})
 
 
 def _show(sweep: "Sweep", targets: "list[Target]", sections: Sequence[ProbeSection]) -> None:
