@@ -30,7 +30,10 @@ def adversarial_losses(samples: "pd.DataFrame", checkpoint: str = FINAL, attack:
         Columns trial, epoch, example, label (the true one), trained_label, robust_loss.
     """
     rows = samples[(samples["origin"] == PROBE) & (samples["split"] == "train")]
-    rows = rows[(rows["checkpoint"] == BEST) == (checkpoint == BEST)]
+    # Of an untrained network, which a user may have measured too, they are nobody's final losses.
+    rows = rows[
+        rows["checkpoint"] == BEST if checkpoint == BEST else (rows["checkpoint"] != BEST) & (rows["epoch"] > 0)
+    ]
     if not rows.empty and attack not in set(rows["attack"]):
         there = ", ".join(sorted(set(rows["attack"])))
         raise UserError("hard examples", f"no losses under {attack} are recorded", f"there are some under {there}")

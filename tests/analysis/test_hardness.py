@@ -65,6 +65,11 @@ def test_of_each_trial_the_last_measured_network_counts_or_the_best():
     )
     assert sorted(adversarial_losses(table)["robust_loss"]) == [4, 5, 6]
     assert sorted(adversarial_losses(table, "best")["robust_loss"]) == [7, 8, 9]
+    untrained = pd.DataFrame(rows("x", [1.0, 2, 3], "epoch-000000", epoch=0))
+    with pytest.raises(UserError, match="adversarial losses are recorded of its final network; measure them"):
+        adversarial_losses(untrained)
+    elsewhere = pd.DataFrame(rows("x", [1.0, 2, 3], "best", epoch=0))  # weights that were imported
+    assert len(adversarial_losses(elsewhere, "best")) == 3
     with pytest.raises(
         UserError, match=r"adversarial losses are recorded of its best network; measure them: .* probe DIR/N "
     ):
