@@ -1,7 +1,7 @@
 """Accuracies of the best and the final networks, by attack: from `evaluations`, or from what training measured."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -69,20 +69,17 @@ def _batches(frames: Frames, split: str) -> dict[tuple[str, str, str], _Batches]
         wanted[row["trial"], BEST, 0 if best is None or best != best else int(best)] = BEST
         wanted[row["trial"], f"{CHECKPOINT}{last:06d}", last] = FINAL
     rows = frames.evaluations
-    rows = rows[rows["split"] == split]
+    rows = rows[rows["split"] == split].sort_values("batch")
+    columns = ["trial", "checkpoint", "epoch", "attack", "batch", "n", "correct", "natural_correct", "settings"]
+    parts: dict[tuple[str, str, str], list[tuple[Any, ...]]] = {}
+    for trial, checkpoint, epoch, attack, *rest in zip(*(rows[name].tolist() for name in columns), strict=True):
+        if part := wanted.get((trial, checkpoint, epoch)):
+            parts.setdefault((trial, attack, part), []).append(tuple(rest))
     found = {}
-    for key, part in rows.groupby(["trial", "checkpoint", "epoch", "attack"]):
-        trial, checkpoint, epoch, attack = cast(tuple[str, str, int, str], key)
-        asked = wanted.get((trial, checkpoint, epoch))
-        part = part.sort_values("batch")
-        if asked is None or part["settings"].nunique() > 1 or part["batch"].tolist() != list(range(len(part))):
-            continue
-        natural = part["natural_correct"]
-        found[trial, attack, asked] = _Batches(
-            tuple(map(int, part["n"])),
-            tuple(map(int, part["correct"])),
-            None if natural.isna().any() else tuple(map(int, natural)),
-        )
+    for key, batches in parts.items():
+        numbers, sizes, correct, natural, settings = zip(*batches, strict=True)
+        if numbers == tuple(range(len(batches))) and len(set(settings)) == 1:
+            found[key] = _Batches(sizes, correct, None if any(pd.isna(item) for item in natural) else natural)
     return found
 
 

@@ -224,3 +224,19 @@ def test_a_frame_read_back_from_csv_draws_the_same():
 def test_no_such_format():
     with pytest.raises(UserError, match=r"'tex' is unknown"):
         draw_table(two_seeds(), "tex")
+
+
+def test_other_images_are_named():
+    made = frames(trial("a", config(), both(50, 44)))
+    made.evaluations["split"] = "val"
+    frame = prepare_table(made, "1", split="val")
+    assert Cells(draw_table(frame, "html")).captions == [f"{CAPTION}, val images"]
+    with pytest.raises(UserError, match="no trial has been evaluated on test images"):
+        prepare_table(made, "1")
+
+
+def test_of_many_settings_that_are_unlike_the_papers_the_first_are_named():
+    frame = two_seeds().assign(unlike="a; b; c; d; e")
+    assert "Without the paper's numbers: a; b; c; and 2 more settings." in Cells(draw_table(frame, "html")).items
+    frame = two_seeds().assign(unlike="a; b; c; d")
+    assert "Without the paper's numbers: a; b; c; d." in Cells(draw_table(frame, "html")).items

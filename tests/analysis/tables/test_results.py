@@ -1,6 +1,7 @@
 """Tables 1, 2 and C.1: each cell from counts small enough to work out by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -158,6 +159,16 @@ def test_a_stopped_trials_last_epoch_is_not_final():
     frame = prepare_table(made, "1")
     assert np.isnan(cell(frame, "natural", "final", method="PGD-AT")["value"])
     assert np.isnan(cell(frame, "natural", "best", method="TRADES")["value"])
+
+
+def test_weights_from_elsewhere_have_a_best_network_alone():
+    """Their trial has no epoch: its best one is 0."""
+    made = frames(trial("a", config(), [("pgd-10", "best", [(50, 90)])], best_epoch=0))
+    made.evaluations["epoch"] = 0
+    made = replace(made, epochs=made.epochs.iloc[:0])
+    frame = prepare_table(made, "1")
+    assert values(frame, "pgd-10")[0] == 50 and np.isnan(values(frame, "pgd-10")[1:]).all()
+    assert values(frame, "natural")[0] == 90
 
 
 def test_rows_stand_in_the_papers_order_and_further_attacks_after_its_own():
