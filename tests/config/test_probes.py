@@ -45,6 +45,11 @@ def test_probes_are_recorded_and_no_part_of_a_config(resolve):
         ("[{name: gradient_norms, evry: 2}]", r"probes\.gradient_norms\.evry: no such key"),
         ("[{name: gradient_norms, samples: 65}]", r"probes\.gradient_norms\.samples: 65 is more than the 64 training"),
         (
+            "[{name: weight_flatness, distances: [-0.1]}]",
+            r"probes\.weight_flatness\.distances: -0\.1 must be above 0",
+        ),
+        ("[{name: weight_flatness, distances: []}]", r"distances: \[\] must not be empty"),
+        (
             "[{name: weight_flatness, distances: [0.1, 0.25, 0.1]}]",
             r"probes\.weight_flatness\.distances: 0\.1 stands there twice; drop one",
         ),

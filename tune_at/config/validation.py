@@ -53,7 +53,9 @@ def user_error(error: ValidationError, model: type[BaseModel], where: str = "", 
     """
     details = error.errors()
     # A union such as `"all" | int` reports one error a member: the last is the most specific.
-    first = [d for d in details if _path(d["loc"], model) == _path(details[0]["loc"], model)][-1]
+    alike = [d for d in details if _path(d["loc"], model) == _path(details[0]["loc"], model)]
+    # A list whose only member is refused counts as empty, too.
+    first = ([d for d in alike if d["type"] != "too_short"] or alike)[-1]
     path = _path(first["loc"], model)
     prefix = (f"{where}: " if where else "") + (f"{section}." if section else "")
     kind, context = first["type"], first.get("ctx", {})
