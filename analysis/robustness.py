@@ -16,7 +16,7 @@ CLEAR = 0.01
 MASKED = 0.08
 """How far AutoAttack may lie below the strongest gradient attack before gradients are taken to be masked.
 
-In Tables 1 and 2 of the paper it lies up to 4.9 points below the lower of PGD-1000 and C&W-1000, with the exception of
+In Tables 1 and 2 of the paper it lies up to 4.6 points below the lower of PGD-1000 and C&W-1000, with the exception of
 TRADES on SVHN: 12.4 (best) and 11.3 (final)."""
 
 Cell = tuple[str, str, int, str]

@@ -73,7 +73,9 @@ class Attacked:
 
 
 def attack_batch(snapshot: NetworkSnapshot, batch: Batch, generator: torch.Generator) -> Attacked:
-    """A batch under the trial's training attack: on KL for TRADES, on CE otherwise; x' is x in standard training."""
+    """A batch under PGD with the trial's ball, step and number of steps, whatever steps its objective takes (FGSM): on
+    KL for TRADES, on CE otherwise; x' is x in standard training.
+    """
     kind = measured_loss(snapshot.config.objective)
     if kind == "clean":
         return Attacked(batch.x, batch.x, batch.y)
