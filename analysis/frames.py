@@ -14,6 +14,7 @@ from tune_at.store.layout import SweepFolder
 from tune_at.store.place import Where
 from tune_at.store.reader import read_results, read_table, sweep_folder
 from tune_at.store.schema import TABLES, TRIALS
+from tune_at.store.snapshot import Snapshot
 from tune_at.store.status import Status
 from tune_at.study.comparison import plain
 from tune_at.study.study import Study
@@ -56,15 +57,20 @@ class Frames:
 def load_frames(sweep: Where | SweepFolder) -> Frames:
     """Read a sweep. Raises `UserError` if no epoch has finished."""
     results = read_results(sweep)
-    rows, epochs = results.frame("trials"), results.frame("epochs")
-    if epochs.empty:
+    if results.frame("epochs").empty:
         again = shell(*program(), "resume", sweep)
         raise UserError(str(sweep), "has no finished epoch yet", f"wait for the first, or continue it: {again}")
     path = sweep_folder(sweep).study
-    study = Study.from_yaml(path.read_text(encoding="utf-8"), str(path))
+    return frames_of(sweep, Study.from_yaml(path.read_text(encoding="utf-8"), str(path)), results)
+
+
+def frames_of(sweep: Where | SweepFolder, study: Study, results: Snapshot) -> Frames:
+    """The frames of a study and of what its sweep has written so far, be it nothing."""
+    rows, epochs, decisions = (results.frame(table) for table in ("trials", "epochs", "decisions"))
     swept = tuple(column for column in rows.columns if column not in TRIALS.names)
-    seeds, decisions = len(study.seeds), results.frame("decisions")
-    return Frames(*join(rows, epochs), decisions, study.scheduler, swept, seeds, partial(read_table, sweep))
+    return Frames(
+        *join(rows, epochs), decisions, study.scheduler, swept, len(study.seeds), partial(read_table, sweep)
+    )
 
 
 def join(rows: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -10,6 +10,7 @@ from analysis.figures.base import Figure, alone
 from analysis.figures.test_curves import MARKS, draw_marks
 from analysis.frames import Frames, panel_title
 from analysis.style import LOOKS, band, legend_below, panels, shade, styled
+from tune_at.study.comparison import plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
@@ -37,20 +38,12 @@ def draw_budget_curves(frame: pd.DataFrame) -> "MatplotlibFigure":
             part = frame[(frame["series"] == name) & (frame["eps"] == eps)]
             _, style, marker = LOOKS[place % len(LOOKS)]
             color = shade(place, len(sizes))
-            band(axis, lines_of(part), color=color, linestyle=style, label=f"ε = {eps_label(eps)}")
+            band(axis, lines_of(part), color=color, linestyle=style, label=f"ε = {plain(eps)}")
             draw_marks(axis, part, color, marker)
         axis.set(title=panel_title(letter, name, len(series)), xlabel="epoch")
     axes[0].set_ylabel("robust test accuracy (%)")
     legend_below(figure, axes, columns=4, title=MARKS)
     return figure
-
-
-def eps_label(eps: float) -> str:
-    """`8/255` where it is so many 255ths, else the number."""
-    in_255ths = eps * 255
-    if in_255ths >= 0.5 and abs(in_255ths - round(in_255ths)) < 1e-6:
-        return f"{round(in_255ths)}/255"
-    return f"{eps:.4g}"
 
 
 FIGURE = Figure(prepare_budget_curves, draw_budget_curves)

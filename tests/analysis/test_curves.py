@@ -4,7 +4,7 @@ import pytest
 from made_frames import frames
 
 from analysis.curves import lines_of, mean_curves
-from analysis.figures.budget_curves import draw_budget_curves, eps_label, prepare_budget_curves
+from analysis.figures.budget_curves import draw_budget_curves, prepare_budget_curves
 from analysis.figures.noise_curves import draw_noise_curves, prepare_noise_curves
 from analysis.figures.overfitting_curves import draw_overfitting_curves, prepare_overfitting_curves
 from analysis.figures.test_curves import draw_test_curves, prepare_test_curves
@@ -97,13 +97,6 @@ def test_budget_curves_have_a_line_an_eps():
     assert lines_of(frame).set_index("eps")["value"].to_dict() == {1 / 255: 0.6, 8 / 255: 0.3}
     figure = draw_budget_curves(frame)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ε = 1/255", "ε = 8/255"]
-
-
-@pytest.mark.parametrize(
-    ("eps", "label"), [(8 / 255, "8/255"), (0.1, "0.1"), (128 / 255, "128/255"), (0.0125, "0.0125")]
-)
-def test_eps_is_shown_as_it_is_written(eps, label):
-    assert eps_label(eps) == label
 
 
 def test_noise_curves_have_a_line_a_rate_and_a_panel_a_split():

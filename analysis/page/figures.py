@@ -1,0 +1,60 @@
+"""A page's figures, each as an image that stands in the page."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from analysis.figures import FIGURES
+from analysis.frames import Frames
+from analysis.style import render
+from tune_at.errors import UserError
+
+ANY_SWEEP = ("pareto_front", "slices", "parallel_coordinates", "importance", "training_cost")
+"""Figures that a sweep of several points has, whatever its question: they are left out where they do not apply."""
+
+LARGE = 400_000
+"""Bytes of an SVG from which on a PNG is smaller and as good."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure on a page, or why it is not there."""
+
+    name: str
+    summary: str
+    paper: str
+    source: str = ""
+    """A `data:` address; empty if it was not drawn."""
+    refused: str = ""
+
+
+def draw_figures(frames: Frames, chosen: Sequence[str], named: Sequence[str]) -> list[Drawn]:
+    """The chosen figures; by default those that the study names, with a reason for each that cannot be drawn, and those
+    of any sweep that can.
+
+    Raises:
+        UserError: a chosen figure is unknown.
+    """
+    wanted = list(dict.fromkeys(chosen or named))
+    figures = [_draw(frames, name) for name in wanted]
+    if chosen:
+        return figures
+    extra = [*(("early_stopping",) if frames.scheduler.early else ()), *ANY_SWEEP]
+    others = [_draw(frames, name) for name in extra if name not in wanted]
+    return figures + [figure for figure in others if not figure.refused]
+
+
+def _draw(frames: Frames, name: str) -> Drawn:
+    entry = FIGURES[name]
+    about = (name, entry.summary, entry.source)
+    if frames.epochs.empty:
+        return Drawn(*about, refused="no epoch has finished yet")
+    try:
+        _, picture = entry.load()(frames)
+    except UserError as error:
+        return Drawn(*about, refused=str(error))
+    kind, content = "svg+xml", render(picture, "svg")
+    if len(content) > LARGE:
+        _, picture = entry.load()(frames)
+        kind, content = "png", render(picture, "png")
+    return Drawn(*about, source=f"data:image/{kind};base64,{base64.b64encode(content).decode()}")

@@ -1,0 +1,144 @@
+"""What a page says of one sweep, collected from its study and its tables."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from analysis.findings import RULES, UNKNOWN, Finding, find
+from analysis.frames import Frames, frames_of
+from analysis.page.figures import Drawn, draw_figures
+from analysis.page.grids import Grid, decision_grid, failure_grid, point_grid, trial_grid
+from analysis.page.tables import Shown, draw_tables
+from analysis.page.trials import trial_data
+from tune_at.config.tree import leaves
+from tune_at.store.place import Where
+from tune_at.store.reader import read_results
+from tune_at.store.status import Status
+from tune_at.study.comparison import plain
+from tune_at.study.file import SHIPPED
+from tune_at.study.sweep import Sweep
+from tune_at.wording import counted, program, shell
+
+
+@dataclass(frozen=True)
+class SweepContent:
+    """One sweep on a page; every text is plain and is escaped where it is shown."""
+
+    name: str
+    title: str
+    paper: str
+    preset: str
+    place: str
+    status: str
+    """`8 trials: 6 completed, 2 running`."""
+    finished: bool
+    finding: Finding
+    rule: str
+    """What would have to show, the rule's own words; empty for a study without one."""
+    setting: Sequence[tuple[str, str]]
+    """(key, value) that all trials share, in the order of the study."""
+    swept: Sequence[tuple[str, str]]
+    """(key, its values)."""
+    figures: Sequence[Drawn]
+    tables: Sequence[Shown]
+    points: Grid
+    trials: Grid
+    decisions: Grid
+    failures: Grid
+    versions: Sequence[tuple[str, str]]
+    commands: Sequence[tuple[str, str]]
+    """(what it does, the command)."""
+    data: str
+    """Curves and configs of the trials: JSON, compressed by gzip, in base64."""
+
+
+def collect(sweep: Where, figures: Sequence[str] = ()) -> SweepContent:
+    """Everything that a page says of a sweep, finished or running.
+
+    Args:
+        sweep: the sweep's folder.
+        figures: their names; by default those of its study, and those that fit any sweep of several points.
+
+    Raises:
+        UserError: no sweep there, or an unknown figure.
+    """
+    existing = Sweep.open(sweep)
+    study, results = existing.study, read_results(existing.folder)
+    trials = results.frame("trials")
+    frames = frames_of(existing.folder, study, results)
+    total = study.size
+    counts = trials["status"].value_counts().to_dict() if len(trials) else {}
+    counts[Status.PENDING] = counts.get(Status.PENDING, 0) + total - len(trials)
+    words = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()) if count)
+    drawn = draw_figures(frames, figures, study.figures)
+    return SweepContent(
+        name=existing.name,
+        title=study.title,
+        paper=study.paper or "",
+        preset=study.preset or "",
+        place=str(existing.folder.place),
+        status=f"{counted(total, 'trial')}: {words}",
+        finished=not existing.left(results),
+        finding=_finding(study.name, frames, existing.left(results)),
+        rule=_first_sentence(RULES[study.name].__doc__) if study.name in RULES else "",
+        setting=_setting(study.base, study.axes),
+        swept=[(key, ", ".join(plain(v) for v in values)) for key, values in study.axes.items()]
+        + [("seeds", ", ".join(map(str, study.seeds)))],
+        figures=drawn,
+        tables=draw_tables(frames, study.paper or "", study.name),
+        points=point_grid(frames),
+        trials=trial_grid(frames),
+        decisions=decision_grid(frames),
+        failures=failure_grid(trials),
+        versions=_versions(trials),
+        commands=_commands(existing),
+        data=trial_data(frames),
+    )
+
+
+def _finding(study: str, frames: Frames, left: int) -> Finding:
+    if left:
+        verb = "is" if left == 1 else "are"
+        return Finding(UNKNOWN, f"{counted(left, 'trial')} {verb} left")
+    if frames.epochs.empty:
+        return Finding(UNKNOWN, "no epoch has finished")
+    return find(study, frames)
+
+
+def _first_sentence(text: str | None) -> str:
+    """A rule's docstring up to its first blank line, in one line."""
+    return " ".join((text or "").partition("\n\n")[0].split())
+
+
+def _setting(base: Any, axes: Any) -> list[tuple[str, str]]:
+    swept = set(axes)
+    return [(key, plain(value)) for key, value in leaves(base) if key not in swept and key.split(".")[0] not in swept]
+
+
+def _versions(trials: pd.DataFrame) -> list[tuple[str, str]]:
+    """Each program's version, and the devices; of several all of them."""
+    found: dict[str, dict[str, None]] = {}
+    for text in trials["versions"].dropna() if "versions" in trials else ():
+        for program_name, version in json.loads(text).items():
+            found.setdefault(program_name, {})[str(version)] = None
+    for column in ("device", "node"):
+        for value in trials[column].dropna() if column in trials else ():
+            found.setdefault(column, {})[str(value)] = None
+    return [(name, ", ".join(values)) for name, values in found.items()]
+
+
+def _commands(existing: Sweep) -> list[tuple[str, str]]:
+    study, place = existing.study, existing.folder.place
+    shipped = SHIPPED / f"{study.name}.yaml"
+    again = [*program(), "sweep", study.name if str(shipped) == study.source or not study.source else study.source]
+    again += ["--preset", study.preset] if study.preset else []
+    for key, value in study.overrides.items():
+        again += ["--set", f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
+    told = [("train it again", shell(*again)), ("this page", shell(*program(), "report", place))]
+    if existing.left():
+        told.insert(1, ("go on with it", shell(*program(), "resume", place)))
+    told.append(("its tables", shell(*program(), "query", place, "SELECT * FROM epochs LIMIT 5")))
+    return told
