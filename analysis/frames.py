@@ -68,9 +68,7 @@ def frames_of(sweep: Where | SweepFolder, study: Study, results: Snapshot) -> Fr
     """The frames of a study and of what its sweep has written so far, be it nothing."""
     rows, epochs, decisions = (results.frame(table) for table in ("trials", "epochs", "decisions"))
     swept = tuple(column for column in rows.columns if column not in TRIALS.names)
-    return Frames(
-        *join(rows, epochs), decisions, study.scheduler, swept, len(study.seeds), partial(read_table, sweep)
-    )
+    return Frames(*join(rows, epochs), decisions, study.scheduler, swept, len(study.seeds), partial(read_table, sweep))
 
 
 def join(rows: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -1,31 +1,68 @@
-"""All figures of a sweep into its `report/` folder."""
+"""A sweep's report: its page, and each figure with the numbers behind it as files."""
 
 from collections.abc import Callable, Sequence
 
 from analysis.figures import FIGURES
+from analysis.figures.base import FORMATS, Figure
 from analysis.frames import load_frames
-from tune_at.errors import UserError
+from tune_at.errors import UserError, suggestion
 from tune_at.store.layout import SweepFolder
-from tune_at.store.place import Place, Where
+from tune_at.store.place import LocalPlace, Place, Where, to_place
+
+PAGE = "index.html"
+
+
+def page_place(sweeps: Sequence[SweepFolder], to: str | None = None) -> Place:
+    """Where the page about some sweeps goes: `report/index.html` of a single one, else `report.html` here.
+
+    Raises:
+        UserError: `to` is a folder, or its folder is not there.
+    """
+    if to is None and len(sweeps) == 1:
+        return sweeps[0].report / PAGE
+    target = to_place(to or "report.html")
+    if isinstance(target, LocalPlace):
+        target = target.expanduser().resolve()
+        if target.is_dir() or not target.parent.is_dir():
+            raise UserError("--to", f"{to} cannot be written", "name a file in a folder that is there")
+    return target
 
 
 def write_report(
-    sweep: Where | SweepFolder, figures: Sequence[str], tell: Callable[[str], None] = lambda line: None
+    sweep: Where | SweepFolder,
+    figures: Sequence[str],
+    tell: Callable[[str], None] = lambda line: None,
+    formats: Sequence[str] = ("png",),
+    **options: str,
 ) -> list[Place]:
-    """Draw the named figures of a sweep; returns the paths written, a PNG and the CSV behind it for each.
+    """Draw the named figures of a sweep; returns the paths written, the pictures and the CSV behind them for each.
 
-    `tell` gets a line for each figure that the sweep cannot answer yet; the others are drawn.
+    Args:
+        sweep: its folder.
+        figures: their names.
+        tell: gets a line for each figure that the sweep cannot answer yet; the others are drawn.
+        formats: of `FORMATS`.
+        options: for the figures that take them, as `by`.
 
-    Raises `UserError` for an unknown figure, a study without figures, or a sweep that can answer none of them.
+    Raises:
+        UserError: an unknown figure, format or option, no figures, or a sweep that can answer none of them.
     """
     if not figures:
         raise UserError("report", "the sweep's study names no figures", "name some, as --figures memorization_curves")
+    for kind in formats:
+        if kind not in FORMATS:
+            raise UserError("--format", f"{kind!r} is unknown", suggestion(kind, FORMATS))
     loaded = [(name, FIGURES[name].load()) for name in figures]
+    for option in options:
+        if not any(option in figure.options for _, figure in loaded):
+            taking = [name for name in FIGURES if option in FIGURES[name].load().options]
+            remedy = f"these do: {', '.join(taking)}"
+            raise UserError(f"--{option}", "none of the figures takes it", remedy)
     frames = load_frames(sweep)
     drawn, refused = [], []
     for name, figure in loaded:
         try:
-            drawn.append((name, *figure(frames)))
+            drawn.append((name, figure, figure.prepare(frames, **_taken(figure, options))))
         except UserError as error:
             refused.append(error)
     if not drawn:
@@ -34,11 +71,18 @@ def write_report(
         tell(f"not drawn: {refusal}")
     from analysis.style import render
 
+    folder = SweepFolder.of(sweep).report
     written: list[Place] = []
-    for name, frame, picture in drawn:
-        folder = SweepFolder.of(sweep).report
-        csv, png = folder / f"{name}.csv", folder / f"{name}.png"
+    for name, figure, frame in drawn:
+        for kind in formats:
+            picture = folder / f"{name}.{kind}"
+            picture.write_whole(render(figure.draw(frame), kind))
+            written.append(picture)
+        csv = folder / f"{name}.csv"
         csv.write_whole(frame.to_csv(index=False).encode())
-        png.write_whole(render(picture))
-        written += [png, csv]
+        written.append(csv)
     return written
+
+
+def _taken(figure: Figure, options: dict[str, str]) -> dict[str, str]:
+    return {option: value for option, value in options.items() if option in figure.options}

@@ -16,6 +16,10 @@ LARGE = 400_000
 """Bytes of an SVG from which on a PNG is smaller and as good."""
 
 
+NARROW = 7.0
+"""Inches up to which two figures stand beside each other."""
+
+
 @dataclass(frozen=True)
 class Drawn:
     """A figure on a page, or why it is not there."""
@@ -26,6 +30,8 @@ class Drawn:
     source: str = ""
     """A `data:` address; empty if it was not drawn."""
     refused: str = ""
+    wide: bool = False
+    """Whether it has several panels beside each other."""
 
 
 def draw_figures(frames: Frames, chosen: Sequence[str], named: Sequence[str]) -> list[Drawn]:
@@ -53,8 +59,10 @@ def _draw(frames: Frames, name: str) -> Drawn:
         _, picture = entry.load()(frames)
     except UserError as error:
         return Drawn(*about, refused=str(error))
+    wide = picture.get_figwidth() > NARROW
     kind, content = "svg+xml", render(picture, "svg")
     if len(content) > LARGE:
         _, picture = entry.load()(frames)
         kind, content = "png", render(picture, "png")
-    return Drawn(*about, source=f"data:image/{kind};base64,{base64.b64encode(content).decode()}")
+    source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    return Drawn(*about, source=source, wide=wide)

@@ -1,7 +1,7 @@
 """A page's tables of points, trials, decisions and failures: cells with a text and a value to sort by."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -161,8 +161,3 @@ def _value(value: Any) -> Cell:
         return Cell(plain(value))
     number = _number(value)
     return Cell("") if number is None else Cell(plain(value), number)
-
-
-def headings(grid: Grid) -> Iterable[str]:
-    """The grid's headings."""
-    return (name for name, _ in grid.columns)

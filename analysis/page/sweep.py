@@ -54,6 +54,12 @@ class SweepContent:
     data: str
     """Curves and configs of the trials: JSON, compressed by gzip, in base64."""
 
+    @property
+    def missing(self) -> list[str]:
+        """A line for each figure and table that cannot be drawn yet, with what is missing."""
+        refused = [part.refused for part in self.figures] + [part.refused for part in self.tables]
+        return [f"not drawn: {reason}" for reason in refused if reason]
+
 
 def collect(sweep: Where, figures: Sequence[str] = ()) -> SweepContent:
     """Everything that a page says of a sweep, finished or running.
@@ -65,7 +71,7 @@ def collect(sweep: Where, figures: Sequence[str] = ()) -> SweepContent:
     Raises:
         UserError: no sweep there, or an unknown figure.
     """
-    existing = Sweep.open(sweep)
+    existing = Sweep.open(str(sweep))
     study, results = existing.study, read_results(existing.folder)
     trials = results.frame("trials")
     frames = frames_of(existing.folder, study, results)
@@ -88,7 +94,7 @@ def collect(sweep: Where, figures: Sequence[str] = ()) -> SweepContent:
         swept=[(key, ", ".join(plain(v) for v in values)) for key, values in study.axes.items()]
         + [("seeds", ", ".join(map(str, study.seeds)))],
         figures=drawn,
-        tables=draw_tables(frames, study.paper or "", study.name),
+        tables=draw_tables(frames, study.paper or ""),
         points=point_grid(frames),
         trials=trial_grid(frames),
         decisions=decision_grid(frames),

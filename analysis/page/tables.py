@@ -17,9 +17,8 @@ class Shown:
     refused: str = ""
 
 
-def draw_tables(frames: Frames, paper: str, study: str) -> list[Shown]:
+def draw_tables(frames: Frames, paper: str) -> list[Shown]:
     """The tables that the study answers, by where it stands in the paper; of other evaluated sweeps Table 1."""
-    del study
     wanted = [name for name in TABLES if f"Tab. {name}" in paper]
     if not wanted and len(frames.evaluations):
         wanted = ["1"]

@@ -10,18 +10,17 @@ import pandas as pd
 
 from analysis.frames import Frames
 
-CURVES = tuple(
-    f"{split}_{kind}_accuracy" for split in ("train", "val", "test") for kind in ("natural", "robust")
-)
+CURVES = tuple(f"{split}_{kind}_accuracy" for split in ("train", "val", "test") for kind in ("natural", "robust"))
 
 MOST_EPOCHS = 100
 """Evaluated epochs of a trial's curve; of more, so many evenly spread, its best and its last one among them."""
 
 
 def trial_data(frames: Frames) -> str:
-    """JSON by trial, compressed by gzip, in base64: `{trial: {config: {key: value}, epoch: [...], curves: {column: [...]}}}`.
+    """JSON by trial, compressed by gzip, in base64.
 
-    Accuracies are in %, to two places; null where an epoch was not evaluated.
+    `{trial: {config: {key: value}, epoch: [...], best: epoch, curves: {column: [...]}}}`, accuracies in % to two
+    places, null where an epoch was not evaluated.
     """
     columns = [column for column in CURVES if column in frames.epochs and frames.epochs[column].notna().any()]
     keys = [column for column in frames.trials.columns if "." in column or column == "seed"]

@@ -91,7 +91,8 @@
     const [text, line] = [style.color, style.getPropertyValue("--line")];
     const layout = {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: text, size: 13 },
-      margin: { l: 50, r: 10, t: 10, b: 40 }, hovermode: "x unified", legend: { orientation: "h", y: -0.18 },
+      margin: { l: 50, r: 10, t: 10, b: 40 }, hovermode: "x unified",
+      legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
       hoverlabel: { bgcolor: style.backgroundColor, font: { color: text } },
       xaxis: { title: { text: "epoch" }, gridcolor: line, zeroline: false },
       yaxis: { title: { text: "accuracy (%)" }, gridcolor: line, rangemode: "tozero", zeroline: false },
@@ -101,7 +102,7 @@
     };
     dialog.showModal();
     curve.setAttribute("aria-label", `accuracies by epoch of ${name}`);
-    if (trial.epoch.length) await Plotly.newPlot(curve, traces, layout, { responsive: true, displaylogo: false });
+    if (trial.epoch.length) await Plotly.newPlot(curve, traces, layout, { responsive: true, displayModeBar: false });
     else { Plotly.purge(curve); curve.textContent = "No epoch has been evaluated."; }
   };
   document.addEventListener("click", (event) => {

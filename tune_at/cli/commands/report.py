@@ -1,32 +1,108 @@
-"""`report DIR/NAME`: its figures."""
+"""`report DIR/NAME …`: a page, figures and tables."""
 
 import functools
 import sys
+import time
 from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
 from tune_at.cli.command import Command
-from tune_at.cli.options import add_sweep
 from tune_at.cli.terminal import as_typed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tune_at.store.place import Place
+    from tune_at.study.sweep import Sweep
+
+EVERY = 30
+"""Seconds between two pages of a sweep that is watched."""
 
 
 def add_options(parser: ArgumentParser) -> None:
-    """DIR/NAME, and which figures."""
-    add_sweep(parser)
+    """The sweeps, and what is made of them."""
+    parser.add_argument("sweeps", nargs="+", metavar="DIR/NAME", help="sweeps; several stand side by side in one page")
+    parser.add_argument("--to", metavar="FILE", help="where the page goes (default: DIR/NAME/report/index.html)")
+    parser.add_argument("--watch", action="store_true", help=f"write the page again every {EVERY} s while a sweep runs")
     parser.add_argument(
-        "--figures", nargs="+", default=(), metavar="FIGURE", help="these figures (default: those that the study names)"
+        "--figures", "--figure", nargs="+", default=(), metavar="FIGURE",
+        help="files of these figures alone, whatever the study names: `list figures`",
+    )  # fmt: skip
+    parser.add_argument(
+        "--by", metavar="KEY", help="the key against which the figures of a gap are drawn, as attack.eps"
+    )
+    parser.add_argument("--format", nargs="+", default=("png",), metavar="KIND", help="png (default), svg or pdf")
+    parser.add_argument("--table", metavar="TABLE", help="print a table of the paper: 1, 1a, 1b, 1c, 2, A.1 or C.1")
+    parser.add_argument(
+        "--as",
+        dest="form",
+        default="markdown",
+        metavar="FORM",
+        help="the table as markdown (default), latex, html, csv",
     )
 
 
 def run(arguments: Namespace) -> int:
-    """`report DIR/NAME`."""
-    from analysis.report import write_report
+    """`report DIR/NAME …`."""
     from tune_at.study.sweep import Sweep
 
-    existing = Sweep.open(arguments.sweep)
+    existing = [Sweep.open(sweep) for sweep in arguments.sweeps]
     tell = functools.partial(print, file=sys.stderr)
-    for path in write_report(existing.folder, arguments.figures or existing.study.figures, tell):
-        print(as_typed(path))
+    if arguments.table:
+        return _tables(existing, arguments.table, arguments.form)
+    options = {"by": arguments.by} if arguments.by else {}
+    if arguments.figures or options:
+        for sweep in existing:
+            for path in _files(sweep, arguments.figures or ["gap_by_key"], tell, arguments.format, options):
+                print(as_typed(path))
+        return 0
+    page = _page(existing, arguments.to, arguments.watch, tell)
+    for sweep in existing:
+        if sweep.study.figures and not arguments.to:
+            _files(sweep, sweep.study.figures, lambda line: None, arguments.format, {})
+    print(as_typed(page))
     return 0
 
 
-COMMAND = Command("report", "draw a sweep's figures into DIR/NAME/report, each with its CSV", add_options, run)
+def _page(sweeps: "list[Sweep]", to: str | None, watch: bool, tell: "Callable[[str], None]") -> "Place":
+    """Write the page, again and again while one of the sweeps runs if it is watched; what is missing is said once."""
+    from analysis.page import collect, render_page
+    from analysis.report import page_place
+    from tune_at.store.lock import is_locked
+
+    target = page_place([sweep.folder for sweep in sweeps], to)
+    said: set[str] = set()
+    while True:
+        running = watch and any(is_locked(sweep.folder) for sweep in sweeps)
+        contents = [collect(sweep.folder.place) for sweep in sweeps]
+        target.write_whole(render_page(contents, EVERY if running else None).encode())
+        for line in [line for content in contents for line in content.missing if line not in said]:
+            said.add(line)
+            tell(line)
+        if not running:
+            return target
+        print(as_typed(target), flush=True)
+        time.sleep(EVERY)
+
+
+def _files(
+    sweep: "Sweep", figures: "Sequence[str]", tell: "Callable[[str], None]", formats: "Sequence[str]",
+    options: dict[str, str],
+) -> "list[Place]":  # fmt: skip
+    from analysis.report import write_report
+
+    return write_report(sweep.folder, figures, tell, formats, **options)
+
+
+def _tables(sweeps: "list[Sweep]", table: str, form: str) -> int:
+    from analysis.frames import load_frames
+    from analysis.tables import draw_table, prepare_table
+
+    for sweep in sweeps:
+        if len(sweeps) > 1:
+            print(f"{sweep.name}:")
+        print(draw_table(prepare_table(load_frames(sweep.folder), table), form))
+    return 0
+
+
+COMMAND = Command("report", "one page about sweeps: finding, figures, tables, trials; also as files", add_options, run)
