@@ -54,6 +54,10 @@ class Frames:
         return self.read("evaluations")
 
 
+NOTHING = "no epoch has finished yet"
+"""What is said of a sweep that has just begun."""
+
+
 def load_frames(sweep: Where | SweepFolder) -> Frames:
     """Read a sweep. Raises `UserError` if no epoch has finished."""
     results = read_results(sweep)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analysis.figures import FIGURES
-from analysis.frames import Frames
+from analysis.frames import NOTHING, Frames
 from analysis.style import render
 from tune_at.errors import UserError
 
@@ -54,7 +54,7 @@ def _draw(frames: Frames, name: str) -> Drawn:
     entry = FIGURES[name]
     about = (name, entry.summary, entry.source)
     if frames.epochs.empty:
-        return Drawn(*about, refused="no epoch has finished yet")
+        return Drawn(*about, refused=NOTHING)
     try:
         _, picture = entry.load()(frames)
     except UserError as error:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.findings import RULES, UNKNOWN, Finding, find
-from analysis.frames import Frames, frames_of
+from analysis.frames import NOTHING, Frames, frames_of
 from analysis.page.figures import Drawn, draw_figures
 from analysis.page.grids import Grid, decision_grid, failure_grid, point_grid, trial_grid
 from analysis.page.tables import Shown, draw_tables
@@ -21,6 +21,8 @@ from tune_at.study.comparison import plain
 from tune_at.study.file import SHIPPED
 from tune_at.study.sweep import Sweep
 from tune_at.wording import counted, program, shell
+
+GO_ON = "go on with it"
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,11 @@ class SweepContent:
     def missing(self) -> list[str]:
         """A line for each figure and table that cannot be drawn yet, with what is missing."""
         refused = [part.refused for part in self.figures] + [part.refused for part in self.tables]
-        return [f"not drawn: {reason}" for reason in refused if reason]
+        return list(dict.fromkeys(f"not drawn: {self._remedied(reason)}" for reason in refused if reason))
+
+    def _remedied(self, reason: str) -> str:
+        again = next((command for what, command in self.commands if what == GO_ON), "")
+        return f"{self.name}: {reason}; wait for the first, or continue it: {again}" if reason == NOTHING else reason
 
 
 def collect(sweep: Where, figures: Sequence[str] = ()) -> SweepContent:
@@ -110,7 +116,7 @@ def _finding(study: str, frames: Frames, left: int) -> Finding:
         verb = "is" if left == 1 else "are"
         return Finding(UNKNOWN, f"{counted(left, 'trial')} {verb} left")
     if frames.epochs.empty:
-        return Finding(UNKNOWN, "no epoch has finished")
+        return Finding(UNKNOWN, NOTHING)
     return find(study, frames)
 
 
@@ -145,6 +151,6 @@ def _commands(existing: Sweep) -> list[tuple[str, str]]:
         again += ["--set", f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
     told = [("train it again", shell(*again)), ("this page", shell(*program(), "report", place))]
     if existing.left():
-        told.insert(1, ("go on with it", shell(*program(), "resume", place)))
+        told.insert(1, (GO_ON, shell(*program(), "resume", place)))
     told.append(("its tables", shell(*program(), "query", place, "SELECT * FROM epochs LIMIT 5")))
     return told

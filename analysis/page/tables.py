@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from analysis.frames import Frames
+from analysis.frames import NOTHING, Frames
 from analysis.tables import TABLES, draw_table, prepare_table
 from tune_at.errors import UserError
 
@@ -28,7 +28,7 @@ def draw_tables(frames: Frames, paper: str) -> list[Shown]:
 def _draw(frames: Frames, name: str) -> Shown:
     about = (f"Table {name}", TABLES[name].summary)
     if frames.epochs.empty:
-        return Shown(*about, refused="no epoch has finished yet")
+        return Shown(*about, refused=NOTHING)
     try:
         return Shown(*about, html=draw_table(prepare_table(frames, name), "html"))
     except UserError as error:

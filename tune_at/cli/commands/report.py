@@ -1,5 +1,6 @@
 """`report DIR/NAME …`: a page, figures and tables."""
 
+import contextlib
 import functools
 import sys
 import time
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tune_at.cli.command import Command
 from tune_at.cli.terminal import as_typed
+from tune_at.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,7 +61,8 @@ def run(arguments: Namespace) -> int:
     page = _page(existing, arguments.to, arguments.watch, tell)
     for sweep in existing:
         if sweep.study.figures and not arguments.to:
-            _files(sweep, sweep.study.figures, lambda line: None, arguments.format, {})
+            with contextlib.suppress(UserError):  # what cannot be drawn has been said
+                _files(sweep, sweep.study.figures, lambda line: None, arguments.format, {})
     print(as_typed(page))
     return 0
 
