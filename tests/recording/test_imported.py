@@ -37,6 +37,9 @@ def test_they_are_a_sweep_of_one_trial(file, tmp_path, normal):
         import_weights(str(tmp_path / "other.pt"), str(tmp_path / "runs" / "a"), "small_cnn", "digits", **given)
     with pytest.raises(UserError, match="is another sweep; name another folder"):
         import_weights(path, str(tmp_path / "runs" / "a"), "small_cnn", "digits", (0.1,), (0.2,))
+    (tmp_path / "runs" / "a" / "checkpoints" / row["trial"] / "best.pt").write_bytes(b"torn")
+    with pytest.raises(UserError, match=r"has damaged weights: .*best\.pt: .*; name another folder"):
+        import_weights(path, str(tmp_path / "runs" / "a"), "small_cnn", "digits", **given)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from tune_at.study.study import Study
 from tune_at.study.sweep import Sweep
 from tune_at.study.trials import Trial
 from tune_at.study.yaml_text import dump
-from tune_at.training.checkpoint import load_state, save_state
+from tune_at.training.checkpoint import DamagedCheckpoint, load_state, save_state
 from tune_at.training.images import TrialImages
 from tune_at.training.weights import fit, read_weights
 
@@ -147,7 +147,10 @@ def _require_same(sweep: Sweep, trial: Trial, digest: str, into: str) -> None:
     """Raise `UserError` unless a folder was made of the same weights, under the same config."""
     known = {other.name: other.config for other in sweep.trials()}
     best = sweep.folder.best(trial.name)
-    held = load_state(best).get("weights", {}).get("sha256", "") if best.exists() else digest
+    try:
+        held = load_state(best).get("weights", {}).get("sha256", "") if best.exists() else digest
+    except DamagedCheckpoint as error:
+        raise UserError(f"--into {into}", f"has damaged weights: {error}", "name another folder") from None
     if trial.name not in known or json.loads(known[trial.name].as_json()) != json.loads(trial.config.as_json()):
         raise UserError(f"--into {into}", "is another sweep", "name another folder")
     if held != digest:
