@@ -1,4 +1,6 @@
 import json
+import os
+import shutil
 import subprocess
 import sys
 
@@ -135,6 +137,30 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
     with pytest.raises(StorageFailed, match="No space"):
         write_whole(tmp_path / "f", b"new")
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("f", b"old")]
+
+
+def test_a_writer_whose_temporary_file_is_taken_for_a_dead_ones_writes_again(tmp_path, monkeypatch):
+    path, flush, times = tmp_path / "a" / "x", os.fsync, []
+
+    def tidied(file):  # a driver that starts at this moment
+        flush(file)
+        times.append(file)
+        if len(times) == 1:
+            remove_temporaries(tmp_path)
+
+    monkeypatch.setattr(os, "fsync", tidied)
+    write_whole(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert len(times) == 2
+    times.clear()
+
+    def removed(file):  # the whole folder goes
+        shutil.rmtree(path.parent, ignore_errors=True)
+
+    monkeypatch.setattr(os, "fsync", removed)
+    with pytest.raises(StorageFailed, match="No such file"):
+        write_whole(path, b"newer")
+    assert not path.parent.exists()
 
 
 def test_temporaries_of_killed_writers_are_removed(tmp_path):

@@ -52,7 +52,10 @@ def _create_local(folder: LocalPlace, files: dict[str, bytes]) -> None:
 
 
 def remove_temporaries(folder: Where | SweepFolder) -> None:
-    """Remove what writers that were killed left under temporary names. Call only while nobody writes."""
+    """Remove what writers that were killed left under temporary names. Call only while no trial runs.
+
+    A writer beside, such as a worker of `evaluate`, whose file is taken writes it again.
+    """
     place = SweepFolder.of(folder).place
     if isinstance(place, RemotePlace):
         return  # objects need no temporary names

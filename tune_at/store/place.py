@@ -43,6 +43,14 @@ class LocalPlace(PosixPath):
 
     def _write(self, data: Data) -> None:
         self.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._write_once(data)
+        except FileNotFoundError:
+            if not self.parent.is_dir():
+                raise
+            self._write_once(data)  # a driver that starts meanwhile removes what it takes for left behind
+
+    def _write_once(self, data: Data) -> None:
         temporary = temporary_beside(self)
         try:
             with temporary.open("wb") as file:
