@@ -83,7 +83,7 @@ def test_what_does_not_fit_is_named(network, model, classes, line):
     ("content", "line"),
     [
         (None, "No such file"),
-        (b"no weights", "is not a file of tensors alone"),
+        (b"no weights", "is not a file of torch.save, or it is damaged"),
         ({"epoch": 3, "args": "x"}, "holds no weights: its keys are epoch, args"),
         ([1, 2], "holds no weights, but a list"),
         ({"bn.num_batches_tracked": torch.tensor(3)}, "holds no weights: its keys are bn.num_batches_tracked"),

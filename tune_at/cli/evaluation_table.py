@@ -1,7 +1,7 @@
 """What `evaluate` prints: accuracies by trial, checkpoint and attack, and warnings."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,14 +45,18 @@ class Evaluated:
         """A target's robust accuracies by attack, of those that are there."""
         return {attack: cell.robust for attack in self.attacks if (cell := self.of(target, attack)) is not None}
 
-    def points(self, asked: str) -> "list[tuple[str, int, list[Target]]]":
-        """The sweep's points at one checkpoint: name, group, and the targets of its seeds."""
-        by_trial = {target.trial.name: target for target in self.targets if target.asked == asked}
-        points = []
+    def points(self) -> "Iterator[tuple[str, int, dict[str, list[Target]]]]":
+        """The sweep's points that are asked for: name, group, and by checkpoint the targets of its seeds."""
+        by_trial: dict[str, list[Target]] = {}
+        for target in self.targets:
+            by_trial.setdefault(target.trial.name, []).append(target)
         for point in self.ranking.points:
-            if targets := [by_trial[row["trial"]] for row in point.trials if row["trial"] in by_trial]:
-                points.append((point.name, point.group, targets))
-        return points
+            targets: dict[str, list[Target]] = {}
+            for row in point.trials:
+                for target in by_trial.get(row["trial"], ()):
+                    targets.setdefault(target.asked, []).append(target)
+            if targets:
+                yield trial_label(point.name), point.group, targets
 
     @property
     def checkpoints(self) -> list[str]:
@@ -68,30 +72,34 @@ def tables(evaluated: Evaluated, width: int | None) -> list[Table]:
     for target in evaluated.targets:
         shown = target.asked if target.asked == str(target.epoch) else f"{target.asked} ({target.epoch})"
         rows.append(_row(evaluated, trial_label(target.trial.name), shown, [target]))
-    counts = {cell.n for cell in evaluated.known.values()}
-    caption = f"accuracy in % on {'/'.join(map(str, sorted(counts)))} images of {evaluated.split}"
+    cells = [cell for t in evaluated.targets for a in evaluated.attacks if (cell := evaluated.of(t, a)) is not None]
+    counts = "/".join(map(str, sorted({cell.n for cell in cells})))
+    caption = f"accuracy in % on {counts} images of {evaluated.split}" if counts else ""
     made = [fitted(columns, rows, width, caption=caption)]
     if evaluated.seeds > 1:
         rows = [
-            _row(evaluated, trial_label(name), asked, targets, len(targets))
-            for name, _, _ in evaluated.points(evaluated.checkpoints[0])
+            _row(evaluated, name, asked, targets[asked]) | {"seeds": _seeds(evaluated, targets[asked])}
+            for name, _, targets in evaluated.points()
             for asked in evaluated.checkpoints
-            for other, _, targets in evaluated.points(asked)
-            if other == name
+            if asked in targets
         ]
         columns = [Column("point"), Column("checkpoint"), Column("seeds", right=True), *columns[2:]]
         made.append(fitted(columns, rows, width, caption="mean ± standard deviation over seeds"))
     return made
 
 
-def _row(
-    evaluated: Evaluated, name: str, checkpoint: str, targets: "Sequence[Target]", seeds: int = 0
-) -> dict[str, str]:
-    row = {("point" if seeds else "trial"): name, "checkpoint": checkpoint, "seeds": str(seeds)}
+def _row(evaluated: Evaluated, name: str, checkpoint: str, targets: "Sequence[Target]") -> dict[str, str]:
+    row = {"trial": name, "point": name, "checkpoint": checkpoint}
     cells = {a: [cell for t in targets if (cell := evaluated.of(t, a)) is not None] for a in evaluated.attacks}
     natural = next((found for found in cells.values() if found), [])
     row["natural"] = mean_and_spread([cell.natural for cell in natural])
     return row | {attack: mean_and_spread([cell.robust for cell in found]) for attack, found in cells.items()}
+
+
+def _seeds(evaluated: Evaluated, targets: "Sequence[Target]") -> str:
+    """How many seeds a point's means are over: `2`, or `1 of 2` where one is lost or not evaluated whole."""
+    counts = [sum(evaluated.of(target, attack) is not None for target in targets) for attack in evaluated.attacks]
+    return str(evaluated.seeds) if min(counts) == evaluated.seeds else f"{min(counts)} of {evaluated.seeds}"
 
 
 def warnings(evaluated: Evaluated) -> list[str]:
@@ -110,9 +118,9 @@ def warnings(evaluated: Evaluated) -> list[str]:
 def _reordered(evaluated: Evaluated, attack: str) -> list[str]:
     """Best and final rank the methods differently; only points that are compared at all."""
     values: dict[int, dict[str, dict[str, float]]] = {}
-    for asked in ("best", "final"):
-        for name, group, targets in evaluated.points(asked):
-            known = [cell.robust for target in targets if (cell := evaluated.of(target, attack)) is not None]
+    for name, group, targets in evaluated.points():
+        for asked in ("best", "final"):
+            known = [cell.robust for t in targets.get(asked, ()) if (cell := evaluated.of(t, attack)) is not None]
             if known:
                 values.setdefault(group, {"best": {}, "final": {}})[asked][name] = mean(known)
     lines = []
@@ -120,7 +128,7 @@ def _reordered(evaluated: Evaluated, attack: str) -> list[str]:
         for a, b in reordered(means["best"], means["final"]):
             numbers = [f"{100 * means[asked][name]:.1f}" for asked in ("best", "final") for name in (a, b)]
             lines.append(
-                f"warning: {attack}: best and final rank differently: {trial_label(a)} before {trial_label(b)} at the"
+                f"warning: {attack}: best and final rank differently: {a} before {b} at the"
                 f" best checkpoint ({numbers[0]} and {numbers[1]}%), behind it at the final one"
                 f" ({numbers[2]} and {numbers[3]}%)"
             )

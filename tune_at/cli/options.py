@@ -84,7 +84,7 @@ def add_trials(parser: argparse.ArgumentParser) -> None:
 
 def at_least_one(text: str) -> int:
     """A count given on the command line."""
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
 

@@ -16,6 +16,7 @@ from tune_at.store.snapshot import Snapshot
 from tune_at.study.sweep import Sweep
 from tune_at.training.record import SPLITS
 from tune_at.training.snapshot import build_network, load_snapshot, read_checkpoint
+from tune_at.wording import program, shell
 
 
 class Examples(NamedTuple):
@@ -88,7 +89,8 @@ def _find(sweep: str, trial: str) -> tuple[SweepFolder, TrialConfig, Sweep, Snap
     results = opened.read()
     known = {one.name: one.config for one in opened.trials(results)}
     if trial not in known:
-        raise UserError(f"trial {trial}", f"is not one of {opened.folder}", suggestion(trial, list(known)))
+        near = suggestion(trial, list(known)) or f"`{shell(*program(), 'status', opened.folder)}` names them"
+        raise UserError(f"trial {trial}", f"is not one of {opened.folder}", near)
     return opened.folder, known[trial], opened, results
 
 

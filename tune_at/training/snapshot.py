@@ -90,7 +90,7 @@ def find_checkpoint(folder: SweepFolder, trial: str, checkpoint: str) -> Place:
         return best
     if checkpoint == FINAL and kept:
         return kept[max(kept)]
-    if checkpoint.isdigit() and int(checkpoint) in kept:
+    if checkpoint.isdecimal() and int(checkpoint) in kept:
         return kept[int(checkpoint)]
     there = [BEST] * best.exists() + [FINAL] * bool(kept) + [str(epoch) for epoch in sorted(kept)]
     remedy = f"of this trial there are {', '.join(there)}" if there else "of this trial there are none: run it first"

@@ -3,6 +3,8 @@
 import hashlib
 import importlib
 import io
+import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,16 +42,24 @@ def read_weights(path: str) -> tuple[dict[str, Tensor], str]:
         held: Any = _safetensors(data, path)
     else:
         try:
-            held = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+            with warnings.catch_warnings(action="ignore"):  # what torch makes of other programs' files
+                held = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         except Exception as error:  # whatever a file that is none makes torch raise
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            problem = f"is not a file of tensors alone: {reason[:120]}"
             remedy = "save it again by torch.save(network.state_dict(), FILE); what is pickled is not loaded"
-            raise UserError(f"{WHERE} {path}", problem, remedy) from None
+            raise UserError(f"{WHERE} {path}", _unreadable(str(error)), remedy) from None
     weights = _tensors(held, path)
     while prefix := next((p for p in PREFIXES if all(name.startswith(p) for name in weights)), ""):
         weights = {name.removeprefix(prefix): value for name, value in weights.items()}
     return weights, hashlib.sha256(data).hexdigest()
+
+
+def _unreadable(reason: str) -> str:
+    """What is wrong with a file, of which torch says in many lines how it could be unpickled nevertheless."""
+    if pickled := re.search(r"GLOBAL ([\w.]+)", reason):
+        return f"is not a file of tensors alone: it holds {pickled[1]}"
+    if "TorchScript" in reason:
+        return "is not a file of tensors alone, but a program of TorchScript"
+    return "is not a file of torch.save, or it is damaged"
 
 
 def _safetensors(data: bytes, path: str) -> Any:
@@ -61,8 +71,8 @@ def _safetensors(data: bytes, path: str) -> Any:
         ) from None
     try:
         return library.load(data)
-    except Exception as error:
-        raise UserError(f"{WHERE} {path}", f"is not a safetensors file: {error}", "name another file") from None
+    except Exception:
+        raise UserError(f"{WHERE} {path}", "is not a safetensors file, or it is damaged", "name another file") from None
 
 
 def _tensors(held: Any, path: str) -> dict[str, Tensor]:
@@ -98,10 +108,13 @@ def fit(network: nn.Module, weights: Mapping[str, Tensor], path: str, model: str
         A note if the order was taken; empty if the names agree.
 
     Raises:
-        UserError: names and shapes that do not fit, or another number of classes.
+        UserError: names and shapes that do not fit, another number of classes, or values that are not finite.
     """
     own = {name: value for name, value in network.state_dict().items() if not name.endswith(COUNTER)}
     theirs = {name: value for name, value in weights.items() if not name.endswith(COUNTER)}
+    if diverged := [name for name, value in theirs.items() if not value.float().isfinite().all()]:
+        problem = f"has values that are not finite: {_some(diverged)}"
+        raise UserError(f"{WHERE} {path}", problem, "name a checkpoint from before its training diverged")
     if own.keys() == theirs.keys() and all(own[name].shape == theirs[name].shape for name in own):
         _copy(own, {name: theirs[name] for name in own})
         return ""

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 CHECKPOINTS = ("best", "final")
 SPLITS = ("test", "val", "train")
+OF_WEIGHTS = {
+    "--into": "into", "--model": "model", "--data": "data", "--mean": "mean", "--std": "std", "--set": "overrides",
+}  # fmt: skip
+"""Options that only `--weights` gives a meaning, and where the parser puts them."""
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -63,6 +67,8 @@ def run(arguments: Namespace) -> int:
     launch = Launch.of(arguments)
     if arguments.weights:
         _take_weights(arguments)
+    elif given := [option for option in OF_WEIGHTS if getattr(arguments, OF_WEIGHTS[option])]:
+        raise UserError(given[0], "is said of weights from elsewhere", "name them with --weights FILE, or omit it")
     elif not arguments.sweep:
         raise UserError("evaluate", "no sweep is named", "give DIR/NAME, or --weights FILE --into DIR/NAME")
     sweep = Sweep.open(arguments.sweep)
