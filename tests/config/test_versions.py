@@ -151,6 +151,19 @@ def test_each_field_that_version_1_had_is_read_and_each_that_it_lacked_says_so(s
             assert plain(meant) == absent, f"{section}.{name}: write Was(version, {absent!r}) in its annotation"
 
 
+@pytest.mark.parametrize("schema", [1, 2])
+def test_the_moments_of_version_3_are_those_of_older_sweeps_where_they_began(schema):
+    """What Co-teaching leaves out and what SWA averages began an epoch otherwise before."""
+    older = TrialConfig.parse({"objective": "co_teaching"}, schema=schema)
+    left_out = [older.objective.forget_at(epoch, 200) for epoch in (1, 2, 6, 11, 200)]
+    assert left_out == pytest.approx([0, 0.02, 0.1, 0.2, 0.2])
+    assert "delay" not in json.loads(older.as_json(schema))["objective"]
+    assert TrialConfig.from_json(older.as_json(schema)) == older
+    assert older.hash != TrialConfig(objective="co_teaching").hash
+    averaging = TrialConfig.parse({"objective": "kd_swa"}, schema=schema).objective
+    assert (averaging.averages(54, 200), averaging.averages(55, 200)) == (False, True)
+
+
 def plain(value):
     """A default as `fields.json` has it."""
     if isinstance(value, Section):

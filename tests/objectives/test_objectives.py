@@ -270,7 +270,7 @@ def test_sat_moves_targets_and_weighs_samples_by_their_largest_entry():
 def test_co_teaching_trains_each_network_on_what_the_other_finds_easy():
     x, y = batch()
     still = AttackSection(eps=0, step=0.1, steps=1)
-    objective = build("co_teaching", still, forget_rate=0.5, warmup=2)
+    objective = build("co_teaching", still, forget_rate=0.5, warmup=2, delay=1)
     seeds = iter((0, 7))
     pair = objective.networks(lambda: softmax_regression(next(seeds)))
     first, second = (nn.functional.cross_entropy(n(x), y, reduction="none") for n in (pair.first, pair.second))

@@ -1,12 +1,15 @@
 """The shipped studies: each has its presets, the paper's own is the paper's, and what a laptop runs works."""
 
 import functools
+import json
+import math
 
 import pytest
 
 from tune_at.config.trial import TrialConfig
 from tune_at.study.file import SHIPPED, read_study
 from tune_at.study.study import Study
+from tune_at.training.snapshot import build_objective
 from tune_at.training.trainer import Trainer
 from tune_at.tuning.preflight import family
 
@@ -25,9 +28,12 @@ OVERFIT = {
 
 
 @functools.cache
+def resolved(name, preset):
+    return Study.resolve(name, preset)
+
+
 def trials(name, preset):
-    study = Study.resolve(name, preset)
-    return study.trials() or study.samples()
+    return resolved(name, preset).trials() or resolved(name, preset).samples()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -47,6 +53,67 @@ def test_every_figure_and_table_of_the_paper_has_a_study():
     assert [word for word in asked.split() if word not in words] == []
     for place in ("Fig. 5", "Fig. 7", "Tab. A.1", "Tab. C.1", "Tab. 2"):
         assert place in answered
+
+
+def training(config):
+    """What decides what a trial learns: of an attack only what its objective reads of it."""
+    tree = config.as_tree()
+    objective, attack = config.objective, tree["attack"]
+    kept = ("norm", "eps") if objective.attack_steps else attack if objective.attacks else ()
+    return json.dumps({**tree, "attack": {key: attack[key] for key in kept}, "evaluation": None, "resources": None})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_trained_twice(name):
+    for preset in read_study(SHIPPED / f"{name}.yaml").presets:
+        known: dict[str, str] = {}
+        for trial in trials(name, preset):
+            twin = known.setdefault(training(trial.config), trial.name)
+            assert twin == trial.name, f"{preset}: {twin} and {trial.name}"
+        assert resolved(name, preset).notes == [], "a point that is written twice would be left out"
+
+
+def of(name, objective):
+    """A study's one trial of an objective, with the paper's own setting."""
+    (trial,) = (trial for trial in trials(name, "paper") if trial.config.objective.name == objective)
+    return trial
+
+
+def test_the_baselines_of_table_2_are_the_methods_own():
+    """Beside PGD-AT, which they share all else with; METHODS.md has the values, counted from epoch 1 of 200."""
+    plain = of("comparison", "pgd_at").config
+    for objective in ("pgd_at_ls", "sat", "kd_swa", "co_teaching", "pgd_at_te"):
+        config = of("comparison", objective).config
+        assert config == plain.model_copy(update={"objective": config.objective})
+    assert of("comparison", "pgd_at_ls").config.objective.smoothing == 0.2
+    sat = of("comparison", "sat").config.objective
+    assert (sat.form, sat.start_epoch(200), sat.momentum) == ("pgd_at", 70, 0.9)
+    student, distilled = of("comparison", "kd_swa"), of("comparison", "kd_swa").config.objective
+    weights = (distilled.ce_weight, distilled.standard_weight, distilled.robust_weight)
+    assert (*weights, distilled.temperature) == (0.3, 0.1, 0.6, 2)
+    averaged = [epoch for epoch in range(1, 201) if distilled.averages(epoch, 200)]
+    assert averaged == list(range(56, 201))
+    taught_by = {role: of("comparison", name).name for role, name in (("standard", "standard"), ("robust", "pgd_at"))}
+    assert student.teachers == taught_by
+    pair = of("comparison", "co_teaching").config.objective
+    left_out = [pair.forget_at(epoch, 200) for epoch in range(1, 201)]
+    assert left_out == pytest.approx([0.2 * min(1, epoch / 9) for epoch in range(1, 201)])
+    ensembling = of("comparison", "pgd_at_te").config.objective
+    assert (ensembling.start_epoch(200), ensembling.momentum) == (90, 0.9)
+    ramp = [ensembling.weight_at(epoch, 200) for epoch in (89, 90, 120, 150, 200)]
+    assert ramp == pytest.approx([0, 30 * math.exp(-5), 30 * math.exp(-1.25), 30, 30])
+
+
+def test_the_single_steps_of_convergence():
+    """FGSM AT starts at x and goes by eps; Fast AT starts in the ball and goes by 10/255 (App. A.2.1)."""
+    attacks = {}
+    for name in ("fgsm_at", "fast_at"):
+        config = of("convergence", name).config
+        attack = build_objective(config, 1).training_attack()
+        attacks[name] = (attack.start, attack.eps, attack.step, attack.steps)
+    assert attacks == {
+        "fgsm_at": ("zero", 8 / 255, 8 / 255, 1), "fast_at": ("uniform", 8 / 255, 10 / 255, 1),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(MEMORISE))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from tune_at.config.section import Broken, Pixels, Rate, Section, TrialParts, When, to_epoch
+from tune_at.config.section import Broken, Pixels, Rate, Section, TrialParts, When, Whole, to_epoch
+from tune_at.config.versions import Since, Was
 from tune_at.registry import Entry, Registry
 
 
@@ -165,13 +166,16 @@ class CoTeaching(ObjectiveSection):
     name: Literal["co_teaching"] = "co_teaching"
     forget_rate: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """t: share of a batch that is left out in the end."""
-    warmup: When = 10
-    """Epochs over which the share left out grows from 0 to `forget_rate`, on a line."""
+    warmup: Annotated[When, Was(3, 10)] = 9
+    """Epochs over which the share left out grows from 0 to `forget_rate`, on a line; 0 leaves it out from the start."""
+    delay: Annotated[Whole, Field(ge=0), Since(3, absent=1)] = 0
+    """Epochs before that line begins."""
 
     def forget_at(self, epoch: int, epochs: int) -> float:
-        """t(e) of an epoch (from 1)."""
+        """t(e) of an epoch (from 1): t · min(1, e / 9) by default, as the public code trains."""
         warmup = to_epoch(self.warmup, epochs)
-        return self.forget_rate * min(1.0, (epoch - 1) / warmup) if warmup else self.forget_rate
+        grown = max(0, epoch - self.delay) / warmup if warmup else 1.0
+        return self.forget_rate * min(1.0, grown)
 
 
 class FGSMAT(ObjectiveSection):
@@ -210,8 +214,8 @@ class KDSWA(ObjectiveSection):
     """Weight of the distance to the robust teacher on x'."""
     temperature: Annotated[float, Field(gt=0)] = 2.0
     """T: logits are divided by it, the distances multiplied by its square."""
-    swa_start: When = 0.275
-    """Epoch from whose end on weights are averaged: 55 of 200."""
+    swa_start: Annotated[When, Was(3, 0.275)] = 0.28
+    """Epoch from whose end on weights are averaged: 56 of 200 (55 where epochs are counted from 0)."""
 
     def teachers(self) -> dict[str, str]:
         """The teacher of each role, by the objective that trained it."""

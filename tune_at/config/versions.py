@@ -22,7 +22,7 @@ from tune_at.config.tree import Tree
 from tune_at.errors import UserError
 from tune_at.registry import Registry
 
-SCHEMA = 2
+SCHEMA = 3
 """The version in which this program records studies and configs; it reads all versions up to it."""
 
 FIRST = 1
