@@ -204,8 +204,8 @@ def test_weights_that_are_none_or_of_another_network(kind, command, tmp_path, re
             ["--into", "theirs", "--mean", "0.5"],
             "--mean, --std: one of them is missing; give both, by channel, or neither",
         ),
-        (["--into", "there"], "--into there: {folder}/there exists; name another folder"),
-        (["--into", "."], "--into .: '' cannot be the name of a folder; name another folder"),
+        (["--into", "there"], "--into there: exists, and is no sweep; name another folder"),
+        (["--into", "."], "--into .: exists, and is no sweep; name another folder"),
         (["theirs", "--into", "theirs"], "evaluate theirs: stands beside --weights; name the folder by --into alone"),
         ([], "--weights: --into is missing; give --into DIR/NAME, --model and --data"),
     ],
@@ -217,7 +217,7 @@ def test_weights_with_words_that_do_not_fit(words, line, command, tmp_path, monk
     named = [] if "--model" in words else ["--model", "small_cnn"]
     code, out, errors = command("evaluate", *words, *named, "--weights", "w.pt", "--data", "digits")
     assert (code, out, len(errors)) == (2, [], 1)
-    assert errors[0].startswith(f"tune-at: error: {line.format(folder=tmp_path)}")
+    assert errors[0].startswith(f"tune-at: error: {line}")
     assert not (tmp_path / "theirs").exists()
 
 

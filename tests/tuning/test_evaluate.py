@@ -2,11 +2,25 @@
 
 import contextlib
 import os
+import shlex
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from processes import descendants, kill, output_of, results, run, start, stop_all, until, wait_until_gone
+from processes import (
+    PATIENCE_WITH_PROCESSES,
+    descendants,
+    kill,
+    output_of,
+    results,
+    run,
+    start,
+    stop_all,
+    until,
+    wait_until_gone,
+)
 
 from tune_at.cli.main import main
 from tune_at.config.attack import AskedAttack
@@ -111,7 +125,7 @@ def times(folder):
     return {(row["trial"], row["attack"], row["batch"]): row["evaluated"] for row in rows}
 
 
-def test_kill_9_of_a_worker_and_of_the_driver(trained):
+def test_kill_9_of_a_worker_and_of_the_driver_and_ctrl_c(trained):
     expected = undisturbed(trained("undisturbed"))
     sweep = trained("killed")
     gate = Gate(sweep, sweep.study.trials()[1].name)
@@ -127,9 +141,21 @@ def test_kill_9_of_a_worker_and_of_the_driver(trained):
         kill(driver.pid)
         wait_until_gone(team)
         output_of(driver)
+        driver = start("evaluate", sweep.folder, *ASKED, "--concurrency", 2, stderr=subprocess.PIPE)
+        until(lambda: len(gate.held()) == 2, driver)
+        assert times(sweep.folder) == done
+        team = list(descendants(driver.pid))
+        driver.send_signal(signal.SIGINT)
+        output, errors = driver.communicate(timeout=PATIENCE_WITH_PROCESSES)
+        assert driver.returncode == 130, output + errors
+        wait_until_gone(team)
     finally:
         gate.open()
-    again = run("evaluate", sweep.folder, *ASKED)
+    (line,) = errors.splitlines()
+    said, _, command = line.partition("; continue with: ")
+    assert said == "tune-at: interrupted"
+    words = shlex.split(command)
+    again = run(*words[words.index("evaluate") :])
     assert again.returncode == 0, again.stdout + again.stderr
     for table in TABLES:
         assert results(sweep.folder, table).equals(expected[table]), table
