@@ -103,6 +103,16 @@ def test_only_points_that_are_compared_rank_differently():
     assert not any("rank differently" in line for line in warnings(evaluated(alone, seeds=1)))
 
 
+def test_means_of_other_seeds_do_not_rank_differently():
+    given = {
+        f"0{place}-{name}-s{place % 2}": both((80, best), (80, end))
+        for place, (name, best, end) in enumerate([("a", 60, 40), ("a", 40, 40), ("b", 40, 60), ("b", 45, 60)])
+    }
+    assert any("rank differently" in line for line in warnings(evaluated(given)))
+    del given["01-a-s1"]["best"]["pgd-10"]  # whose seed is weaker
+    assert not any("rank differently" in line for line in warnings(evaluated(given)))
+
+
 def test_masked_gradients_and_other_radii_are_said():
     attacks = ("pgd-1000", "autoattack")
     given = {"00-trades-s0": {"best": {"pgd-1000": (90, 52.8), "autoattack": (90, 40.4)}}}

@@ -116,12 +116,12 @@ def warnings(evaluated: Evaluated) -> list[str]:
 
 
 def _reordered(evaluated: Evaluated, attack: str) -> list[str]:
-    """Best and final rank the methods differently; only points that are compared at all."""
+    """Best and final rank the methods differently; of points that are compared at all and lack no seed."""
     values: dict[int, dict[str, dict[str, float]]] = {}
     for name, group, targets in evaluated.points():
         for asked in ("best", "final"):
             known = [cell.robust for t in targets.get(asked, ()) if (cell := evaluated.of(t, attack)) is not None]
-            if known:
+            if known and len(known) == len(targets[asked]):
                 values.setdefault(group, {"best": {}, "final": {}})[asked][name] = mean(known)
     lines = []
     for means in values.values():
