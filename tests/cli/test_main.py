@@ -143,7 +143,11 @@ def test_dry_run_says_what_would_run_and_writes_nothing(call, tmp_path):
     assert "00-pgd_at" in out
     assert "03-trades" in out
     assert "min with" in out
+    assert "probes" not in out
     assert list(tmp_path.iterdir()) == []
+    out = call("sweep", "gradient_norms", "--preset", "laptop", "--dry-run", "--name", "x")[1]
+    line = "The estimate does not count the probes (docs/probes.md): gradient_norms, gradient_ratio.\n"
+    assert line in out
 
 
 def test_dry_run_says_what_the_sweep_lacks_here(call, tmp_path, monkeypatch):

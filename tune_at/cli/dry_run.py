@@ -36,6 +36,9 @@ def dry_run(planned: Sweep, concurrency: int, address: str = "") -> None:
     if study.scheduler.stops:
         name = study.scheduler.name
         print(f"The estimate does not count what {name} stops early: every trial is taken to its last epoch.")
+    if study.probes:
+        names = ", ".join(probe.name for probe in study.probes)
+        print(f"The estimate does not count the probes (docs/probes.md): {names}.")
     _print_missing(study, address)
     print("Nothing was written.")
 

@@ -269,4 +269,5 @@ def _announcement(sweep: Sweep, left: Sequence[Trial], total: int, forecast: For
     if seconds is None:
         return line
     most = "at most " if sweep.study.scheduler.stops else ""
-    return f"{line}, {most}about {duration(WORKER_START + seconds)}"
+    probes = " and what its probes take" if sweep.study.probes else ""
+    return f"{line}, {most}about {duration(WORKER_START + seconds)}{probes}"
