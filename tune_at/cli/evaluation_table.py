@@ -116,13 +116,20 @@ def warnings(evaluated: Evaluated) -> list[str]:
 
 
 def _reordered(evaluated: Evaluated, attack: str) -> list[str]:
-    """Best and final rank the methods differently; of points that are compared at all and lack no seed."""
+    """Best and final rank the methods differently; of points that are compared at all, over the same seeds."""
     values: dict[int, dict[str, dict[str, float]]] = {}
     for name, group, targets in evaluated.points():
-        for asked in ("best", "final"):
-            known = [cell.robust for t in targets.get(asked, ()) if (cell := evaluated.of(t, attack)) is not None]
-            if known and len(known) == len(targets[asked]):
-                values.setdefault(group, {"best": {}, "final": {}})[asked][name] = mean(known)
+        known = {
+            asked: {
+                t.trial.name: cell.robust
+                for t in targets.get(asked, ())
+                if (cell := evaluated.of(t, attack)) is not None
+            }
+            for asked in ("best", "final")
+        }
+        if known["best"] and known["best"].keys() == known["final"].keys():
+            for asked, by_trial in known.items():
+                values.setdefault(group, {"best": {}, "final": {}})[asked][name] = mean(by_trial.values())
     lines = []
     for means in values.values():
         for a, b in reordered(means["best"], means["final"]):
