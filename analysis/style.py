@@ -1,4 +1,8 @@
-"""How all figures look: readable in grey, fonts for print, no interactive backend."""
+"""How all figures look: readable in grey, fonts for print.
+
+They are made without pyplot: no window opens, the backend of whoever imports this stays as it was, and what a notebook
+plots next does not land in a figure of ours.
+"""
 
 import functools
 import io
@@ -6,18 +10,16 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+
+SCREEN_DPI = 110
 
 STYLE = {
-    "figure.dpi": 110,
+    "figure.dpi": SCREEN_DPI,
     "savefig.dpi": 180,
     "font.size": 10,
     "axes.titlesize": 11,
@@ -66,21 +68,27 @@ def styled(draw: Draw) -> Draw:
 
     @functools.wraps(draw)
     def inside(*arguments: Any, **keywords: Any) -> Any:
-        with plt.rc_context(STYLE):
+        with matplotlib.rc_context(STYLE):
             return draw(*arguments, **keywords)
 
     return cast(Draw, inside)
 
 
+class Picture(Figure):
+    """A figure that a notebook shows by itself, whatever backend it has."""
+
+    def _repr_png_(self) -> bytes:
+        return render(self, dpi=SCREEN_DPI)
+
+
 def panels(
     count: int, width: float = 4.4, height: float = 3.9, columns: int = 0, shared: bool = True
-) -> "tuple[Figure, list[Axes]]":
+) -> "tuple[Picture, list[Axes]]":
     """Panels that share their y axis unless said otherwise, up to three a row or as many as said."""
     columns = columns or (2 if count == 4 else min(count, 3))
     rows = -(-count // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(width * columns, height * rows), sharey=shared, squeeze=False, layout="constrained"
-    )
+    figure = Picture(figsize=(width * columns, height * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, sharey=shared, squeeze=False)
     for unused in axes.flat[count:]:
         unused.set_axis_off()
     return figure, list(axes.flat[:count])
@@ -95,7 +103,7 @@ def band(axis: "Axes", line: "pd.DataFrame", scale: float = 100.0, **look: Any) 
         axis.fill_between(line["epoch"][known], low, high, color=drawn.get_color(), alpha=0.18, linewidth=0)
 
 
-def legend_below(figure: "Figure", axes: "Sequence[Axes]", columns: int = 2, title: str = "") -> None:
+def legend_below(figure: Figure, axes: "Sequence[Axes]", columns: int = 2, title: str = "") -> None:
     """One legend for all panels, under them: each name that one of them has, once."""
     entries: dict[str, Any] = {}
     for axis in axes:
@@ -108,11 +116,10 @@ def legend_below(figure: "Figure", axes: "Sequence[Axes]", columns: int = 2, tit
 
 
 @styled
-def render(figure: "Figure", kind: str = "png") -> bytes:
-    """The figure as a PNG, SVG or PDF; it is closed. The same figure gives the same bytes."""
+def render(figure: Figure, kind: str = "png", dpi: int | None = None) -> bytes:
+    """The figure as a PNG, SVG or PDF. The same figure gives the same bytes."""
     buffer = io.BytesIO()
     metadata: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
-    with plt.rc_context({"svg.hashsalt": "tune-at", "pdf.fonttype": 42}):
-        figure.savefig(buffer, format=kind, bbox_inches="tight", metadata=metadata)
-    plt.close(figure)
+    with matplotlib.rc_context({"svg.hashsalt": "tune-at", "pdf.fonttype": 42}):
+        figure.savefig(buffer, format=kind, dpi=dpi or STYLE["savefig.dpi"], bbox_inches="tight", metadata=metadata)
     return buffer.getvalue()
