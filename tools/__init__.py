@@ -1,1 +1,1 @@
-"""What keeps the project in order: `python -m tools.architecture` draws its rooms."""
+"""What keeps the project in order: pages made from the code (`python -m tools.architecture`, `tools.reference`)."""

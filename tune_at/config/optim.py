@@ -114,6 +114,7 @@ class OptimSection(Section):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """L2 penalty, added to the gradient of every parameter."""
     schedule: ScheduleConfig = Piecewise()
+    """How the learning rate changes with the epoch; see below."""
 
     def lr_at(self, epoch: int, epochs: int) -> float:
         """The learning rate of the given epoch (from 1) of a run of `epochs`."""
@@ -125,6 +126,7 @@ class SGD(OptimSection):
 
     name: Literal["sgd"] = "sgd"
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Share of the last update that is taken again; 0 is none."""
     nesterov: YesNo = False
     """Nesterov's form of momentum."""
 

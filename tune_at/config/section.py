@@ -63,17 +63,17 @@ class Section(BaseModel):
 def _moment_fields(section: type[Section]) -> tuple[tuple[tuple[str, Any], ...], tuple[str, ...]]:
     """The (name, default) of the fields that are moments, and the names of those that hold sections."""
     fields = section.model_fields.items()
-    own = tuple((name, field.default) for name, field in fields if _is_moment(field))
+    own = tuple((name, field.default) for name, field in fields if is_moment(field))
     return own, tuple(name for name, field in fields if isinstance(field.default, Section))
 
 
-def _is_moment(field: FieldInfo) -> bool:
+def is_moment(field: FieldInfo) -> bool:
     """Whether a field is a `When`, or a list of such."""
     marks = [*field.metadata, *(m for item in typing.get_args(field.annotation) for m in typing.get_args(item)[1:])]
-    return any(isinstance(mark, _Moment) for mark in marks)
+    return any(isinstance(mark, Moment) for mark in marks)
 
 
-class _Moment:
+class Moment:
     """Marks the type of a moment of the run."""
 
 
@@ -105,7 +105,7 @@ YesNo = Annotated[bool, BeforeValidator(_yes_or_no)]
 Pixels = Annotated[float, BeforeValidator(parse_fraction), Field(ge=0, le=1)]
 """A length in pixel values on [0, 1]; '8/255' is read as the fraction."""
 
-When = Annotated[float, _Moment(), Field(ge=0)]
+When = Annotated[float, Moment(), Field(ge=0)]
 """A moment of a run: below 1 a share of its epochs, otherwise an epoch. `to_epoch` makes it an epoch."""
 
 

@@ -34,6 +34,7 @@ class TrainSection(Section):
     """Length and protocol of the training."""
 
     epochs: Annotated[Whole, Field(ge=1)] = 200
+    """Passes over the training images."""
     batch_size: Annotated[Whole, Field(ge=1)] = 128
     """Samples a step; the last, partial batch of an epoch is kept."""
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"

@@ -24,10 +24,15 @@ class StudyFile(BaseModel):
     title: str
     """One line that says what is studied: `title: Robust overfitting of TRADES`."""
     paper: str = ""
+    """The places of the paper that the study answers, such as `Fig. 2a, 2b`."""
     base: dict[str, Any] = {}
+    """The trial that all points begin from: sections and keys as below."""
     axes: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
+    """Dotted path → values; the full grid is run."""
     seeds: Annotated[list[Seed], Field(min_length=1)] = [0]
+    """Every point is run once for each."""
     presets: dict[str, dict[str, Any]] = {}
+    """Name → overrides of axes, seeds, and keys of `base`, for `--preset NAME`."""
     stages: dict[str, dict[str, Any]] = {}
     """Run one after the other, each with its own overrides of base and axes; later ones may learn from earlier ones."""
     search: dict[str, Any] = {}
@@ -35,6 +40,7 @@ class StudyFile(BaseModel):
     scheduler: dict[str, Any] = {}
     """What is stopped early, `{name: fifo | asha | hyperband | median | pbt, ...}`."""
     figures: list[str] = []
+    """What `report` draws into files: `python run.py list figures`."""
     probes: list[Any] = []
     """What is measured beside accuracy, each a name or `{name: NAME, every: 5, samples: 500}`."""
 
