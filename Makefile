@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: demo test chaos studies bench lint format hooks clean
+.PHONY: demo test chaos studies docs bench lint format hooks clean
 demo: .venv/.ready
 	$(BIN)/python run.py demo
 
@@ -17,6 +17,11 @@ chaos: .venv/.ready
 # Every study's laptop preset, its probes and evaluations, into runs/studies; interrupted, the same command goes on.
 studies: .venv/.ready
 	$(BIN)/python run.py studies $(NAMES)
+
+# Every page as a site, site/index.html; asks nothing of a network, and a warning is a failure.
+docs: .venv/.ready
+	$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/doctrees docs site
+	@echo site/index.html
 
 # Against a textbook way, goal beside measured: about half an hour on two cores; writes benchmarks/results/.
 bench: .venv/.ready
@@ -44,4 +49,4 @@ hooks: .venv/.ready
 	@touch $@
 
 clean:
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv build site *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -6,6 +6,7 @@ and `TABLES` say that they stand in the paper.
 
 import re
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 from analysis.figures import FIGURES
@@ -26,12 +27,13 @@ PAPER = (
 HEAD = """\
 # The paper's figures and tables
 
-Each with the study that answers it, and what draws it. Train first, then draw:
+Each with the study that answers it, and the option that draws it. Train first, then draw; of Fig. 2c, and the others
+alike:
 
-<!-- not run: STUDY and FIGURE stand for a line of the table -->
+<!-- partly run: ten minutes of training -->
 
-    $ python run.py sweep STUDY --preset laptop --name STUDY
-    $ python run.py report runs/STUDY --figure FIGURE
+    $ python run.py sweep noise_rate --preset laptop --name noise_rate
+    $ python run.py report runs/noise_rate --figure generalization_gap
 
 `--preset laptop` takes one to a few minutes on two cores; `--preset gpu` and `--preset paper` need a GPU; the
 latter is the paper's own setting. What a table compares is attacked first: `python run.py evaluate runs/STUDY`. A
@@ -79,29 +81,33 @@ def results(study: str, folder: Path = RESULTS) -> list[str]:
     return sorted(path.stem for path in folder.glob(f"{study}*.md") if re.fullmatch(rf"{study}([-.].+)?", path.stem))
 
 
-def rows() -> Iterator[tuple[str, str, str, str]]:
-    """The (place in the paper, study, what draws it, command's end) of each line.
+def rows() -> Iterator[tuple[str, str, str]]:
+    """The (place in the paper, study, option of `report`) of each figure and table.
 
     Studies without a rule for what must show, such as searches, look for something in the paper's setting; they answer
     none of its figures.
     """
     studies = shipped()
     for place in PAPER:
-        registry, option = (FIGURES, "--figure") if place.startswith("Fig.") else (TABLES, "--table")
+        kind, _, number = place.partition(" ")
+        registry = FIGURES if kind == "Fig." else TABLES
         drawn = [entry.name for entry in registry.values() if place in places(entry.source)]
         for study, file in studies.items():
             if study in RULES and place in places(file.paper):
-                for name in drawn:
-                    shown = place.removeprefix("Tab. ") if option == "--table" else name
-                    yield place, study, name, f"report runs/{study} {option} {shown}"
+                yield from (
+                    (place, study, f"--figure {name}" if kind == "Fig." else f"--table {number}") for name in drawn
+                )
 
 
 def render() -> str:
-    """The page, as Markdown."""
+    """The page, as Markdown: a line for all that one study shows in one way."""
     studies = shipped()
-    lines = ["| paper | study | what it asks | drawn by | result |", "|---|---|---|---|---|"]
-    for place, study, _, command in rows():
+    lines = ["| paper | study | drawn by | result |", "|---|---|---|---|"]
+    for (study, option), alike in groupby(rows(), key=lambda row: row[1:]):
+        shown = [place for place, *_ in alike]
+        kind = shown[0].partition(" ")[0]
+        numbers = ", ".join(place.partition(" ")[2] for place in shown)
+        link = f"{studies[study].title}: [`{study}`](../search_spaces/{study}.yaml)"
         pages = ", ".join(f"[{page}](results/{page}.md)" for page in results(study)) or "–"
-        link = f"[`{study}`](../search_spaces/{study}.yaml)"
-        lines.append(f"| {place} | {link} | {studies[study].title} | `{command}` | {pages} |")
+        lines.append(f"| {kind}&nbsp;{numbers} | {link} | `{option}` | {pages} |")
     return "\n".join([HEAD, *lines, ""])

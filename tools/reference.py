@@ -6,13 +6,14 @@ A test compares each with the code (`tests/tools/test_reference.py`).
 from collections.abc import Callable
 from pathlib import Path
 
-from tools import keys, options, paper_map
+from tools import drawn, keys, options, paper_map
 
 DOCS = Path(__file__).parents[1] / "docs"
 
 PAGES: dict[str, Callable[[], str]] = {
     "reference/config.md": keys.render,
     "reference/commands.md": options.render,
+    "reference/analysis.md": drawn.render,
     "paper.md": paper_map.render,
 }
 """Page → what makes it."""

@@ -98,7 +98,7 @@ def check_path(where: str, path: str, known: frozenset[str] = KNOWN) -> None:
     section = section if section in KNOWN else ""
     listed = f"known here: {', '.join(sorted(p for p in known if p.rpartition('.')[0] == section))}"
     raise UserError(
-        where, "no such key", remedy_for(path, known) or listed or "docs/studies.md says what keys there are"
+        where, "no such key", remedy_for(path, known) or listed or "docs/reference/config.md says what keys there are"
     )
 
 

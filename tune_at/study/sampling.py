@@ -90,7 +90,7 @@ def space_of(written: Mapping[str, Any], known: Collection[str], where: str) -> 
     """A space as distributions, the named sections first. A path whose distribution is null is dropped (presets)."""
     for path in written:
         if path not in known:
-            remedy = remedy_for(path, known) or "docs/studies.md says what keys there are"
+            remedy = remedy_for(path, known) or "docs/reference/config.md says what keys there are"
             raise UserError(f"{where}.{path}", "no such key", remedy)
     space = {p: parse_distribution(w, f"{where}.{p}") for p, w in written.items() if w is not None}
     # A section's name is set before the keys in it.

@@ -245,7 +245,7 @@ def test_pbt_replaces_the_lowest_quarter_from_the_highest(tmp_path):
 
 def test_the_documented_query_gives_the_final_values_after_exploits(tmp_path):
     _, epochs, decisions, _ = played(tmp_path, SCHEDULERS["pbt"], trials=8, epochs=13)
-    text = (Path(__file__).parents[3] / "docs" / "studies.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[3] / "docs" / "early_stopping.md").read_text(encoding="utf-8")
     sql = re.search(r'run\.py query DIR/NAME "(SELECT trial, max\(epoch\)[^"]*)"', text)[1]
     found = query(tmp_path / "whole", sql).to_pandas()
     exploited = decisions[decisions["action"] == "exploit"]
