@@ -44,6 +44,15 @@ def test_batches_cut_the_order_into_equal_parts():
     assert np.array_equal(np.concatenate(parts), order)
 
 
+def test_batches_and_attacks_draw_apart():
+    draws = [
+        torch.rand(3, generator=batch_chance(torch.device("cpu"), attack, number)).tolist()
+        for attack in ("pgd-10", "pgd-20") for number in (0, 1, 0)
+    ]  # fmt: skip
+    assert draws[0] == draws[2]
+    assert len({tuple(draw) for draw in draws}) == 4
+
+
 class Line(nn.Module):
     """Logits (w·x, 0): a point falls to an attack of radius eps in l-inf if and only if its margin is below eps‖w‖₁."""
 

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from tune_at.attacks.pgd import PGD, pgd
 from tune_at.config.probes import PROBES, parse_probes
@@ -183,6 +184,18 @@ def test_input_curvature(trained):
     assert found["input_curvature", None] == pytest.approx(np.mean(largest), rel=1e-2)
 
 
+def folded_weights(network):
+    """The weights of the small CNN's convolutions, each with the batch norm after it, and of its classifier."""
+    convolutions, norms = (
+        [module for module in network.modules() if isinstance(module, kind)] for kind in (nn.Conv2d, nn.BatchNorm2d)
+    )
+    scales = [norm.weight / (norm.running_var + norm.eps).sqrt() for norm in norms]
+    pairs = zip(convolutions, scales, strict=True)
+    return [(layer.weight * scale[:, None, None, None]).detach() for layer, scale in pairs] + [
+        network.classifier.weight
+    ]
+
+
 @pytest.mark.parametrize("name", ["spectral_norm", "l1_norm", "margin"])
 def test_margins_and_products(trained, name):
     trainer = trained("standard")
@@ -198,6 +211,12 @@ def test_margins_and_products(trained, name):
         if name != "margin":
             norms = [value for (quantity, _), value in found.items() if quantity == "layer_norm"]
             assert found["log_product", None] == pytest.approx(sum(map(math.log, norms)))
+            weights = folded_weights(trainer.model)
+            if name == "l1_norm":
+                assert norms == pytest.approx([float(weight.abs().sum()) for weight in weights], rel=1e-5)
+            else:
+                assert len(norms) == len(weights)
+                assert norms[-1] == pytest.approx(float(torch.linalg.matrix_norm(weights[-1], 2)), rel=1e-5)
             over = found["log_product_over_margin", None]
             assert math.isnan(over) if low <= 0 else over == pytest.approx(sum(map(math.log, norms)) - math.log(low))
     assert low > 0

@@ -63,6 +63,30 @@ def test_products_are_as_exact_as_they_should_be_before_a_checkpoint_is_used(tra
     assert set_of == [snapshot.engine]
 
 
+def test_an_attack_that_decides_itself_what_has_fallen_gets_the_float32_view(trained, monkeypatch):
+    folder, trial = trained
+    asked, view = [], Engine.view
+    monkeypatch.setattr(
+        Engine, "view", lambda engine, net, exact=False: asked.append(exact) or view(engine, net, exact)
+    )
+    for attack in (AskedAttack("pgd-100"), AskedAttack("cw-101"), AUTO):
+        (piece, *_) = work(folder, trial, [attack], number=100)
+        do(folder, piece, batches=[0])
+    assert asked == [False, True]  # AutoAttack makes its own
+
+
+def test_the_trials_own_ball_counts_whatever_config_its_checkpoint_had(trained):
+    """As after an exploit; the row's settings are those of the trial, too."""
+    folder, trial = trained
+    attack = trial.config.attack.model_copy(update={"eps": 0.0})
+    config = trial.config.model_copy(update={"attack": attack})
+    (piece,) = work(folder, Trial("t", config, {}), [AskedAttack("pgd-5")], number=100)
+    do(folder, piece)
+    (row,) = read_arrow(folder, "evaluations").to_pylist()
+    assert row["natural_correct"] == row["correct"] > 0  # nothing falls in a ball of radius 0
+    assert json.loads(row["settings"])["eps"] == 0
+
+
 def test_outcomes_do_not_depend_on_how_batches_are_cut(trained, tmp_path):
     folder, trial = trained
     pieces = work(folder, trial, [PGD, AUTO])
