@@ -16,6 +16,7 @@ from tune_at.cli.main import main
 from tune_at.errors import UserError
 from tune_at.models import build_model
 from tune_at.store import read_table
+from tune_at.training.trainer import Trainer
 
 STUDY = """\
 title: Trained
@@ -62,11 +63,14 @@ def test_it_is_as_right_as_its_row_says(sweep, trial, checkpoint):
 
 
 def test_splits_have_their_images_and_labels(sweep):
-    sizes = {}
+    sizes, trainer = {}, Trainer(sweep.study.trials()[0].config)
     for split in ("train", "val", "test"):
         _, examples = tune_at.load_trained(str(sweep.folder), "00-pgd_at-s0", split=split)
         sizes[split] = len(examples.labels)
-        assert len(examples.images) == len(examples.labels)
+        # In the order of the split, which the column `example` of the table `samples` counts.
+        batch = trainer.data[split].take(torch.arange(sizes[split]))
+        assert torch.equal(examples.images, batch.x)
+        assert torch.equal(examples.labels, batch.y)
     assert sizes == {"train": 100, "val": 144, "test": 360}
 
 
