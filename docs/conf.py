@@ -18,6 +18,7 @@ exclude_patterns = ["_site"]
 smartquotes_action = "D"  # dashes alone: x' is a formula
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence"]
+highlight_language = "text"  # what is printed is no program
 pygments_style = "default"
 pygments_dark_style = "github-dark"
 
@@ -32,6 +33,7 @@ html_title = "Tune-AT"
 html_static_path = ["_site"]
 html_css_files = ["site.css"]
 html_copy_source = False
+html_show_search_summary = False  # a page from disk may not fetch another
 html_show_sphinx = False
 html_show_copyright = False
 html_theme_options = {"navigation_with_keys": True}

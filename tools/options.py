@@ -51,10 +51,10 @@ def _written(action: argparse.Action) -> str:
     value = metavar if isinstance(metavar, str) else " ".join(metavar)
     if action.nargs in ("+", "*"):
         value = f"{value} …"
-    spelled = ", ".join(f"`{name}`" for name in action.option_strings)
-    if not spelled:
-        return _cell(f"`{value}`")
-    return _cell(spelled if action.nargs == 0 else f"{spelled} `{value}`")
+    spelled = list(action.option_strings)
+    if not spelled or action.nargs != 0:
+        spelled[-1:] = [" ".join([*spelled[-1:], value])]
+    return _cell(", ".join(f"`{name}`" for name in spelled))
 
 
 def _help(parser: argparse.ArgumentParser, action: argparse.Action) -> str:

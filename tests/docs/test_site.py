@@ -60,3 +60,11 @@ def test_a_page_opens_from_disk_and_fits_the_screen(site, name, width):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert logged == []
         assert {address.partition(":")[0] for address in asked} == {"file"}
+
+
+@needs_browser
+def test_a_search_finds_pages_from_disk(site):
+    with opened(f"{site}/search.html?q=noise_rate") as (page, logged, _):
+        page.wait_for_selector("#search-results li a")
+        assert "Every key" in page.inner_text("#search-results")
+        assert logged == []

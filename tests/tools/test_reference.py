@@ -91,14 +91,14 @@ def test_a_default_is_the_one_that_a_trial_has():
 def test_every_command_is_on_the_page_with_its_own_options():
     page = PAGES["reference/commands.md"]()
     assert [name for name in NAMES if f"\n## {name}\n" not in page] == []
-    assert "| `--set` `A.B=C` |" in page
+    assert "| `--set A.B=C` |" in page
     assert "--help" not in page.partition("\n## ")[2]
 
 
 def test_an_option_is_written_as_one_types_it():
     parser = argparse.ArgumentParser()
     option = parser.add_argument("--split", choices=("test", "val"), help="which (default: %(default)s)", default="val")
-    assert options._written(option) == "`--split` `test\\|val`"
+    assert options._written(option) == "`--split test\\|val`"
     assert options._help(parser, option) == "which (default: val)"
     assert options._written(parser.add_argument("sweeps", nargs="+", metavar="DIR/NAME")) == "`DIR/NAME …`"
     assert options._written(parser.add_argument("-f", "--force", action="store_true")) == "`-f`, `--force`"
