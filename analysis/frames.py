@@ -38,6 +38,11 @@ class Frames:
     seeds: int = 1
     read: Callable[[str], pd.DataFrame] = field(default=lambda table: pd.DataFrame(columns=TABLES[table].schema.names))
 
+    @property
+    def imported(self) -> bool:
+        """Whether its weights come from elsewhere: trials that are completed without an epoch, and have evaluations."""
+        return self.epochs.empty and len(self.trials) > 0 and bool((self.trials["status"] == Status.COMPLETED).all())
+
     @cached_property
     def probes(self) -> pd.DataFrame:
         """One row a (trial, epoch, probe, quantity, x)."""
@@ -58,14 +63,27 @@ NOTHING = "no epoch has finished yet"
 """What is said of a sweep that has just begun."""
 
 
-def load_frames(sweep: Where | SweepFolder) -> Frames:
-    """Read a sweep. Raises `UserError` if no epoch has finished."""
-    results = read_results(sweep)
-    if results.frame("epochs").empty:
-        again = shell(*program(), "resume", sweep)
-        raise UserError(str(sweep), "has no finished epoch yet", f"wait for the first, or continue it: {again}")
+def load_frames(sweep: Where | SweepFolder, *, imported: bool = False) -> Frames:
+    """Read a sweep. Raises `UserError` if no epoch has finished.
+
+    `imported`: whether weights from elsewhere will do, which have evaluations alone.
+    """
     path = sweep_folder(sweep).study
-    return frames_of(sweep, Study.from_yaml(path.read_text(encoding="utf-8"), str(path)), results)
+    study = Study.from_yaml(path.read_text(encoding="utf-8"), str(path))
+    frames = frames_of(sweep, study, read_results(sweep))
+    if not (imported and frames.imported):
+        require_epochs(frames, str(sweep))
+    return frames
+
+
+def require_epochs(frames: Frames, sweep: str) -> None:
+    """Raise `UserError`, about the sweep of this address, if it has no finished epoch."""
+    if frames.imported:
+        remedy = f"its evaluations are a table: {shell(*program(), 'report', sweep, '--table', '1')}"
+        raise UserError(sweep, "has no epochs, for its weights come from elsewhere", remedy)
+    if frames.epochs.empty:
+        again = shell(*program(), "resume", sweep)
+        raise UserError(sweep, "has no finished epoch yet", f"wait for the first, or continue it: {again}")
 
 
 def frames_of(sweep: Where | SweepFolder, study: Study, results: Snapshot) -> Frames:
@@ -79,7 +97,7 @@ def join(rows: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame, pd.Dat
     """Spread each trial's config over columns and put them beside its epochs."""
     configs = pd.DataFrame([config_leaves(config) for config in rows["config"]], index=rows.index)
     keep = [c for c in rows.columns if c not in configs.columns and c not in ("config", "epochs")]
-    trials = pd.concat([rows[keep].drop(columns="seed", errors="ignore"), configs], axis=1)
+    trials = pd.concat([rows[keep], configs], axis=1)
     return trials, epochs.merge(trials, on="trial", validate="many_to_one")
 
 

@@ -25,6 +25,10 @@ class UserError(Exception):
         """An error that is raised in a worker comes back whole."""
         return type(self), (self.where, self.problem, self.remedy)
 
+    def _render_traceback_(self) -> list[str]:
+        """In a notebook, too, it is one line."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 def joined(errors: Iterable[UserError], where: str = "", remedy: str = "") -> UserError:
     """Several mistakes as one, in one line; a single one stays as it is, but for a `remedy` of all.

@@ -12,7 +12,7 @@ from analysis.findings.memorization import (
 )
 from analysis.findings.overfitting import best_of_all, mitigates, overfits_in_large_balls, same_are_hard
 from analysis.findings.probes import complexity_misleads, larger_ratio, less_stable, noise_overwhelms
-from analysis.frames import Frames
+from analysis.frames import NOTHING, Frames
 from tune_at.store.status import Status
 from tune_at.wording import counted
 
@@ -43,11 +43,21 @@ RULES: dict[str, Rule] = {
 """A rule by study. A study that is not here answers no figure or table of the paper."""
 
 
-def find(study: str, frames: Frames) -> Finding:
-    """The finding of a study. It cannot be told before all trials have ended, or where trials or rows are missing."""
+def find(study: str, frames: Frames, left: int = 0) -> Finding:
+    """The finding of a study. It cannot be told before all trials have ended, or where trials or rows are missing.
+
+    Args:
+        study: its name.
+        frames: the sweep.
+        left: how many trials are unfinished, those among them that have no row yet.
+    """
     rule = RULES.get(study)
     if rule is None:
         return Finding(UNKNOWN, "the study answers no figure or table of the paper")
+    if left:
+        return Finding(UNKNOWN, f"{counted(left, 'trial')} {'is' if left == 1 else 'are'} left")
+    if frames.epochs.empty:
+        return Finding(UNKNOWN, NOTHING)
     unfinished = int((frames.trials["status"] != Status.COMPLETED).sum())
     if unfinished:
         verb = "is" if unfinished == 1 else "are"

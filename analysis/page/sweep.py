@@ -7,20 +7,21 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.findings import RULES, UNKNOWN, Finding, find
-from analysis.frames import NOTHING, Frames, frames_of
+from analysis.findings import RULES, Finding, find
+from analysis.frames import NOTHING, frames_of
+from analysis.overview import status_line
 from analysis.page.figures import Drawn, draw_figures
 from analysis.page.grids import Grid, decision_grid, failure_grid, point_grid, trial_grid
 from analysis.page.tables import Shown, draw_tables
 from analysis.page.trials import trial_data
 from tune_at.config.tree import leaves
+from tune_at.store.lock import is_locked
 from tune_at.store.place import Where
 from tune_at.store.reader import read_results
-from tune_at.store.status import Status
 from tune_at.study.comparison import plain
 from tune_at.study.file import SHIPPED
 from tune_at.study.sweep import Sweep
-from tune_at.wording import counted, program, shell
+from tune_at.wording import program, shell
 
 GO_ON = "go on with it"
 
@@ -81,10 +82,7 @@ def collect(sweep: Where, figures: Sequence[str] = ()) -> SweepContent:
     study, results = existing.study, read_results(existing.folder)
     trials = results.frame("trials")
     frames = frames_of(existing.folder, study, results)
-    total = study.size
-    counts = trials["status"].value_counts().to_dict() if len(trials) else {}
-    counts[Status.PENDING] = counts.get(Status.PENDING, 0) + total - len(trials)
-    words = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()) if count)
+    left = existing.left(results)
     drawn = draw_figures(frames, figures, study.figures)
     return SweepContent(
         name=existing.name,
@@ -92,9 +90,9 @@ def collect(sweep: Where, figures: Sequence[str] = ()) -> SweepContent:
         paper=study.paper or "",
         preset=study.preset or "",
         place=str(existing.folder.place),
-        status=f"{counted(total, 'trial')}: {words}",
-        finished=not existing.left(results),
-        finding=_finding(study.name, frames, existing.left(results)),
+        status=status_line(trials, study.size, is_locked(existing.folder)),
+        finished=not left,
+        finding=find(study.name, frames, left),
         rule=_first_sentence(RULES[study.name].__doc__) if study.name in RULES else "",
         setting=_setting(study.base, study.axes),
         swept=[(key, ", ".join(plain(v) for v in values)) for key, values in study.axes.items()]
@@ -109,15 +107,6 @@ def collect(sweep: Where, figures: Sequence[str] = ()) -> SweepContent:
         commands=_commands(existing),
         data=trial_data(frames),
     )
-
-
-def _finding(study: str, frames: Frames, left: int) -> Finding:
-    if left:
-        verb = "is" if left == 1 else "are"
-        return Finding(UNKNOWN, f"{counted(left, 'trial')} {verb} left")
-    if frames.epochs.empty:
-        return Finding(UNKNOWN, NOTHING)
-    return find(study, frames)
 
 
 def _first_sentence(text: str | None) -> str:
