@@ -1,13 +1,13 @@
-"""The page of every figure and table with the functions behind it, made from the registries in `analysis/`."""
+"""The page of `analysis.load` and of every figure with its functions, made from the registries in `analysis/`."""
 
 from analysis.figures import FIGURES
 from analysis.tables import TABLES
 
 HEAD = """\
-# Figures and tables in Python
+# Results in Python
 
-Each figure has two halves that work alone: `prepare_…` makes the numbers, a tidy DataFrame, and `draw_…` the picture of
-such a frame. Neither torch nor Ray is needed.
+`analysis.load` gives all of a sweep, in a notebook or a script. Each figure has two halves that work alone: `prepare_…`
+makes the numbers, a tidy DataFrame, and `draw_…` the picture of such a frame. Neither torch nor Ray is needed.
 
 ```python
 from analysis.figures.generalization_gap import draw_generalization_gap, prepare_generalization_gap
@@ -19,9 +19,12 @@ draw_generalization_gap(frame).savefig("gap.png")
 
 `python -m tools.reference` makes this page from the code.
 
-## A sweep's tables
+## A sweep
 
 ```{eval-rst}
+.. autofunction:: analysis.load
+.. autoclass:: analysis.loaded.LoadedSweep
+   :members:
 .. autofunction:: analysis.frames.load_frames
 .. autoclass:: analysis.frames.Frames
 ```
