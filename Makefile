@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: demo test chaos studies docs bench lint format hooks clean
+.PHONY: demo test chaos studies results docs bench lint format hooks clean
 demo: .venv/.ready
 	$(BIN)/python run.py demo
 
@@ -22,6 +22,12 @@ studies: .venv/.ready
 docs: .venv/.ready
 	$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/doctrees docs site
 	@echo site/index.html
+
+# Pages docs/results/*.md from all presets laptop, and from all presets cifar where TUNE_AT_DATA names CIFAR: two hours.
+results: .venv/.ready
+	$(BIN)/python run.py studies
+	test -z "$$TUNE_AT_DATA" || $(BIN)/python run.py studies --preset cifar
+	$(BIN)/python -m tools.results runs/studies
 
 # Against a textbook way, goal beside measured: about half an hour on two cores; writes benchmarks/results/.
 bench: .venv/.ready

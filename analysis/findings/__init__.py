@@ -10,7 +10,7 @@ from analysis.findings.memorization import (
     refined,
     small_balls,
 )
-from analysis.findings.overfitting import best_of_all, mitigates, overfits_in_large_balls, same_are_hard
+from analysis.findings.overfitting import best_of_all, mitigates, overfits, overfits_in_large_balls, same_are_hard
 from analysis.findings.probes import complexity_misleads, larger_ratio, less_stable, noise_overwhelms
 from analysis.frames import NOTHING, Frames
 from tune_at.store.status import Status
@@ -37,7 +37,7 @@ RULES: dict[str, Rule] = {
     "random_labels": random_labels,
     "refined_pgd_at": refined,
     "regularisers": fits_in_every_setting,
-    "robust_overfitting": mitigates,
+    "robust_overfitting": overfits,
     "threat_model": random_labels,
 }
 """A rule by study. A study that is not here answers no figure or table of the paper."""

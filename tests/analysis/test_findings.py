@@ -142,7 +142,7 @@ def test_noise_curves(test, fails, expected):
     assert outcome("noise_curves", cases[1]) == UNKNOWN
 
 
-@pytest.mark.parametrize("study", ["mitigation", "robust_overfitting", "architectures_and_norms"])
+@pytest.mark.parametrize("study", ["mitigation", "architectures_and_norms"])
 def test_mitigation(study):
     plain = curve("pgd_at", 0.7, 0.5)
     assert outcome(study, plain, curve("pgd_at_te", 0.7, 0.69)) == SHOWS
@@ -161,6 +161,15 @@ def test_mitigation_over_seeds_and_methods():
     assert outcome("mitigation", *trades, plain[0], te[0]) == SHOWS
     worse = [curve("trades", 0.7, 0.6), curve("trades_te", 0.7, 0.6)]
     assert outcome("mitigation", *worse, curve("pgd_at", 0.7, 0.5), curve("pgd_at_te", 0.7, 0.7)) == DOES_NOT
+
+
+@pytest.mark.parametrize(("last", "expected"), [((0.5, 0.6), SHOWS), ((0.69, 0.7), DOES_NOT), ((0.5, 0.7), DOES_NOT)])
+def test_robust_overfitting(last, expected):
+    cases = [curve("pgd_at", 0.7, value, seed=seed) for seed, value in enumerate(last)]
+    found = find("robust_overfitting", frames(*cases, curve("pgd_at_te", 0.7, 0.65)))
+    assert found.outcome == expected
+    assert found.numbers.endswith("PGD-AT+TE 5.0")
+    assert outcome("robust_overfitting", curve("trades", 0.7, 0.5)) == UNKNOWN
 
 
 @pytest.mark.parametrize(("small", "expected"), [(0.69, SHOWS), (0.55, DOES_NOT)])

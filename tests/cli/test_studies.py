@@ -66,6 +66,21 @@ def test_it_begins_goes_on_and_ends(calls, tmp_path, capsys):
     assert float(json.loads((tmp_path / "threat_model.json").read_text())) >= 0
 
 
+def test_another_preset_has_folders_of_its_own(calls, tmp_path):
+    made, _ = calls
+    assert call("hard_examples", "--preset", "cifar", "--storage", tmp_path) == 0
+    assert made == [
+        ("sweep", "hard_examples", "--preset", "cifar", "--storage", str(tmp_path), "--name", "hard_examples-cifar")
+    ]
+
+
+def test_a_study_without_the_preset_is_one_line(capsys):
+    assert call("mitigation", "--preset", "cifar") == 2
+    assert "studies: 'mitigation' has no preset cifar" in capsys.readouterr().err
+    assert call("--preset", "cifa") == 2
+    assert "--preset: 'cifa' is of no study; did you mean cifar" in capsys.readouterr().err
+
+
 def test_an_unknown_study_is_one_line(capsys):
     assert call("mitigations") == 2
     assert "studies: 'mitigations' is unknown; did you mean mitigation?" in capsys.readouterr().err
