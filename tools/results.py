@@ -139,7 +139,8 @@ def _setting(result: Result) -> list[str]:
 
 def _pictures(name: str, result: Result, folder: Path) -> list[str]:
     lines: list[str] = []
-    for figure in result.study.figures:
+    # The figures that the study names today: what a sweep recorded may be older.
+    for figure in Study.resolve(name, result.preset).figures:
         entry = FIGURES[figure]
         try:
             _, picture = entry.load()(result.frames)
