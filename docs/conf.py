@@ -22,6 +22,7 @@ highlight_language = "text"  # what is printed is no program
 pygments_style = "default"
 pygments_dark_style = "github-dark"
 
+napoleon_use_ivar = True
 autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
@@ -85,11 +86,31 @@ def read(app: object, docname: str, source: list[str]) -> None:
 
 
 def as_rst(app: object, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:
-    """Docstrings are written as Markdown is: `code` in single ticks, and signs that mean nothing."""
-    parts = re.split(r"(?<!`)`([^`]+)`(?!`)", "\n".join(lines))
+    """Docstrings are written as Markdown is: `code` in single ticks, indented programs, and signs that mean nothing."""
+    written: list[str] = []
+    last = "Args:"
+    while lines:
+        line = lines.pop(0)
+        if line.startswith("    ") and not last.startswith(" ") and not written[-1]:
+            written += [".. code-block:: python", "", line]
+            while lines and (lines[0].startswith("    ") or not lines[0]):
+                written.append(lines.pop(0))
+            continue
+        paragraph = [line]
+        while lines and line and lines[0] and not lines[0].startswith("    "):
+            paragraph.append(lines.pop(0))
+        written += _escaped("\n".join(paragraph)).split("\n")
+        last = paragraph[-1] or last
+    if what in ("attribute", "property") and written:
+        written[0] = written[0].replace(": ", " – ")  # what stands before a colon would be read as its type
+    lines[:] = written
+
+
+def _escaped(text: str) -> str:
+    parts = re.split(r"(?<!`)`([^`]+)`(?!`)", text)
     for place, part in enumerate(parts):
         parts[place] = f"``{part}``" if place % 2 else re.sub(r"([*|]|(?<=\w)_(?=\W|$))", r"\\\1", part)
-    lines[:] = "".join(parts).split("\n")
+    return "".join(parts)
 
 
 def setup(app: object) -> dict[str, bool]:
