@@ -25,6 +25,12 @@ draw_generalization_gap(frame).savefig("gap.png")
 .. autofunction:: analysis.load
 .. autoclass:: analysis.loaded.LoadedSweep
    :members:
+   :exclude-members: at
+.. autoclass:: analysis.loaded.PaperTable
+   :members:
+.. autofunction:: analysis.at_epochs.best_trials
+.. autofunction:: analysis.at_epochs.best_points
+.. autofunction:: analysis.at_epochs.final_trials
 .. autofunction:: analysis.frames.load_frames
 .. autoclass:: analysis.frames.Frames
 ```
