@@ -1,5 +1,7 @@
 """Rules on robust overfitting and what mitigates it (Sec. 4, 5, App. C)."""
 
+from collections.abc import Iterator
+
 import pandas as pd
 
 from analysis.findings.base import (
@@ -32,12 +34,13 @@ def mitigates(frames: Frames) -> Finding:
     for plain, with_te in PAIRS:
         if not {plain, with_te} <= there:
             continue
-        before, after = (falls(frames, chosen(frames, objective__name=name)) for name in (plain, with_te))
-        parts.append(f"{labelled(plain)} {_points(before)}, with TE {_points(after)}")
-        if before.mean() <= CLOSE:
-            continue
-        halved = (after < before / 2)[before.index.intersection(after.index)]
-        outcomes.append(bool(after.mean() < before.mean() / 2) if halved.nunique() == 1 else None)
+        before = falls(frames, chosen(frames, objective__name=plain))
+        for weight, after in _by_weight(frames, chosen(frames, objective__name=with_te)):
+            parts.append(f"{labelled(plain)} {_points(before)}, with TE{weight} {_points(after)}")
+            if before.mean() <= CLOSE:
+                continue
+            halved = (after < before / 2)[before.index.intersection(after.index)]
+            outcomes.append(bool(after.mean() < before.mean() / 2) if halved.nunique() == 1 else None)
     if not parts:
         raise Missing("neither PGD-AT nor TRADES is there with and without TE")
     numbers = f"robust test accuracy falls by points: {'; '.join(parts)}"
@@ -46,6 +49,16 @@ def mitigates(frames: Frames) -> Finding:
     if None in outcomes and False not in outcomes:
         return Finding(UNKNOWN, f"{numbers}: seeds disagree")
     return told(False not in outcomes, numbers)
+
+
+def _by_weight(frames: Frames, trials: pd.DataFrame) -> "Iterator[tuple[str, pd.Series[float]]]":
+    """The falls of TE for each of its weights; the weight is named where there are several."""
+    weights = trials["objective.weight"].unique() if "objective.weight" in trials else [None]
+    if len(weights) < 2:
+        yield "", falls(frames, trials)
+        return
+    for weight in weights:
+        yield f" of weight {weight:g}", falls(frames, trials[trials["objective.weight"] == weight])
 
 
 def overfits(frames: Frames) -> Finding:

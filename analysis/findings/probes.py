@@ -6,6 +6,8 @@ from scipy.stats import kendalltau
 
 from analysis.findings.base import Finding, Missing, completed, final, measured, told
 from analysis.frames import Frames
+from analysis.measured import probe_rows
+from tune_at.errors import UserError
 
 MEASURES = {
     ("spectral_norm", "log_product_over_margin"): "spectral norm",
@@ -61,7 +63,7 @@ def complexity_misleads(frames: Frames) -> Finding:
     rates = trials.set_index("trial")["data.noise_rate"]
     misled, parts = 0, []
     for (probe, quantity), label in MEASURES.items():
-        rows = _rows(frames, probe, quantity)
+        rows = _rows(frames, probe, quantity, last=True)
         values = rows.groupby("trial")["value"].mean().dropna()
         random, true = (values[values.index.isin(rates.index[rates == rate])] for rate in (1.0, 0.0))
         counter = sum(1 for a in random.index for b in true.index if random[a] < true[b] and gap[a] > gap[b])
@@ -79,10 +81,12 @@ def _robust_gaps(frames: Frames, trials: pd.DataFrame) -> "pd.Series[float]":
     return last[0] - last[1]
 
 
-def _rows(frames: Frames, probe: str, quantity: str | None = None) -> pd.DataFrame:
-    """Rows of a probe with the trial's objective beside. Raises `Missing` if there are none."""
-    rows = frames.probes
-    rows = rows[rows["probe"] == probe]
+def _rows(frames: Frames, probe: str, quantity: str | None = None, last: bool = False) -> pd.DataFrame:
+    """Rows of a probe, measured in training or `last`, with the trial's objective. Raises `Missing` without any."""
+    try:
+        rows = probe_rows(frames, probe, last=last)[["trial", "epoch", "probe", "quantity", "x", "value"]]
+    except UserError:
+        raise Missing(f"the probe {probe} has no rows") from None
     if quantity is not None:
         rows = rows[rows["quantity"] == quantity]
     trials = completed(frames)[["trial", "objective.name"]].rename(columns={"objective.name": "objective"})

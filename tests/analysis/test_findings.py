@@ -151,6 +151,21 @@ def test_mitigation(study):
     assert outcome(study, plain, curve("trades_te", 0.7, 0.7)) == UNKNOWN
 
 
+def test_each_weight_of_te_is_judged_by_itself():
+    weights = [curve("pgd_at_te", 0.7, last, objective__weight=w) for w, last in ((3.0, 0.69), (30.0, 0.5))]
+    found = find("mitigation", frames(curve("pgd_at", 0.7, 0.5), *weights))
+    assert found.outcome == DOES_NOT
+    assert "with TE of weight 3 1.0; PGD-AT 20.0, with TE of weight 30 20.0" in found.numbers
+
+
+def test_larger_networks_have_no_trades():
+    small = [fitted(name, value, model__name="dla") for name, value in (("pgd_at", 0.1), ("trades", 0.95))]
+    large = fitted("pgd_at", 0.1, model__name="wrn-34-20", stage="capacity")
+    found = find("architectures", frames(*small, large))
+    assert found.outcome == SHOWS
+    assert "wrn-34-20: of random labels PGD-AT fits 10.0%" in found.numbers
+
+
 def test_mitigation_over_seeds_and_methods():
     plain = [curve("pgd_at", 0.7, 0.5, seed=seed) for seed in (0, 1)]
     te = [curve("pgd_at_te", 0.7, last, seed=seed) for seed, last in enumerate((0.69, 0.55))]
@@ -189,7 +204,8 @@ def test_comparison(te, expected):
 
 
 def probed(*rows):
-    return pd.DataFrame(rows, columns=["trial", "epoch", "probe", "quantity", "x", "value"])
+    frame = pd.DataFrame(rows, columns=["trial", "epoch", "probe", "quantity", "x", "value"])
+    return frame.assign(checkpoint="")
 
 
 TWO = (fitted("pgd_at", 0.1), fitted("trades", 0.9))
@@ -214,6 +230,9 @@ def test_gradient_stability(moved, cosine, expected):
     ]
     rows += [("a", 2, "gradient_cosine", "cosine", None, 0.5), ("b", 2, "gradient_cosine", "cosine", None, cosine)]
     assert outcome("gradient_stability", *TWO, probes=probed(*rows)) == expected
+    # What was measured from a checkpoint afterwards is of another network.
+    later = probed(("b", 2, "gradient_stability", "objective", 1.0, 99.0)).assign(checkpoint="final")
+    assert outcome("gradient_stability", *TWO, probes=pd.concat([probed(*rows), later])) == expected
 
 
 @pytest.mark.parametrize(
