@@ -87,6 +87,17 @@ def test_the_trials_own_ball_counts_whatever_config_its_checkpoint_had(trained):
     assert json.loads(row["settings"])["eps"] == 0
 
 
+def test_splits_stand_beside_each_other(trained):
+    folder, trial = trained
+    for split in ("train", "test"):
+        (piece,) = work(folder, trial, number=100, split=split)
+        do(folder, piece, split)
+    assert [work(folder, trial, number=100, split=split) for split in ("train", "test")] == [[], []]
+    assert sorted(read_arrow(folder, "samples")["split"].value_counts().to_pylist(), key=str) == [
+        {"values": "test", "counts": 100}, {"values": "train", "counts": 100},
+    ]  # fmt: skip
+
+
 def test_outcomes_do_not_depend_on_how_batches_are_cut(trained, tmp_path):
     folder, trial = trained
     pieces = work(folder, trial, [PGD, AUTO])
