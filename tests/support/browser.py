@@ -1,6 +1,7 @@
 """A page in a browser without a screen; tests are skipped where there is none."""
 
 import contextlib
+import importlib.util
 import shutil
 
 import pytest
@@ -11,7 +12,9 @@ def browser_path():
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
-needs_browser = pytest.mark.skipif(browser_path() is None, reason="no Chromium is installed")
+needs_browser = pytest.mark.skipif(
+    browser_path() is None or importlib.util.find_spec("playwright") is None, reason="no Chromium, or no playwright"
+)
 
 
 @contextlib.contextmanager
