@@ -83,6 +83,7 @@ def _robust_gaps(frames: Frames, trials: pd.DataFrame) -> "pd.Series[float]":
 
 def _rows(frames: Frames, probe: str, quantity: str | None = None, last: bool = False) -> pd.DataFrame:
     """Rows of a probe, measured in training or `last`, with the trial's objective. Raises `Missing` without any."""
+    frames.probes  # noqa: B018  # read here: a damaged file is told as such, never as rows that are not there
     try:
         rows = probe_rows(frames, probe, last=last)[["trial", "epoch", "probe", "quantity", "x", "value"]]
     except UserError:
