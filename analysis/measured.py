@@ -15,25 +15,39 @@ def probe_rows(frames: Frames, probe: str, *, last: bool = False) -> pd.DataFram
     Args:
         frames: the sweep.
         probe: its name.
-        last: only each trial's last measured epoch, whether it was measured in training or from a checkpoint that is
-            not the best; otherwise only what was measured in training.
+        last: only of each trial's network after its last epoch, measured in training or from its checkpoint; otherwise
+            only what was measured in training.
 
     Raises:
         UserError: the probe has no row, or none with a value.
     """
-    rows = frames.probes
+    rows = _of_last(frames) if last else _in_training(frames)
     rows = rows[(rows["probe"] == probe) & rows["value"].notna()]
-    while_training = rows["checkpoint"].fillna("") == ""
-    rows = rows[(rows["checkpoint"] != "best") if last else while_training]
     if rows.empty:
         command = shell(*program(), "probe", "DIR/N", "--probe", probe)
         remedy = f"name it in the study's `probes`, or measure it afterwards: {command}"
-        raise UserError(probe, "has no rows in this sweep", remedy if last else "name it in the study's `probes`")
-    if last:
-        rows = rows[rows["epoch"] == rows.groupby("trial")["epoch"].transform("max")]
-        rows = rows.sort_values("checkpoint", kind="stable").drop_duplicates(["trial", "quantity", "x"], keep="last")
+        what = "has no rows of any trial's last network" if last else "has no rows in this sweep"
+        raise UserError(probe, what, remedy if last else "name it in the study's `probes`")
     trials = add_series(frames.trials, ["data.noise_rate"])
     return rows.merge(trials.drop(columns=["sweep", "study", "stage"], errors="ignore"), on="trial")
+
+
+def _in_training(frames: Frames) -> pd.DataFrame:
+    """The rows of all probes that were measured while trials trained, not later from a checkpoint."""
+    return frames.probes[frames.probes["checkpoint"].fillna("") == ""]
+
+
+def _of_last(frames: Frames) -> pd.DataFrame:
+    """The rows of all probes that are of each trial's network after its last epoch, each once.
+
+    That network may have been measured in training, and again from its checkpoint; an earlier one, or one that was not
+    trained at all, never stands for it.
+    """
+    ends = frames.epochs.groupby("trial")["epoch"].max() if len(frames.epochs) else pd.Series(dtype=float)
+    rows = frames.probes[frames.probes["checkpoint"] != "best"]
+    rows = rows[rows["epoch"] == rows["trial"].map(ends)]
+    rows = rows.sort_values("checkpoint", kind="stable")
+    return rows.drop_duplicates(["trial", "probe", "quantity", "x"], keep="last")
 
 
 def over_seeds(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:

@@ -16,6 +16,8 @@ from analysis.findings.base import (
     told,
 )
 from analysis.frames import Frames
+from tune_at.study.comparison import plain
+from tune_at.wording import counted
 
 TRAINED = "train_natural_accuracy"
 
@@ -44,7 +46,7 @@ def fails_in_every_setting(frames: Frames) -> Finding:
     trials = chosen(frames, data__noise_rate=1.0)
     last = measured(frames, trials, TRAINED).groupby("trial")[TRAINED].last()
     higher = [f"{trial} {last[trial]:.1%}" for trial in last.index if last[trial] >= NOT_FITTED]
-    numbers = f"of random labels {percents(list(last))} are fitted in {len(last)} settings"
+    numbers = f"of random labels {percents(list(last))} are fitted in {counted(len(last), 'trial')}"
     return told(not higher, numbers + (f"; not low: {', '.join(higher)}" if higher else ""))
 
 
@@ -69,7 +71,7 @@ def small_balls(frames: Frames) -> Finding:
         raise Missing("PGD-AT was trained in one ball only")
     fitted = [final(frames, TRAINED, objective__name="pgd_at", data__noise_rate=1.0, attack__eps=eps) for eps in balls]
     trades = final(frames, TRAINED, objective__name="trades", data__noise_rate=1.0, attack__eps=balls[-1])
-    listed = ", ".join(f"{value:.1%} at eps {eps:.3g}" for eps, value in zip(balls, fitted, strict=True))
+    listed = ", ".join(f"{value:.1%} at eps {plain(eps)}" for eps, value in zip(balls, fitted, strict=True))
     shows = fitted[0] > FITTED and max(fitted[1:]) < NOT_FITTED and trades > FITTED
     return told(shows, f"of random labels PGD-AT fits {listed}; TRADES {trades:.1%} in the largest ball")
 

@@ -47,8 +47,10 @@ def noise_overwhelms(frames: Frames) -> Finding:
     groups = [f"{group}_adversarial_ce" for group in ("clean", "mislabelled")]
     if not set(groups) <= set(by_group.columns):
         raise Missing("no norms of PGD-AT's gradients by group are recorded")
-    logs = np.log(by_group[groups[0]].to_numpy() / by_group[groups[1]].to_numpy())
-    ratio = float(np.exp(logs[np.isfinite(logs)].mean()))
+    both = by_group[(by_group[groups] > 0).all(axis=1)]
+    if both.empty:
+        raise Missing("no epoch has gradients of both right and wrong labels")
+    ratio = float(np.exp(np.log(both[groups[0]] / both[groups[1]]).mean()))
     fitted = final(frames, "train_natural_accuracy", objective__name="pgd_at")
     numbers = f"PGD-AT fits {fitted:.1%}; its gradients of right labels are {ratio:.2f} times those of wrong ones"
     return told(fitted < 0.5 and 1 / 1.2 < ratio < 1.2, numbers)
@@ -57,19 +59,25 @@ def noise_overwhelms(frames: Frames) -> Finding:
 def complexity_misleads(frames: Frames) -> Finding:
     """By at least one measure a network of random labels is less complex than one of true labels, and its robust gap is
     larger (Fig. 5).
+
+    After the last epoch. Networks whose margin is not positive have no measure over it, and are in no pair.
     """
     trials = completed(frames)
     gap = _robust_gaps(frames, trials)
     rates = trials.set_index("trial")["data.noise_rate"]
-    misled, parts = 0, []
+    misled, pairs, parts = 0, 0, []
     for (probe, quantity), label in MEASURES.items():
-        rows = _rows(frames, probe, quantity, last=True)
-        values = rows.groupby("trial")["value"].mean().dropna()
+        rows = _rows(frames, probe, last=True)
+        values = rows[rows["quantity"] == quantity].groupby("trial")["value"].mean().dropna()
         random, true = (values[values.index.isin(rates.index[rates == rate])] for rate in (1.0, 0.0))
         counter = sum(1 for a in random.index for b in true.index if random[a] < true[b] and gap[a] > gap[b])
         misled += counter > 0
+        pairs += len(random) * len(true)
         tau = kendalltau(values, gap[values.index]).statistic if len(values) > 1 else float("nan")
-        parts.append(f"{label} tau {tau:.2f}, {counter} such pairs of {len(random) * len(true)}")
+        told_tau = f"tau {tau:.2f}, " if tau == tau else ""
+        parts.append(f"{label} {told_tau}{counter} such pairs of {len(random) * len(true)}")
+    if not pairs:
+        raise Missing("no measure is there of both a network of random labels and one of true labels")
     return told(misled > 0, f"by {misled} of {len(MEASURES)} measures: {'; '.join(parts)}")
 
 

@@ -193,6 +193,19 @@ def test_small_balls(small, expected):
     assert outcome("eps_overfitting", *cases) == expected
     close = [curve("pgd_at", 0.7, 0.68, attack__eps=0.01), curve("pgd_at", 0.7, 0.67, attack__eps=0.1)]
     assert outcome("eps_overfitting", *close) == UNKNOWN
+    # As in Fig. 6b, a second small ball is like the first: it is the largest from which the smallest must differ.
+    between = curve("pgd_at", 0.7, small + 0.005, attack__eps=4 / 255)
+    found = find("eps_overfitting", frames(*cases, between))
+    assert found.outcome == expected
+    assert f"points at eps 0.01, {100 * (0.695 - small):.1f} points at eps 4/255, 20.0 points" in found.numbers
+
+
+def test_a_method_that_does_not_overfit_is_told_beside_one_that_cannot_be_told():
+    close = [curve("pgd_at", 0.7, 0.68, attack__eps=0.01), curve("pgd_at", 0.7, 0.67, attack__eps=0.1)]
+    flat = [curve("trades", 0.7, 0.7, attack__eps=eps) for eps in (0.01, 0.1)]
+    found = find("eps_overfitting", frames(*close, *flat))
+    assert found.outcome == DOES_NOT
+    assert "one seed does not tell the smallest ball from the largest; TRADES falls by 0.0 points" in found.numbers
 
 
 @pytest.mark.parametrize(("te", "expected"), [((0.7, 0.68), SHOWS), ((0.7, 0.6), DOES_NOT), ((0.9, 0.65), DOES_NOT)])
@@ -201,72 +214,6 @@ def test_comparison(te, expected):
     footnote = curve("co_teaching", 0.9, 0.9)
     assert outcome("comparison", *others, curve("kd_swa", 0.7, 0.66), curve("pgd_at_te", *te), footnote) == expected
     assert outcome("comparison", *others, curve("pgd_at_te", *te)) == UNKNOWN
-
-
-def probed(*rows):
-    frame = pd.DataFrame(rows, columns=["trial", "epoch", "probe", "quantity", "x", "value"])
-    return frame.assign(checkpoint="")
-
-
-TWO = (fitted("pgd_at", 0.1), fitted("trades", 0.9))
-
-
-@pytest.mark.parametrize(("trades", "expected"), [(0.1, SHOWS), (0.4, DOES_NOT)])
-def test_gradient_ratio(trades, expected):
-    rows = probed(("a", 1, "gradient_ratio", "ratio", 1, 0.3), ("b", 1, "gradient_ratio", "ratio", 1, trades))
-    assert outcome("gradient_norms", *TWO, probes=rows) == expected
-    assert outcome("gradient_norms", *TWO, probes=rows[:1]) == UNKNOWN
-    assert outcome("gradient_norms", *TWO) == UNKNOWN
-
-
-@pytest.mark.parametrize(
-    ("moved", "cosine", "expected"), [(0.1, 0.9, SHOWS), (0.4, 0.9, DOES_NOT), (0.1, 0.2, DOES_NOT)]
-)
-def test_gradient_stability(moved, cosine, expected):
-    rows = [
-        (trial, 0, "gradient_stability", "objective", x, value if x else 9.0)
-        for trial, value in (("a", 0.3), ("b", moved))
-        for x in (-1.0, 0.0, 1.0)
-    ]
-    rows += [("a", 2, "gradient_cosine", "cosine", None, 0.5), ("b", 2, "gradient_cosine", "cosine", None, cosine)]
-    assert outcome("gradient_stability", *TWO, probes=probed(*rows)) == expected
-    # What was measured from a checkpoint afterwards is of another network.
-    later = probed(("b", 2, "gradient_stability", "objective", 1.0, 99.0)).assign(checkpoint="final")
-    assert outcome("gradient_stability", *TWO, probes=pd.concat([probed(*rows), later])) == expected
-
-
-@pytest.mark.parametrize(
-    ("value", "ratio", "expected"), [(0.1, 1.0, SHOWS), (0.8, 1.0, DOES_NOT), (0.1, 0.5, DOES_NOT)]
-)
-def test_noisy_gradients(value, ratio, expected):
-    rows = [
-        ("a", epoch, "group_gradient_norms", f"{group}_adversarial_ce", None, norm)
-        for epoch in (5, 10)
-        for group, norm in (("clean", 3 * ratio), ("mislabelled", 3.0))
-    ]
-    found = find("noisy_gradients", frames(fitted("pgd_at", value), fitted("standard", 1.0), probes=probed(*rows)))
-    assert found.outcome == expected
-    assert f"{ratio:.2f} times" in found.numbers
-
-
-@pytest.mark.parametrize(("random", "expected"), [(1.0, SHOWS), (3.0, DOES_NOT)])
-def test_complexity(random, expected):
-    def case(rate, train, test):
-        return ("trades", {"data.noise_rate": rate}, {"train_robust_accuracy": [train], ROBUST_TEST: [test]})
-
-    measures = [
-        ("spectral_norm", "log_product_over_margin"), ("l1_norm", "log_product_over_margin"),
-        ("input_curvature", "input_curvature"), ("weight_flatness", "weight_flatness"),
-    ]  # fmt: skip
-    rows = [(t, 1, *m, None, value) for m in measures for t, value in (("a", 2.0), ("b", 2.5), ("c", random))]
-    rows[2] = (*rows[2][:5], float("nan"))  # a margin that is not positive
-    found = find(
-        "complexity", frames(case(0.0, 0.9, 0.7), case(0.0, 0.9, 0.6), case(1.0, 0.9, 0.1), probes=probed(*rows))
-    )
-    assert found.outcome == expected
-    assert (
-        f"by {3 if expected == SHOWS else 0} of 4 measures: spectral norm tau 1.00, 0 such pairs of 0" in found.numbers
-    )
 
 
 @pytest.mark.parametrize(("order", "expected"), [([1, 2, 3, 4, 5], SHOWS), ([5, 4, 3, 2, 1], DOES_NOT)])

@@ -104,7 +104,7 @@ def test_complexity_is_of_the_last_network_and_says_where_it_is_not_defined():
         ("a", 2, "weight_flatness", "weight_flatness", 0.1, 1.0),
         ("a", 2, "weight_flatness", "weight_flatness", 0.2, 3.0),
     )  # fmt: skip
-    rows = pd.concat([rows, rows[1:2].assign(epoch=9, checkpoint="best", value=5.0)])
+    rows = pd.concat([rows, rows[1:2].assign(checkpoint="best", value=5.0)])
     frame = prepare_complexity(frames(*made, probes=rows))
     assert frame["measure"].unique().tolist() == ["spectral norm over margin (log)", "weight flatness"]
     found = frame.set_index(["measure", "trial"])["value"]
@@ -114,6 +114,12 @@ def test_complexity_is_of_the_last_network_and_says_where_it_is_not_defined():
     assert frame["gap"].tolist() == pytest.approx([0.6] * 3)
     figure = draw_complexity(frame)
     assert figure.axes[0].get_title() == "(a) spectral norm over margin (log)\n1 not defined: margin ≤ 0"
+
+
+def test_complexity_of_another_network_than_the_last_is_not_drawn_against_the_last_gap():
+    made = frames(case("trades"), probes=probed(("a", 0, "input_curvature", "input_curvature", None, 1.0, "initial")))
+    with pytest.raises(UserError, match=r"no rows of any trial's last network.*probe DIR/N --probe"):
+        prepare_complexity(made)
 
 
 def test_hard_examples_pair_seeds_before_architectures():

@@ -28,5 +28,7 @@ def frames(*cases, swept=(), seeds=1, **tables):
             for epoch in range(number)
         ]
     made = join(pd.DataFrame(trials), pd.DataFrame(epochs))
-    empty = pd.DataFrame({"trial": [], "probe": [], "quantity": [], "value": [], "checkpoint": []})
+    empty = pd.DataFrame(
+        {"trial": [], "epoch": [], "probe": [], "quantity": [], "x": [], "value": [], "checkpoint": []}
+    )
     return Frames(*made, swept=tuple(swept), seeds=seeds, read=lambda table: tables.get(table, empty))
