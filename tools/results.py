@@ -183,7 +183,7 @@ def _values(study: Study) -> dict[str, str]:
     for key, axis in study.axes.items():
         values = {known: value for known, value in values.items() if known != key and not known.startswith(f"{key}.")}
         names = all(isinstance(value, str) for value in axis)
-        values[_named(key) if names else key] = ", ".join(_written(value) for value in axis)
+        values[_named(key) if names else key] = ", ".join(plain(value) for value in axis)
     values["seeds"] = ", ".join(map(str, study.seeds))
     if study.stages:
         values["stages"] = ", ".join(study.stages)
@@ -193,12 +193,6 @@ def _values(study: Study) -> dict[str, str]:
 def _named(key: str) -> str:
     """`model: resnet18` is `model.name: resnet18`."""
     return f"{key}.name" if key in NAMED_SECTIONS else key
-
-
-def _written(value: object) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {plain(inner)}" for key, inner in value.items()) + "}"
-    return plain(value)
 
 
 if __name__ == "__main__":

@@ -61,8 +61,12 @@ def point_grid(frames: Frames) -> Grid:
     return Grid(columns, rows)
 
 
-def trial_grid(frames: Frames) -> Grid:
-    """All trials with what tells them apart, and their accuracies at the best and the last evaluated epoch."""
+def trial_grid(frames: Frames, running: bool = True) -> Grid:
+    """All trials with what tells them apart, and their accuracies at the best and the last evaluated epoch.
+
+    `running`: whether somebody runs the sweep; if not, what the table calls running was interrupted.
+    """
+    shown = {} if running else {Status.RUNNING: Status.INTERRUPTED}
     keys = [key for key in frames.swept if key in frames.trials]
     columns = [
         ("trial", "a click shows its curve and its config"), ("status", "where it stands"),
@@ -84,7 +88,7 @@ def trial_grid(frames: Frames) -> Grid:
         rows.append(
             [
                 Cell(name),
-                Cell(str(row["status"])),
+                Cell(str(shown.get(row["status"], row["status"]))),
                 *(_value(row[key]) for key in keys),
                 Cell(str(row["seed"]), float(row["seed"])),
                 _count(epochs.get(name)),
@@ -111,7 +115,7 @@ def decision_grid(frames: Frames) -> Grid:
     rows = [
         [
             Cell(str(row["trial"])), _count(row["epoch"]), _value(row.get("rung")), Cell(str(row["action"])),
-            _value(row.get("value")), _value(row.get("cutoff")), _value(row.get("source")),
+            _metric(row.get("value")), _metric(row.get("cutoff")), _value(row.get("source")),
         ]
         for row in order.head(MOST_DECISIONS).to_dict("records")
     ]  # fmt: skip
@@ -154,6 +158,12 @@ def _spread(mean: float, spread: float) -> Cell:
 def _count(value: Any) -> Cell:
     number = _number(value)
     return Cell("") if number is None else Cell(f"{number:.0f}", number)
+
+
+def _metric(value: Any) -> Cell:
+    """An accuracy or a loss: never a fraction of 255, which pixels have."""
+    number = _number(value)
+    return Cell("") if number is None else Cell(f"{number:.4g}", number)
 
 
 def _value(value: Any) -> Cell:

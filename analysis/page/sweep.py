@@ -20,10 +20,13 @@ from tune_at.store.place import Where
 from tune_at.store.reader import read_results
 from tune_at.study.comparison import plain
 from tune_at.study.file import SHIPPED
+from tune_at.study.study import Study
 from tune_at.study.sweep import Sweep
 from tune_at.wording import program, shell
 
 GO_ON = "go on with it"
+
+UNDECIDED = "The scheduler has decided nothing yet."
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class SweepContent:
     points: Grid
     trials: Grid
     decisions: Grid
+    undecided: str
+    """What is said where there are no decisions."""
     failures: Grid
     versions: Sequence[tuple[str, str]]
     commands: Sequence[tuple[str, str]]
@@ -82,7 +87,7 @@ def collect(sweep: Where, figures: Sequence[str] = ()) -> SweepContent:
     study, results = existing.study, read_results(existing.folder)
     trials = results.frame("trials")
     frames = frames_of(existing.folder, study, results)
-    left = existing.left(results)
+    left, running = existing.left(results), is_locked(existing.folder)
     drawn = draw_figures(frames, figures, study.figures)
     return SweepContent(
         name=existing.name,
@@ -90,18 +95,20 @@ def collect(sweep: Where, figures: Sequence[str] = ()) -> SweepContent:
         paper=study.paper or "",
         preset=study.preset or "",
         place=str(existing.folder.place),
-        status=status_line(trials, study.size, is_locked(existing.folder)),
+        status=status_line(trials, study.size, running),
         finished=not left,
         finding=find(study.name, frames, left),
         rule=_first_sentence(RULES[study.name].__doc__) if study.name in RULES else "",
         setting=_setting(study.base, study.axes),
         swept=[(key, ", ".join(plain(v) for v in values)) for key, values in study.axes.items()]
-        + [("seeds", ", ".join(map(str, study.seeds)))],
+        + [("seeds", ", ".join(map(str, study.seeds)))]
+        + _drawn(study),
         figures=drawn,
         tables=draw_tables(frames, study.paper or ""),
         points=point_grid(frames),
-        trials=trial_grid(frames),
+        trials=trial_grid(frames, running),
         decisions=decision_grid(frames),
+        undecided=UNDECIDED if study.scheduler.early else "No scheduler judges trials: each runs to its end.",
         failures=failure_grid(trials),
         versions=_versions(trials),
         commands=_commands(existing),
@@ -117,6 +124,17 @@ def _first_sentence(text: str | None) -> str:
 def _setting(base: Any, axes: Any) -> list[tuple[str, str]]:
     swept = set(axes)
     return [(key, plain(value)) for key, value in leaves(base) if key not in swept and key.split(".")[0] not in swept]
+
+
+def _drawn(study: Study) -> list[tuple[str, str]]:
+    """What a search draws, who judges trials, and stages: where a study has them."""
+    told = [(key, plain(value)) for key, value in getattr(study.search, "space", {}).items()]
+    sections = (("search", study.search.name, study.search), ("scheduler", study.scheduler.name, study.scheduler))
+    for key, name, section in sections:
+        if name not in ("grid", "fifo"):
+            given = section.model_dump(exclude={"name", "space"}, exclude_unset=True)
+            told.append((key, plain({"name": name, **given})))
+    return told + ([("stages", ", ".join(study.stages))] if study.stages else [])
 
 
 def _versions(trials: pd.DataFrame) -> list[tuple[str, str]]:

@@ -47,14 +47,20 @@ def test_a_stopped_trial_has_no_final_accuracy_and_a_missing_one_is_no_zero():
     assert (whole["optim.lr"], whole["epochs"], whole["seed"]) == ("0.1", "2", "0")
 
 
+def test_what_runs_in_a_sweep_that_nobody_runs_was_interrupted():
+    made = frames(point("pgd_at", [0.5, 0.4], "running"), point("trades", [0.5, 0.4]))
+    assert [row["status"] for row in texts(trial_grid(made))] == ["running", "completed"]
+    assert [row["status"] for row in texts(trial_grid(made, running=False))] == ["interrupted", "completed"]
+
+
 def test_points_decisions_and_failures():
     assert [row["point"] for row in texts(point_grid(MADE))] == ["b", "a", "c"]
     assert [row["robust"] for row in texts(point_grid(MADE))] == ["60.0", "50.0", ""]
     decided = pd.DataFrame({"trial": ["a", "b"], "epoch": [1, 1], "rung": [1, 1], "action": ["continue", "stop"],
-                            "value": [0.5, 0.25], "cutoff": [0.4, float("nan")]})  # fmt: skip
+                            "value": [0.5, 2 / 3], "cutoff": [0.4, float("nan")]})  # fmt: skip
     rows = texts(decision_grid(replace(MADE, decisions=decided)))
     assert [(row["trial"], row["action"], row["value"], row["cutoff"]) for row in rows] == [
-        ("b", "stop", "0.25", ""), ("a", "continue", "0.5", "0.4"),
+        ("b", "stop", "0.6667", ""), ("a", "continue", "0.5", "0.4"),
     ]  # fmt: skip
     assert decision_grid(MADE).rows == []
     trials = pd.DataFrame({"trial": ["a", "b"], "status": ["completed", "failed"], "error": [None, "<b>out of memory"]})
@@ -95,6 +101,19 @@ def test_everything_stands_in_the_page(content):
     )
     assert 'http-equiv="refresh"' not in page
     assert '<meta http-equiv="refresh" content="30">' in render_page([content], refresh=30)
+
+
+def test_the_setting_has_what_is_searched_and_who_judges_it_as_in_a_study(content, tmp_path):
+    swept = dict(content.swept)
+    assert swept["objective"] == "[pgd_at, trades]"
+    assert swept["optim.lr"] == "{loguniform: [0.005, 0.5]}"
+    assert swept["search"].startswith("{name: random, trials: ")
+    assert "grace: 2" in swept["scheduler"]
+    grid = collect(str(shutil.copytree(V1 / "grid-killed", tmp_path / "grid")))
+    assert dict(grid.swept)["objective"] == "{name: pgd_at_te, start: 2}, {name: sat, start: 2}"
+    assert "scheduler" not in dict(grid.swept)
+    assert {row[1].text for row in grid.trials.rows} == {"completed", "interrupted"}
+    assert "No scheduler judges trials: each runs to its end." in render_page([grid])
 
 
 def test_what_a_sweep_says_is_text_in_the_page(content):

@@ -76,7 +76,16 @@ def test_a_key_of_one_kind_of_data_tells_its_own_trials_apart():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(16 / 255, "16/255"), (0.2, "0.2"), (0.0, "0"), (1.0, "1"), (0.123456789, "0.1235"), (8, "8"), ("l2", "l2")],
+    [
+        (16 / 255, "16/255"),
+        (0.2, "0.2"),
+        (0.0, "0"),
+        (1.0, "1"),
+        (0.123456789, "0.1235"),
+        (8, "8"),
+        ("l2", "l2"),
+        ({"eps": 2 / 255, "at": [0.5, 16 / 255]}, "{eps: 2/255, at: [0.5, 16/255]}"),
+    ],
 )
 def test_pixels_are_shown_as_they_are_written(value, text):
     assert plain(value) == text

@@ -100,7 +100,11 @@ def compare(configs: Iterable[Mapping[str, Any]], metric: str = "robust_accuracy
 
 
 def plain(value: Any) -> str:
-    """A value as a person writes it: pixels as a fraction of 255 where the decimal would be long."""
+    """A value as a person writes it, as in YAML; pixels as a fraction of 255 where the decimal would be long."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {plain(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(plain, value))}]"
     if not isinstance(value, float):
         return str(value)
     steps = value * 255
