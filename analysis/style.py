@@ -6,7 +6,7 @@ plots next does not land in a figure of ours.
 
 import functools
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import matplotlib
@@ -61,6 +61,7 @@ def shade(place: int, count: int) -> str:
 
 
 Draw = TypeVar("Draw", bound=Callable[..., Any])
+Name = TypeVar("Name")
 
 
 def styled(draw: Draw) -> Draw:
@@ -103,12 +104,28 @@ def band(axis: "Axes", line: "pd.DataFrame", scale: float = 100.0, **look: Any) 
         axis.fill_between(line["epoch"][known], low, high, color=drawn.get_color(), alpha=0.18, linewidth=0)
 
 
-def legend_below(figure: Figure, axes: "Sequence[Axes]", columns: int = 2, title: str = "") -> None:
-    """One legend for all panels, under them: each name that one of them has, once."""
+MOST_PANELS = 24
+"""Panels of one figure; they have letters, and of more none could be read."""
+
+
+def first_of(names: Iterable[Name], most: int = MOST_PANELS, noun: str = "series") -> tuple[list[Name], str]:
+    """The names of which a figure has room for a panel, each once, and what is said of the others; usually nothing."""
+    every = list(dict.fromkeys(names))
+    return every[:most], f"the first {most} of {len(every)} {noun}" if len(every) > most else ""
+
+
+def legend_below(figure: Figure, axes: "Sequence[Axes]", columns: int = 2, title: str = "", note: str = "") -> None:
+    """One legend for all panels, under them: each name that one of them has, once, below a title and a note.
+
+    More than `MOST_PANELS` lines are told apart by nobody: they stay without names.
+    """
     entries: dict[str, Any] = {}
     for axis in axes:
         handles, names = axis.get_legend_handles_labels()
         entries |= {name: handle for name, handle in zip(names, handles, strict=True) if name not in entries}
+    if len(entries) > MOST_PANELS:
+        note, entries = f"{len(entries)} lines, from dark to light in their order", {}
+    title = "\n".join(filter(None, (title, note)))
     figure.legend(
         entries.values(), entries.keys(), loc="outside lower center", ncols=columns, title=title or None,
         title_fontsize="small",

@@ -9,7 +9,7 @@ from analysis.curves import lines_of, mean_curves
 from analysis.figures.base import Figure, alone
 from analysis.figures.test_curves import MARKS, draw_marks
 from analysis.frames import Frames, panel_title
-from analysis.style import LOOKS, band, legend_below, panels, shade, styled
+from analysis.style import LOOKS, band, first_of, legend_below, panels, shade, styled
 from tune_at.study.comparison import plain
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def prepare_budget_curves(frames: Frames) -> pd.DataFrame:
 @styled
 def draw_budget_curves(frame: pd.DataFrame) -> "MatplotlibFigure":
     """A panel a series; a line an eps, dark for the smallest, with best and final epoch marked."""
-    series, sizes = list(dict.fromkeys(frame["series"])), sorted(frame["eps"].unique())
+    (series, note), sizes = first_of(frame["series"]), sorted(frame["eps"].unique())
     figure, axes = panels(len(series))
     for axis, letter, name in zip(axes, ascii_lowercase, series, strict=False):
         for place, eps in enumerate(sizes):
@@ -42,7 +42,7 @@ def draw_budget_curves(frame: pd.DataFrame) -> "MatplotlibFigure":
             draw_marks(axis, part, color, marker)
         axis.set(title=panel_title(letter, name, len(series)), xlabel="epoch")
     axes[0].set_ylabel("robust test accuracy (%)")
-    legend_below(figure, axes, columns=4, title=MARKS)
+    legend_below(figure, axes, columns=4, title=MARKS, note=note)
     return figure
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.figures.base import Figure, alone
 from analysis.frames import Frames, add_series, final_epochs, panel_title
-from analysis.style import DARK, LIGHT, legend_below, panels, styled
+from analysis.style import DARK, LIGHT, first_of, legend_below, panels, styled
 from tune_at.errors import UserError, suggestion
 from tune_at.store.status import Status
 from tune_at.study.comparison import plain
@@ -79,7 +79,7 @@ def prepare_gap_by_key(frames: Frames, by: str | None = None) -> pd.DataFrame:
 @styled
 def draw_generalization_gap(frame: pd.DataFrame) -> "MatplotlibFigure":
     """A panel a series; natural and robust gap with error bars of one standard deviation over seeds."""
-    series, key = list(dict.fromkeys(frame["series"])), frame["key"].iloc[0]
+    (series, note), key = first_of(frame["series"]), frame["key"].iloc[0]
     figure, axes = panels(len(series))
     looks = {"natural": (DARK, "-", "o"), "robust": (LIGHT, (0, (4, 2)), "s")}
     scale = 100 if key == NOISE else 1
@@ -108,7 +108,8 @@ def draw_generalization_gap(frame: pd.DataFrame) -> "MatplotlibFigure":
     axes[0].set_ylabel("train − test accuracy (points)")
     seeds = sorted({int(n) for n in frame["seeds"]})
     counted = "–".join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))
-    legend_below(figure, axes, title=f"bars: ± 1 standard deviation over {counted} seeds" if seeds[-1] > 1 else "")
+    title = f"bars: ± 1 standard deviation over {counted} seeds" if seeds[-1] > 1 else ""
+    legend_below(figure, axes, title=title, note=note)
     return figure
 
 

@@ -73,7 +73,7 @@ def draw_gradient_ratio(frame: pd.DataFrame) -> "MatplotlibFigure":
         axis.plot(part["iteration"], part["smooth"], color=color, linestyle=style, label=series_label(name))
     axis.set(xlabel="iteration", ylabel="ratio to the clean gradient's norm")
     axis.set_ylim(bottom=0, top=1.1 * max(frame["smooth"].max(), frame["value"].quantile(0.98)))
-    legend_below(figure, [axis], columns=len(series), title=f"mean of the last {WINDOW} iterations")
+    legend_below(figure, [axis], columns=min(3, len(series)), title=f"mean of the last {WINDOW} iterations")
     return figure
 
 

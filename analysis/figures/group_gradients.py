@@ -8,7 +8,7 @@ import pandas as pd
 from analysis.figures.base import Figure, alone
 from analysis.frames import Frames, panel_title
 from analysis.measured import over_seeds, probe_rows
-from analysis.style import DARK, LIGHT, band, legend_below, panels, styled
+from analysis.style import DARK, LIGHT, band, first_of, legend_below, panels, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
@@ -30,7 +30,7 @@ def prepare_group_gradients(frames: Frames) -> pd.DataFrame:
 @styled
 def draw_group_gradients(frame: pd.DataFrame) -> "MatplotlibFigure":
     """A panel a series and loss; dark is right labels, dashed wrong ones."""
-    pairs = list(dict.fromkeys(zip(frame["series"], frame["loss"], strict=True)))
+    pairs, note = first_of(zip(frame["series"], frame["loss"], strict=True))
     figure, axes = panels(len(pairs), shared=False)
     for axis, letter, (name, loss) in zip(axes, ascii_lowercase, pairs, strict=False):
         part = frame[(frame["series"] == name) & (frame["loss"] == loss)]
@@ -40,7 +40,7 @@ def draw_group_gradients(frame: pd.DataFrame) -> "MatplotlibFigure":
         axis.set(title=f"{title}, KL" if loss == "kl" else title, xlabel="epoch")
         axis.set_ylim(bottom=0)
     axes[0].set_ylabel("mean gradient norm")
-    legend_below(figure, axes)
+    legend_below(figure, axes, note=note)
     return figure
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from analysis.curves import lines_of, mean_curves
 from analysis.figures.base import Figure, alone
 from analysis.frames import Frames, panel_title
-from analysis.style import DARK, LIGHT, band, legend_below, panels, shade, styled
+from analysis.style import DARK, LIGHT, band, first_of, legend_below, panels, shade, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
@@ -32,7 +32,7 @@ def prepare_memorization_curves(frames: Frames) -> pd.DataFrame:
 @styled
 def draw_memorization_curves(frame: pd.DataFrame) -> "MatplotlibFigure":
     """A panel a series; dark lines are true labels, light ones random; solid is natural, dashed robust."""
-    series = list(dict.fromkeys(frame["series"]))
+    series, note = first_of(frame["series"])
     rates = sorted(frame["noise_rate"].unique())
     figure, axes = panels(len(series))
     for axis, letter, name in zip(axes, ascii_lowercase, series, strict=False):
@@ -42,7 +42,7 @@ def draw_memorization_curves(frame: pd.DataFrame) -> "MatplotlibFigure":
             band(axis, line, color=rate_color(rate, rates), linestyle=style, label=f"{rate_label(rate)}, {kind}")
         axis.set(title=panel_title(letter, name, len(series)), xlabel="epoch", ylim=(-2, 102))
     axes[0].set_ylabel("training accuracy (%)")
-    legend_below(figure, axes, columns=min(4, len(rates)))
+    legend_below(figure, axes, columns=min(4, len(rates)), note=note)
     return figure
 
 

@@ -8,7 +8,7 @@ from analysis.curves import lines_of, mean_curves
 from analysis.figures.base import Figure, alone
 from analysis.figures.memorization_curves import rate_color, rate_label
 from analysis.frames import Frames, series_label
-from analysis.style import LOOKS, band, legend_below, panels, styled
+from analysis.style import LOOKS, MOST_PANELS, band, first_of, legend_below, panels, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
@@ -35,8 +35,9 @@ def prepare_noise_curves(frames: Frames) -> pd.DataFrame:
 @styled
 def draw_noise_curves(frame: pd.DataFrame) -> "MatplotlibFigure":
     """A row a series, a panel a split and kind; a line a noise rate, from dark (none) to light."""
-    series, rates = list(dict.fromkeys(frame["series"])), sorted(frame["noise_rate"].unique())
+    rates = sorted(frame["noise_rate"].unique())
     parts = [part for part in PARTS if ((frame["split"] == part[0]) & (frame["kind"] == part[1])).any()]
+    series, note = first_of(frame["series"], MOST_PANELS // len(parts))
     figure, axes = panels(len(series) * len(parts), width=3.1, height=2.9, columns=len(parts))
     for place, axis in enumerate(axes):
         name, (split, kind) = series[place // len(parts)], parts[place % len(parts)]
@@ -49,7 +50,7 @@ def draw_noise_curves(frame: pd.DataFrame) -> "MatplotlibFigure":
         axis.set(xlabel="epoch", ylim=(-2, 102))
         if place % len(parts) == 0:
             axis.set_ylabel("accuracy (%)")
-    legend_below(figure, axes, columns=min(6, len(rates)))
+    legend_below(figure, axes, columns=min(6, len(rates)), note=note)
     return figure
 
 

@@ -9,7 +9,7 @@ from analysis.curves import lines_of, mean_curves
 from analysis.figures.base import Figure, alone
 from analysis.figures.test_curves import MARKS, draw_marks
 from analysis.frames import Frames, panel_title
-from analysis.style import DARK, LIGHT, band, legend_below, panels, styled
+from analysis.style import DARK, LIGHT, band, first_of, legend_below, panels, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
@@ -31,7 +31,7 @@ def prepare_overfitting_curves(frames: Frames) -> pd.DataFrame:
 @styled
 def draw_overfitting_curves(frame: pd.DataFrame) -> "MatplotlibFigure":
     """A panel a series; dark is training, light test; solid natural, dashed robust; test has its marks."""
-    series = list(dict.fromkeys(frame["series"]))
+    series, note = first_of(frame["series"])
     figure, axes = panels(len(series))
     for axis, letter, name in zip(axes, ascii_lowercase, series, strict=False):
         for split, color in zip(SPLITS, (DARK, LIGHT), strict=True):
@@ -44,7 +44,7 @@ def draw_overfitting_curves(frame: pd.DataFrame) -> "MatplotlibFigure":
                     draw_marks(axis, part, color, "o" if kind == "natural" else "s")
         axis.set(title=panel_title(letter, name, len(series)), xlabel="epoch", ylim=(-2, 102))
     axes[0].set_ylabel("accuracy (%)")
-    legend_below(figure, axes, columns=4, title=MARKS)
+    legend_below(figure, axes, columns=4, title=MARKS, note=note)
     return figure
 
 

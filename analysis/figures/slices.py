@@ -8,7 +8,7 @@ import pandas as pd
 from analysis.figures.base import Figure, alone
 from analysis.frames import Frames, objective_label
 from analysis.points import is_number, is_wide, varied
-from analysis.style import legend_below, look, panels, styled
+from analysis.style import first_of, legend_below, look, panels, styled
 from tune_at.study.comparison import plain
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def prepare_slices(frames: Frames) -> pd.DataFrame:
 @styled
 def draw_slices(frame: pd.DataFrame) -> "MatplotlibFigure":
     """A panel a key, a marker an objective; keys over a factor of 20 have a logarithmic axis."""
-    keys, objectives = list(dict.fromkeys(frame["key"])), list(dict.fromkeys(frame["objective"]))
+    (keys, note), objectives = first_of(frame["key"], noun="keys"), list(dict.fromkeys(frame["objective"]))
     figure, axes = panels(len(keys), width=3.8, height=3.3)
     for axis, letter, key in zip(axes, ascii_lowercase, keys, strict=False):
         part = frame[frame["key"] == key]
@@ -69,7 +69,7 @@ def draw_slices(frame: pd.DataFrame) -> "MatplotlibFigure":
         elif is_wide(part["at"]):
             axis.set_xscale("log")
     axes[0].set_ylabel("robust accuracy, selection split (%)")
-    legend_below(figure, axes, columns=min(4, len(objectives)))
+    legend_below(figure, axes, columns=min(4, len(objectives)), note=note)
     return figure
 
 
