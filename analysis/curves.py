@@ -39,7 +39,9 @@ def mean_curves(
     present = [column for column in columns if column in frames.epochs]
     measured = frames.epochs.dropna(subset=present, how="all") if present else frames.epochs.iloc[:0]
     if measured.empty:
-        raise UserError("report", f"no epoch has {' or '.join(_words(c) for c in columns)}", _remedy(columns))
+        raise UserError(
+            "report", f"no epoch has {' or '.join(_words(c) for c in columns)}", _remedy(columns, frames.trials)
+        )
     rows = add_series(measured, shown)
     keys = ["series", *shown]
     rows = rows[~_cut_among_whole(rows, keys)]
@@ -89,7 +91,11 @@ def _words(column: str) -> str:
     return "a " + column.replace("val_", "validation_").replace("train_", "training_").replace("_", " ")
 
 
-def _remedy(columns: Mapping[str, tuple[str, ...]]) -> str:
-    if any(column.startswith("train_") for column in columns):
+def _remedy(columns: Mapping[str, tuple[str, ...]], trials: pd.DataFrame) -> str:
+    """What gives the columns a value: training accuracies may be switched off, data have no test split, all be early."""
+    samples = trials.get("evaluation.train_samples")
+    if any(column.startswith("train_") for column in columns) and (samples is None or not (samples > 0).any()):
         return "set evaluation.train_samples above 0"
-    return "wait for the first evaluation; a folder of images can have a test split with data.val=test"
+    test = any(column.startswith("test_") for column in columns)
+    folder = "; a folder of images can have a test split with data.val=test" if test else ""
+    return f"wait for the first evaluation{folder}"

@@ -107,6 +107,18 @@ def final_epochs(epochs: pd.DataFrame) -> pd.DataFrame:
     return ended.sort_values("epoch").groupby("trial", as_index=False).tail(1).sort_values("trial")
 
 
+def without_gap(frames: Frames, where: str) -> UserError:
+    """Why no completed trial has a gap between training and test accuracy."""
+    ended = frames.epochs[frames.epochs["status"] == Status.COMPLETED]
+    if ended.empty:
+        return UserError(where, "no trial is completed yet", "let the sweep finish")
+    if ended["test_robust_accuracy"].isna().all():
+        remedy = "a folder of images can have one with data.val=test"
+        return UserError(where, "the trials' data has no test split", remedy)
+    remedy = "train again with evaluation.train_samples above 0"
+    return UserError(where, "no completed trial has training accuracies", remedy)
+
+
 def add_series(epochs: pd.DataFrame, shown: Sequence[str]) -> pd.DataFrame:
     """A copy with the column `series`: the objective and what tells its trials apart, but for the keys `shown`.
 

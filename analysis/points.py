@@ -31,7 +31,7 @@ def completed_points(frames: Frames, figure: str) -> tuple[pd.DataFrame, list[Po
     completed = [p for p in ranking.points if p.whole and all(t["status"] == Status.COMPLETED for t in p.trials)]
     completed.sort(key=lambda point: point.trials[0]["trial"])
     if not completed:
-        raise UserError(figure, "no completed trial has been evaluated", "wait, or resume the sweep")
+        raise _none_completed(frames, figure)
     made = dict(list(frames.decisions.groupby("trial"))) if len(frames.decisions) else {}
     rows = []
     for point in completed:
@@ -47,6 +47,16 @@ def completed_points(frames: Frames, figure: str) -> tuple[pd.DataFrame, list[Po
             values |= values_at(made[first["trial"]], first["trial"], int(first["best_epoch"]))
         rows.append({**row, "front": False, **values})
     return pd.DataFrame(rows), completed
+
+
+def _none_completed(frames: Frames, figure: str) -> UserError:
+    if frames.trials["status"].isin([Status.STOPPED, Status.DIVERGED]).all():
+        ended = " or ".join(sorted(set(frames.trials["status"])))
+        return UserError(figure, f"every trial was {ended}: none is completed", "the figure early_stopping shows them")
+    what = "no completed trial has been evaluated"
+    if (frames.trials["status"] == Status.COMPLETED).any():
+        what = "no point has all of its seeds completed and evaluated"
+    return UserError(figure, what, "wait, or resume the sweep")
 
 
 def swept_keys(frames: Frames) -> list[str]:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.figures.base import Figure, alone
 from analysis.figures.memorization_curves import rate_color, rate_label
-from analysis.frames import Frames, final_epochs
+from analysis.frames import Frames, final_epochs, without_gap
 from analysis.measured import probe_rows
 from analysis.style import LOOKS, legend_below, panels, styled
 from tune_at.errors import UserError
@@ -34,7 +34,7 @@ def prepare_complexity(frames: Frames) -> pd.DataFrame:
     final = final_epochs(frames.epochs).set_index("trial")
     gap = (final["train_robust_accuracy"] - final["test_robust_accuracy"]).dropna()
     if gap.empty:
-        raise UserError("complexity", "no completed trial has a robust gap", "let the sweep finish")
+        raise without_gap(frames, "complexity")
     parts, refused = [], []
     for (probe, quantity), label in MEASURES.items():
         try:

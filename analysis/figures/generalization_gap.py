@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis.figures.base import Figure, alone
-from analysis.frames import Frames, add_series, final_epochs, panel_title
+from analysis.frames import Frames, add_series, final_epochs, panel_title, without_gap
 from analysis.style import DARK, LIGHT, first_of, legend_below, panels, styled
 from tune_at.errors import UserError, suggestion
-from tune_at.store.status import Status
 from tune_at.study.comparison import plain
 
 if TYPE_CHECKING:
@@ -32,14 +31,10 @@ def prepare_generalization_gap(frames: Frames, by: str = NOISE) -> pd.DataFrame:
         (mean over seeds, in [-1, 1]), spread (standard deviation over seeds, ddof 1; NaN for one seed), seeds, and
         train, test (mean accuracies).
     """
-    completed = frames.epochs[frames.epochs["status"] == Status.COMPLETED]
-    if completed["train_robust_accuracy"].notna().any() and completed["test_robust_accuracy"].isna().all():
-        remedy = "a folder of images can have one with data.val=test"
-        raise UserError("generalization_gap", "the trials' data has no test split", remedy)
     final = final_epochs(frames.epochs)
     final = final[final["train_robust_accuracy"].notna()]
     if final.empty:
-        raise UserError("generalization_gap", "no completed trial has training accuracies", "let the sweep finish")
+        raise without_gap(frames, "generalization_gap")
     if by not in final or final[by].isna().all():
         known = [column for column in map(str, final.columns) if "." in column]
         raise UserError("generalization_gap", f"{by!r} is no key of the trials' configs", suggestion(by, known))

@@ -64,6 +64,10 @@ def test_an_epoch_without_a_value_is_no_zero():
         prepare_test_curves(frames(("pgd_at", {}, {"train_natural_accuracy": [0.5]})))
     with pytest.raises(UserError, match=r"a training natural accuracy; set evaluation\.train_samples"):
         mean_curves(frames(gap), {"train_natural_accuracy": ("natural",)}, ["kind"])
+    early = test("pgd_at", [NAN], [NAN], evaluation__train_samples=64, status="running")
+    early = (early[0], {key.replace("__", "."): value for key, value in early[1].items()}, early[2])
+    with pytest.raises(UserError, match="a training natural accuracy; wait for the first evaluation$"):
+        mean_curves(frames(early), {"train_natural_accuracy": ("natural",)}, ["kind"])
 
 
 def test_test_curves_are_drawn_with_a_band_and_marks():

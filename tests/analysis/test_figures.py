@@ -112,7 +112,9 @@ def test_a_sweep_that_cannot_answer_says_why():
     untested = frames([("pgd_at", 0.0, 0, "completed", [(0.6, 0.5, None, None)])])
     with pytest.raises(UserError, match=r"has no test split; a folder of images can have one with data\.val=test"):
         prepare_generalization_gap(untested)
-    with pytest.raises(UserError, match="no completed trial"):
+    with pytest.raises(UserError, match=r"train again with evaluation\.train_samples above 0"):
+        prepare_generalization_gap(unmeasured)
+    with pytest.raises(UserError, match="no trial is completed yet; let the sweep finish"):
         prepare_generalization_gap(frames([("pgd_at", 0.0, 0, "running", [(0.1, 0.1, 0.5, 0.5)])]))
 
 
@@ -165,7 +167,7 @@ def test_the_front_is_what_no_other_trial_beats_in_both():
         "front", "TRADES", "TRADES, on the front",
     ]  # fmt: skip
     assert render(figure).startswith(b"\x89PNG")
-    with pytest.raises(UserError, match="no completed trial"):
+    with pytest.raises(UserError, match="every trial was stopped: none is completed; the figure early_stopping"):
         prepare_pareto_front(searched([("stopped", 1, [(0.5, 0.4)], {1: "stop"})]))
 
 

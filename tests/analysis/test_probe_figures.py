@@ -122,6 +122,12 @@ def test_complexity_of_another_network_than_the_last_is_not_drawn_against_the_la
         prepare_complexity(made)
 
 
+def test_complexity_without_a_gap_says_what_is_missing():
+    untested = ("pgd_at", {}, {"train_robust_accuracy": [0.5], "test_robust_accuracy": [float("nan")]})
+    with pytest.raises(UserError, match="complexity: the trials' data has no test split"):
+        prepare_complexity(frames(untested))
+
+
 def test_hard_examples_pair_seeds_before_architectures():
     made = [case("pgd_at", model__name=name, seed=seed) for name in ("dla", "vgg16") for seed in (0, 1)]
     rows = pd.DataFrame(
