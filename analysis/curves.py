@@ -92,7 +92,7 @@ def _words(column: str) -> str:
 
 
 def _remedy(columns: Mapping[str, tuple[str, ...]], trials: pd.DataFrame) -> str:
-    """What gives the columns a value: training accuracies may be switched off, data have no test split, all be early."""
+    """What gives the columns a value: it may be switched off, be of a split that is not there, or still to come."""
     samples = trials.get("evaluation.train_samples")
     if any(column.startswith("train_") for column in columns) and (samples is None or not (samples > 0).any()):
         return "set evaluation.train_samples above 0"

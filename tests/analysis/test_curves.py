@@ -66,7 +66,7 @@ def test_an_epoch_without_a_value_is_no_zero():
         mean_curves(frames(gap), {"train_natural_accuracy": ("natural",)}, ["kind"])
     early = test("pgd_at", [NAN], [NAN], evaluation__train_samples=64, status="running")
     early = (early[0], {key.replace("__", "."): value for key, value in early[1].items()}, early[2])
-    with pytest.raises(UserError, match="a training natural accuracy; wait for the first evaluation$"):
+    with pytest.raises(UserError, match=r"a training natural accuracy; wait for the first evaluation$"):
         mean_curves(frames(early), {"train_natural_accuracy": ("natural",)}, ["kind"])
 
 

@@ -66,6 +66,14 @@ def test_several_sweeps_in_one_page(finished, tmp_path, capsys):
         (["--figure", "test_curves", "--format", "pgn"], "--format: 'pgn' is unknown; did you mean png?"),
         (["--table", "3"], "table: '3' is unknown"),
         (["--table", "1", "--as", "docx"], "'docx' is unknown"),
+        (["--format", "bmp"], "--format: 'bmp' is unknown; known: pdf, png, svg"),
+        (
+            ["--figure", "test_curves", "--to", "curves.png"],
+            "--to: has no effect with --figures; leave it out: figures go",
+        ),
+        (["--by", "attack.eps", "--watch"], "--watch: has no effect with --by"),
+        (["--as", "latex"], "--as: is of a table alone; name one, as --table 1"),
+        (["--table", "1", "--figure", "test_curves"], "leave out one of --figures and --table"),
     ],
 )
 def test_mistakes_are_one_line(finished, capsys, arguments, message):

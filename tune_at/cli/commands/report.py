@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tune_at.cli.command import Command
 from tune_at.cli.terminal import as_typed
-from tune_at.errors import UserError
+from tune_at.errors import UserError, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,12 +33,11 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--by", metavar="KEY", help="the key against which the figures of a gap are drawn, as attack.eps"
     )
-    parser.add_argument("--format", nargs="+", default=("png",), metavar="KIND", help="png (default), svg or pdf")
+    parser.add_argument("--format", nargs="+", metavar="KIND", help="png (default), svg or pdf")
     parser.add_argument("--table", metavar="TABLE", help="print a table of the paper: 1, 1a, 1b, 1c, 2, A.1 or C.1")
     parser.add_argument(
         "--as",
         dest="form",
-        default="markdown",
         metavar="FORM",
         help="the table as markdown (default), latex, html, csv",
     )
@@ -48,23 +47,48 @@ def run(arguments: Namespace) -> int:
     """`report DIR/NAME …`."""
     from tune_at.study.sweep import Sweep
 
+    _require_one_thing(arguments)
     existing = [Sweep.open(sweep) for sweep in arguments.sweeps]
     tell = functools.partial(print, file=sys.stderr)
     if arguments.table:
-        return _tables(existing, arguments.table, arguments.form)
+        return _tables(existing, arguments.table, arguments.form or "markdown")
+    formats = arguments.format or ("png",)
     options = {"by": arguments.by} if arguments.by else {}
     if arguments.figures or options:
         for sweep in existing:
-            for path in _files(sweep, arguments.figures or ["gap_by_key"], tell, arguments.format, options):
+            for path in _files(sweep, arguments.figures or ["gap_by_key"], tell, formats, options):
                 print(as_typed(path))
         return 0
     page = _page(existing, arguments.to, arguments.watch, tell)
     for sweep in existing:
         if sweep.study.figures and not arguments.to:
             with contextlib.suppress(UserError):  # what cannot be drawn has been said
-                _files(sweep, sweep.study.figures, lambda line: None, arguments.format, {})
+                _files(sweep, sweep.study.figures, lambda line: None, formats, {})
     print(as_typed(page))
     return 0
+
+
+def _require_one_thing(arguments: Namespace) -> None:
+    """Raise `UserError` for an option of something else than what is asked for, or for a format that is none."""
+    from analysis.figures.base import FORMATS
+
+    for kind in arguments.format or ():
+        if kind not in FORMATS:
+            raise UserError("--format", f"{kind!r} is unknown", suggestion(kind, FORMATS))
+    figures = bool(arguments.figures or arguments.by)
+    made = "--table" if arguments.table else "--figures" if arguments.figures else "--by" if figures else ""
+    for option, given, suits in (
+        ("--to", arguments.to, not made), ("--watch", arguments.watch, not made),
+        ("--as", arguments.form, arguments.table), ("--figures", arguments.figures, not arguments.table),
+        ("--by", arguments.by, not arguments.table), ("--format", arguments.format, not arguments.table),
+    ):  # fmt: skip
+        if given and not suits:
+            problem = f"has no effect with {made}" if made else "is of a table alone"
+            places = {
+                "--to": "leave it out: figures go to DIR/NAME/report, a table is printed",
+                "--as": "name one, as --table 1",
+            }
+            raise UserError(option, problem, places.get(option, f"leave out one of {option} and {made}"))
 
 
 def _page(sweeps: "list[Sweep]", to: str | None, watch: bool, tell: "Callable[[str], None]") -> "Place":
