@@ -4,6 +4,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -50,13 +51,15 @@ def alone(figure: Figure, name: str) -> None:
     arguments = parser.parse_args()
     chosen = {option: value for option in figure.options if (value := getattr(arguments, option)) is not None}
     kind = arguments.to.rpartition(".")[2]
+    target = Path(arguments.to)
     try:
+        if not target.parent.is_dir() or target.is_dir():
+            raise UserError("--to", f"{arguments.to} cannot be written", "name a file in a folder that is there")
         if kind not in (*FORMATS, "csv"):
             raise UserError("--to", f"{arguments.to!r} names no format", f"end it with {', '.join(FORMATS)} or csv")
         frame = figure.prepare(load_frames(arguments.sweep), **chosen)
         content = frame.to_csv(index=False).encode() if kind == "csv" else render(figure.draw(frame), kind)
     except UserError as error:
         sys.exit(str(error))
-    with open(arguments.to, "wb") as file:  # noqa: PTH123
-        file.write(content)
+    target.write_bytes(content)
     print(arguments.to)

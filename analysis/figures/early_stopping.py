@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures.base import Figure
+from analysis.figures.base import Figure, alone
 from analysis.frames import Frames
 from analysis.style import DARK, LIGHT, legend_below, panels, styled
 from tune_at.config.scheduler import find_metric, is_loss
@@ -135,3 +135,6 @@ def _value_label(frame: pd.DataFrame) -> str:
 
 
 FIGURE = Figure(prepare_early_stopping, draw_early_stopping)
+
+if __name__ == "__main__":
+    alone(FIGURE, "early_stopping")

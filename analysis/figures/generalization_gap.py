@@ -39,7 +39,9 @@ def prepare_generalization_gap(frames: Frames, by: str = NOISE) -> pd.DataFrame:
         known = [column for column in map(str, final.columns) if "." in column]
         raise UserError("generalization_gap", f"{by!r} is no key of the trials' configs", suggestion(by, known))
     final = add_series(final, [by])
-    final["at"] = [value if isinstance(value, int | float) else plain(value) for value in final[by]]
+    # A switch is a word: it has no place between 0 and 1.
+    numbers = [isinstance(value, int | float) and not isinstance(value, bool) for value in final[by]]
+    final["at"] = [value if number else plain(value) for value, number in zip(final[by], numbers, strict=True)]
     parts = []
     for kind in KINDS:
         part = final[["series", "at", "seed"]].copy()

@@ -1,10 +1,11 @@
 """Fig. 3 and 4: how large the gradients of PGD-AT and TRADES are on random labels, and how they change."""
 
+import sys
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.figures.base import Figure
+from analysis.figures.base import Figure, alone
 from analysis.frames import Frames, series_label
 from analysis.measured import over_seeds, probe_rows
 from analysis.style import band, legend_below, look, panels, styled
@@ -127,3 +128,14 @@ GRADIENT_NORMS = Figure(prepare_gradient_norms, draw_gradient_norms)
 GRADIENT_RATIO = Figure(prepare_gradient_ratio, draw_gradient_ratio)
 GRADIENT_STABILITY = Figure(prepare_gradient_stability, draw_gradient_stability)
 GRADIENT_COSINE = Figure(prepare_gradient_cosine, draw_gradient_cosine)
+
+if __name__ == "__main__":
+    # Four figures: the file is named after the one that is chosen.
+    four = {
+        "gradient_norms": GRADIENT_NORMS, "gradient_ratio": GRADIENT_RATIO, "gradient_stability": GRADIENT_STABILITY,
+        "gradient_cosine": GRADIENT_COSINE,
+    }  # fmt: skip
+    name = sys.argv.pop(1) if len(sys.argv) > 1 else ""
+    if name not in four:
+        sys.exit(f"python -m analysis.figures.gradients {{{','.join(four)}}} DIR/N")
+    alone(four[name], name)

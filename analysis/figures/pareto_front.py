@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.figures.base import Figure
+from analysis.figures.base import Figure, alone
 from analysis.frames import Frames, objective_label
 from analysis.points import completed_points
 from analysis.ranking import fronts
@@ -94,3 +94,6 @@ def _shades(count: int) -> list[str]:
 
 
 FIGURE = Figure(prepare_pareto_front, draw_pareto_front)
+
+if __name__ == "__main__":
+    alone(FIGURE, "pareto_front")

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 from made_frames import frames
@@ -148,6 +150,16 @@ def test_a_figure_by_itself(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["gap", "DIR/N", "--to", "gap.gif"])
     with pytest.raises(SystemExit, match=r"'gap\.gif' names no format; end it with png, svg, pdf or csv"):
         alone(figure, "gap_by_key")
+    monkeypatch.setattr(sys, "argv", ["gap", "DIR/N", "--to", "nowhere/gap.png"])
+    with pytest.raises(SystemExit, match=r"--to: nowhere/gap\.png cannot be written; name a file in a folder that is"):
+        alone(figure, "gap_by_key")
+
+
+def test_every_module_of_figures_is_a_command():
+    modules = {entry.factory.partition(":")[0] for entry in FIGURES.values()}
+    for module in modules:
+        text = Path(import_module(module).__file__).read_text(encoding="utf-8")
+        assert 'if __name__ == "__main__":' in text, f"python -m {module} would do nothing"
 
 
 def test_a_module_of_a_figure_is_a_command(tmp_path):
@@ -157,3 +169,16 @@ def test_a_module_of_a_figure_is_a_command(tmp_path):
     )  # fmt: skip
     assert done.returncode == 1
     assert "is no sweep" in done.stderr
+    several = subprocess.run(
+        [sys.executable, "-m", "analysis.figures.gradients"], capture_output=True, text=True, check=False
+    )
+    assert several.returncode == 1
+    assert "{gradient_norms,gradient_ratio,gradient_stability,gradient_cosine} DIR/N" in several.stderr
+
+
+def test_a_switch_is_a_word_on_the_axis():
+    values = {"train_natural_accuracy": [0.9], "train_robust_accuracy": [0.9], "test_natural_accuracy": [0.5],
+              "test_robust_accuracy": [0.5]}  # fmt: skip
+    made = frames(*(("pgd_at", {"data.flip": flip}, values) for flip in (False, True)), swept=["data.flip"])
+    figure = draw_generalization_gap(prepare_generalization_gap(made, "data.flip"))
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["False", "True"]
