@@ -57,6 +57,9 @@ def prepare_table(frames: Frames, table: str, split: str = "test", images: int |
     if name not in TABLES:
         raise UserError("table", f"{table!r} is unknown", suggestion(table, [*TABLES, *PARTS_OF_1]))
     prepared: pd.DataFrame = TABLES[name].load()(frames, data=PARTS_OF_1.get(table, ""), split=split, images=images)
+    if prepared["value"].isna().all():
+        reasons = ", ".join(dict.fromkeys(filter(None, prepared["missing"])))
+        raise UserError(f"table {table}", f"no completed trial has a number for it: {reasons}", "let the sweep finish")
     return prepared
 
 

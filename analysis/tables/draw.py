@@ -92,7 +92,8 @@ def _panel(title: str, part: pd.DataFrame, form: str) -> _Panel:
             empty = [""] * len(stub)
             lines.append([*empty, PAPER, *(_number(values[key]["paper"]) for key in heads)])
             lines.append([*empty, DIFFERENCE, *(_number(values[key]["difference"], sign=True) for key in heads)])
-    table = pd.DataFrame([[escape(text) for text in line] for line in lines], dtype=object)
+    # A panel of which no trial is completed has its heads and the notes that say so.
+    table = pd.DataFrame([[escape(text) for text in line] for line in lines], columns=range(len(header)), dtype=object)
     escaped = [(escape(upper), escape(lower)) for upper, lower in header]
     table.columns = pd.MultiIndex.from_tuples(escaped)
     caption = f"Accuracy (%) in the layout of the paper's Table {part['table'].iloc[0]}: {title}"

@@ -41,7 +41,7 @@ def _rows_left_out(panel: pd.DataFrame) -> list[str]:
 def _columns_left_out(panel: pd.DataFrame) -> list[str]:
     there = set(panel[panel["value"].notna()]["column"])
     gone = [column for column in dict.fromkeys(panel["column"]) if column not in there]
-    return [f"Left out, for want of any evaluation: {listed(map(column_label, gone))}."] if gone else []
+    return [f"Left out, for want of any evaluation: {listed(map(column_label, gone))}."] if gone and there else []
 
 
 def _incomplete(panel: pd.DataFrame) -> list[str]:

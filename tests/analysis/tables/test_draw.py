@@ -11,6 +11,7 @@ import pytest
 from made_sweeps import BEST, LAST, both, config, frames, trial
 from markdown_it import MarkdownIt
 
+from analysis.page.tables import draw_tables
 from analysis.tables import draw_table, prepare_table
 from analysis.tables.draw import escape_latex
 from tune_at.errors import UserError
@@ -156,6 +157,29 @@ def test_a_row_without_any_number_is_left_out_and_said_so():
         assert not any("TRADES" in row for row in page.rows)
         assert page.items[0] == "Left out: TRADES (diverged)."
     assert "TRADES" not in draw_table(frame, "csv")
+
+
+@pytest.mark.parametrize("table", ["1", "C.1", "A.1"])
+@pytest.mark.parametrize(("status", "said"), [("running", "running"), ("stopped", "stopped early")])
+def test_a_sweep_of_which_no_trial_is_completed_has_no_table_yet(table, status, said):
+    trained = {BEST: (0.9, 0.8, 0.7, 0.5), LAST: (0.9, 0.8, 0.7, 0.5)}
+    made = frames(trial("a", config(), trained=trained, status=status))
+    with pytest.raises(UserError, match=f"no completed trial has a number for it: {said}; let the sweep finish"):
+        prepare_table(made, table)
+    (shown,) = draw_tables(made, f"Tab. {table}")
+    assert "let the sweep finish" in shown.refused
+
+
+def test_a_panel_of_which_no_trial_is_completed_says_so_beside_one_that_is():
+    first = trial("a", config(data__noise_rate=0.0), both(1, 1), trained={BEST: (0.9, 0.8, 0.7, 0.5)}, status="running")
+    frame = prepare_table(frames(first, trial("b", config(data__noise_rate=0.2), both(50, 44))), "1")
+    assert frame["panel"].nunique() == 2
+    for form in ("markdown", "html"):
+        page = (markdown if form == "markdown" else Cells)(draw_table(frame, form))
+        assert page.items[0] == "Left out: PGD-AT (running)."
+        assert [row[0] for row in page.rows].count("PGD-AT") == 1
+    assert draw_table(frame, "latex").count("PGD-AT &") == 1
+    assert draw_table(frame, "csv").count("PGD-AT") == 1
 
 
 def test_a_cell_without_a_number_is_a_dash():
