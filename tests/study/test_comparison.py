@@ -1,5 +1,6 @@
 """Which trials stand beside each other: those that are measured on the same."""
 
+import numpy as np
 import pytest
 
 from tune_at.config.tree import leaves
@@ -84,6 +85,8 @@ def test_a_key_of_one_kind_of_data_tells_its_own_trials_apart():
         (0.123456789, "0.1235"),
         (8, "8"),
         ("l2", "l2"),
+        (np.float64(0.2), "0.2"),
+        (np.float64(2 / 255), "2/255"),
         ({"eps": 2 / 255, "at": [0.5, 16 / 255]}, "{eps: 2/255, at: [0.5, 16/255]}"),
     ],
 )

@@ -107,6 +107,7 @@ def plain(value: Any) -> str:
         return f"[{', '.join(map(plain, value))}]"
     if not isinstance(value, float):
         return str(value)
+    value = float(value)  # numpy's floats are long when they are written
     steps = value * 255
     if len(repr(value)) > 7 and 0 < value < 1 and abs(steps - round(steps)) < 1e-9:
         return f"{round(steps)}/255"
