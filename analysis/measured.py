@@ -1,12 +1,36 @@
 """Rows of probes with their trials beside, as means over seeds."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import pandas as pd
 
 from analysis.frames import Frames, add_series
 from tune_at.errors import UserError
 from tune_at.wording import program, shell
+
+
+class Measure(NamedTuple):
+    """A complexity measure of Fig. 5: the rows that have it, and what it is called in a text and on its panel."""
+
+    probe: str
+    quantity: str
+    name: str
+    title: str
+
+
+MEASURES = (
+    Measure("spectral_norm", "log_product_over_margin", "spectral norm", "spectral norm over margin (log)"),
+    Measure("l1_norm", "log_product_over_margin", "l1 norm", "ℓ1 norm over margin (log)"),
+    Measure("input_curvature", "input_curvature", "input curvature", "input curvature"),
+    Measure("weight_flatness", "weight_flatness", "weight flatness", "weight flatness"),
+)
+
+
+def recorded(frames: Frames, probe: str, *, last: bool = False) -> pd.DataFrame:
+    """The rows of a probe that have a value, none if there are none; `last` as in `probe_rows`."""
+    rows = _of_last(frames) if last else _in_training(frames)
+    return rows[(rows["probe"] == probe) & rows["value"].notna()]
 
 
 def probe_rows(frames: Frames, probe: str, *, last: bool = False) -> pd.DataFrame:
@@ -21,8 +45,7 @@ def probe_rows(frames: Frames, probe: str, *, last: bool = False) -> pd.DataFram
     Raises:
         UserError: the probe has no row, or none with a value.
     """
-    rows = _of_last(frames) if last else _in_training(frames)
-    rows = rows[(rows["probe"] == probe) & rows["value"].notna()]
+    rows = recorded(frames, probe, last=last)
     if rows.empty:
         command = shell(*program(), "probe", "DIR/N", "--probe", probe)
         remedy = f"name it in the study's `probes`, or measure it afterwards: {command}"

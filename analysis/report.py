@@ -1,6 +1,7 @@
 """A sweep's report: its page, and each figure with the numbers behind it as files."""
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from analysis.figures import FIGURES
 from analysis.figures.base import FORMATS, Figure
@@ -8,6 +9,10 @@ from analysis.frames import load_frames
 from tune_at.errors import UserError, suggestion
 from tune_at.store.layout import SweepFolder
 from tune_at.store.place import LocalPlace, Place, Where, to_place
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure as MatplotlibFigure
 
 PAGE = "index.html"
 
@@ -49,9 +54,7 @@ def write_report(
     """
     if not figures:
         raise UserError("report", "the sweep's study names no figures", "name some, as --figures memorization_curves")
-    for kind in formats:
-        if kind not in FORMATS:
-            raise UserError("--format", f"{kind!r} is unknown", suggestion(kind, FORMATS))
+    require_formats(formats)
     loaded = [(name, FIGURES[name].load()) for name in figures]
     for option in options:
         if not any(option in figure.options for _, figure in loaded):
@@ -69,19 +72,32 @@ def write_report(
         raise refused[0]
     for refusal in refused:
         tell(f"not drawn: {refusal}")
+    folder = SweepFolder.of(sweep)
+    return [
+        path for name, figure, frame in drawn for path in write_files(folder, name, frame, figure.draw(frame), formats)
+    ]
+
+
+def write_files(
+    sweep: SweepFolder, name: str, frame: "pd.DataFrame", picture: "MatplotlibFigure", formats: Sequence[str] = ("png",)
+) -> list[Place]:
+    """A figure that is drawn into its sweep's `report/` folder: in each format, and the numbers as CSV."""
     from analysis.style import render
 
-    folder = SweepFolder.of(sweep).report
-    written: list[Place] = []
-    for name, figure, frame in drawn:
-        for kind in formats:
-            picture = folder / f"{name}.{kind}"
-            picture.write_whole(render(figure.draw(frame), kind))
-            written.append(picture)
-        csv = folder / f"{name}.csv"
-        csv.write_whole(frame.to_csv(index=False).encode())
-        written.append(csv)
+    contents = {kind: render(picture, kind) for kind in formats} | {"csv": frame.to_csv(index=False).encode()}
+    written = []
+    for kind, content in contents.items():
+        path = sweep.report / f"{name}.{kind}"
+        path.write_whole(content)
+        written.append(path)
     return written
+
+
+def require_formats(formats: Sequence[str]) -> None:
+    """Raise `UserError` for a format that a figure cannot be written in."""
+    for kind in formats:
+        if kind not in FORMATS:
+            raise UserError("--format", f"{kind!r} is unknown", suggestion(kind, FORMATS))
 
 
 def _taken(figure: Figure, options: dict[str, str]) -> dict[str, str]:

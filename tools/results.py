@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from analysis.figures import FIGURES
-from analysis.findings import RULES, Finding, find
+from analysis.findings import RULES, Finding, find, rule_text
 from analysis.frames import Frames, load_frames
 from analysis.paper import STATEMENTS
 from analysis.style import render
@@ -97,12 +97,11 @@ def index(results: dict[str, list[Result]]) -> str:
 def page(name: str, results: list[Result], folder: Path) -> str:
     """The page of a study; its pictures are written beside it."""
     study = results[0].study
-    rule = " ".join((RULES[name].__doc__ or "").partition("\n\n")[0].split())
     said = [f"- {row.words} ({row.place})" for row in STATEMENTS if places(row.place) & places(study.paper or "")]
     lines = [f"# {study.title}", "", f"{study.paper}. Made by `make results` from real sweeps.", ""]
     if said:
         lines += ["## What the paper says", "", *said, ""]
-    lines += ["## What was found here", "", f"What has to show: {rule}", ""]
+    lines += ["## What was found here", "", f"What has to show: {rule_text(name)}", ""]
     for result in results:
         lines += [f"### Preset `{result.preset}`", "", f"**{_sentence(result.finding.outcome)}** "
                   f"{_sentence(result.finding.numbers)}", "", *_setting(result), "", *_pictures(name, result, folder),

@@ -8,44 +8,37 @@ import pandas as pd
 from analysis.figures.base import Figure, alone
 from analysis.figures.memorization_curves import rate_color, rate_label
 from analysis.frames import Frames, final_epochs, without_gap
-from analysis.measured import probe_rows
+from analysis.measured import MEASURES, probe_rows
 from analysis.style import LOOKS, legend_below, panels, styled
 from tune_at.errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
 
-MEASURES = {
-    ("spectral_norm", "log_product_over_margin"): "spectral norm over margin (log)",
-    ("l1_norm", "log_product_over_margin"): "ℓ1 norm over margin (log)",
-    ("input_curvature", "input_curvature"): "input curvature",
-    ("weight_flatness", "weight_flatness"): "weight flatness",
-}
-"""(probe, quantity) → what its panel is called."""
-
 
 def prepare_complexity(frames: Frames) -> pd.DataFrame:
     """Each completed trial's measures after its last epoch, and its robust generalization gap there.
 
     Returns:
-        Columns measure (as in `MEASURES`), trial, series, noise_rate, seed, value (mean over lengths for flatness; NaN
-        where a margin is not positive, as the measure is not defined there), gap (robust training - test accuracy).
+        Columns measure (its title in `MEASURES`), trial, series, noise_rate, seed, value (mean over lengths for
+        flatness; NaN where a margin is not positive, as the measure is not defined there), gap (robust training - test
+        accuracy).
     """
     final = final_epochs(frames.epochs).set_index("trial")
     gap = (final["train_robust_accuracy"] - final["test_robust_accuracy"]).dropna()
     if gap.empty:
         raise without_gap(frames, "complexity")
     parts, refused = [], []
-    for (probe, quantity), label in MEASURES.items():
+    for measure in MEASURES:
         try:
-            rows = probe_rows(frames, probe, last=True)
+            rows = probe_rows(frames, measure.probe, last=True)
         except UserError as error:
             refused.append(error)
             continue
         keys = ["trial", "series", "data.noise_rate", "seed"]
         of_trial = rows[rows["trial"].isin(gap.index)].drop_duplicates("trial")[keys]
-        values = rows[rows["quantity"] == quantity].groupby("trial")["value"].mean()
-        parts.append(of_trial.assign(measure=label, value=of_trial["trial"].map(values)))
+        values = rows[rows["quantity"] == measure.quantity].groupby("trial")["value"].mean()
+        parts.append(of_trial.assign(measure=measure.title, value=of_trial["trial"].map(values)))
     if not parts:
         raise refused[0]
     frame = pd.concat(parts, ignore_index=True).rename(columns={"data.noise_rate": "noise_rate"})

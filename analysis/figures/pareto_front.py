@@ -8,7 +8,7 @@ from analysis.figures.base import Figure, alone
 from analysis.frames import Frames, objective_label
 from analysis.points import completed_points
 from analysis.ranking import fronts
-from analysis.style import DARK, LIGHT, panels, styled
+from analysis.style import DARK, LIGHT, panels, shade, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,12 +58,12 @@ def draw_pareto_front(frame: pd.DataFrame) -> "MatplotlibFigure":
 
 def _draw_fronts(axis: "Axes", frame: pd.DataFrame) -> None:
     groups = list(dict.fromkeys(frame["group"])) if "group" in frame else [""]
-    shades = _shades(len(groups))
-    for group, shade in zip(groups, shades, strict=True):
+    shades = [shade(place, len(groups)) for place in range(len(groups))] if len(groups) > 1 else [DARK]
+    for group, color in zip(groups, shades, strict=True):
         part = frame[frame["group"] == group] if "group" in frame else frame
         front = part[part["front"]].sort_values("natural")
         label = f"front, {group}" if 1 < len(groups) <= LABELLED else "front" if group == groups[0] else None
-        axis.step(100 * front["natural"], 100 * front["robust"], where="pre", color=shade, linewidth=1.2, label=label)
+        axis.step(100 * front["natural"], 100 * front["robust"], where="pre", color=color, linewidth=1.2, label=label)
     colours = dict(zip(groups, shades, strict=True))
     named = set()
     for marker, (name, part) in zip(MARKERS, frame.groupby("objective"), strict=False):
@@ -83,14 +83,6 @@ def _bars(frame: pd.DataFrame, column: str) -> "pd.Series[float] | None":
     """One standard deviation over seeds, in per cent; None where there is one seed."""
     known = column in frame and frame[column].notna().any()
     return 100 * frame[column].fillna(0) if known else None
-
-
-def _shades(count: int) -> list[str]:
-    if count == 1:
-        return [DARK]
-    import matplotlib
-
-    return [matplotlib.colors.to_hex(matplotlib.colormaps["cividis"](0.8 * n / (count - 1))) for n in range(count)]
 
 
 FIGURE = Figure(prepare_pareto_front, draw_pareto_front)

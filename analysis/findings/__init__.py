@@ -16,7 +16,7 @@ from analysis.frames import NOTHING, Frames
 from tune_at.store.status import Status
 from tune_at.wording import counted
 
-__all__ = ["DOES_NOT", "RULES", "SHOWS", "UNKNOWN", "Finding", "find"]
+__all__ = ["DOES_NOT", "RULES", "SHOWS", "UNKNOWN", "Finding", "find", "rule_text"]
 
 RULES: dict[str, Rule] = {
     "architectures": in_each_setting(random_labels, "objective", "data.noise_rate"),
@@ -41,6 +41,11 @@ RULES: dict[str, Rule] = {
     "threat_model": random_labels,
 }
 """A rule by study. A study that is not here answers no figure or table of the paper."""
+
+
+def rule_text(study: str) -> str:
+    """What would have to show, in one sentence: the rule's docstring up to its first blank line; empty without one."""
+    return " ".join((RULES[study].__doc__ or "").partition("\n\n")[0].split()) if study in RULES else ""
 
 
 def find(study: str, frames: Frames, left: int = 0) -> Finding:

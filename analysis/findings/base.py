@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analysis.frames import Frames, objective_label
+from analysis.frames import Frames
 from tune_at.store.status import Status
 from tune_at.study.comparison import plain
 
@@ -128,11 +128,6 @@ def judge(rule: Rule, frames: Frames) -> Finding:
         return rule(frames)
     except Missing as missing:
         return Finding(UNKNOWN, str(missing))
-
-
-def labelled(objective: str) -> str:
-    """The paper's name of an objective."""
-    return objective_label(objective)
 
 
 def percents(values: Sequence[float]) -> str:

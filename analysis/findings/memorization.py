@@ -10,12 +10,11 @@ from analysis.findings.base import (
     chosen,
     completed,
     final,
-    labelled,
     measured,
     percents,
     told,
 )
-from analysis.frames import Frames
+from analysis.frames import Frames, objective_label
 from tune_at.study.comparison import plain
 from tune_at.wording import counted
 
@@ -35,9 +34,9 @@ def refined(frames: Frames) -> Finding:
 def _fails_and_fits(frames: Frames, failing: str, fitting: str) -> Finding:
     if set(completed(frames)["stage"]) == {"capacity"}:  # larger networks, which only the failing objective trains
         low = final(frames, TRAINED, objective__name=failing, data__noise_rate=1.0)
-        return told(low < NOT_FITTED, f"of random labels {labelled(failing)} fits {low:.1%}")
+        return told(low < NOT_FITTED, f"of random labels {objective_label(failing)} fits {low:.1%}")
     low, high = (final(frames, TRAINED, objective__name=name, data__noise_rate=1.0) for name in (failing, fitting))
-    numbers = f"of random labels {labelled(failing)} fits {low:.1%}, {labelled(fitting)} {high:.1%}"
+    numbers = f"of random labels {objective_label(failing)} fits {low:.1%}, {objective_label(fitting)} {high:.1%}"
     return told(low < NOT_FITTED and high > FITTED, numbers)
 
 
@@ -95,13 +94,15 @@ def gap_grows(frames: Frames) -> Finding:
                     at = [final(frames, f"{split}_{kind}_accuracy", **where) for split in ("train", "test")]
                     values.append(at[0] - at[1])
         if len(kept) < 3:
-            raise Missing(f"{labelled(name)} converged at {len(kept)} of {len(rates)} noise rates; three are needed")
+            raise Missing(
+                f"{objective_label(name)} converged at {len(kept)} of {len(rates)} noise rates; three are needed"
+            )
         taus = {kind: float(kendalltau(kept, values).statistic) for kind, values in gaps.items()}
         shows = shows and min(taus.values()) >= 0.8
         spans = [
             f"{kind} {100 * v[0]:.0f} to {100 * v[-1]:.0f} points, tau {taus[kind]:.2f}" for kind, v in gaps.items()
         ]
-        parts.append(f"{labelled(name)} up to {kept[-1]:.0%} noise: {', '.join(spans)}")
+        parts.append(f"{objective_label(name)} up to {kept[-1]:.0%} noise: {', '.join(spans)}")
     return told(shows, "gap of " + "; of ".join(parts))
 
 

@@ -13,10 +13,9 @@ from analysis.findings.base import (
     completed,
     falls,
     final,
-    labelled,
     told,
 )
-from analysis.frames import Frames
+from analysis.frames import Frames, objective_label
 from analysis.hardness import adversarial_losses, prepare_rank_correlations
 from tune_at.errors import UserError
 from tune_at.study.comparison import plain
@@ -37,7 +36,7 @@ def mitigates(frames: Frames) -> Finding:
             continue
         before = falls(frames, chosen(frames, objective__name=method))
         for weight, after in _by_weight(frames, chosen(frames, objective__name=with_te)):
-            parts.append(f"{labelled(method)} {_points(before)}, with TE{weight} {_points(after)}")
+            parts.append(f"{objective_label(method)} {_points(before)}, with TE{weight} {_points(after)}")
             if before.mean() <= CLOSE:
                 continue
             halved = (after < before / 2)[before.index.intersection(after.index)]
@@ -66,7 +65,7 @@ def overfits(frames: Frames) -> Finding:
     """PGD-AT's robust test accuracy falls by over two points after its best, with every seed (Fig. 6a)."""
     there = [name for name in completed(frames)["objective.name"].unique() if name != "standard"]
     found = {name: falls(frames, chosen(frames, objective__name=name)) for name in ("pgd_at", *there)}
-    numbers = "; ".join(f"{labelled(name)} {_points(by)}" for name, by in found.items())
+    numbers = "; ".join(f"{objective_label(name)} {_points(by)}" for name, by in found.items())
     fall = found["pgd_at"]
     shows = (fall > CLOSE).nunique() == 1 and bool(fall.mean() > CLOSE)
     return told(shows, f"robust test accuracy falls by points: {numbers}")
@@ -84,12 +83,12 @@ def overfits_in_large_balls(frames: Frames) -> Finding:
         trials = chosen(frames, objective__name=name)
         balls = sorted(trials["attack.eps"].unique())
         if len(balls) < 2:
-            raise Missing(f"{labelled(name)} was trained in one ball only")
+            raise Missing(f"{objective_label(name)} was trained in one ball only")
         fall = [float(falls(frames, trials[trials["attack.eps"] == eps]).mean()) for eps in balls]
         close = trials["seed"].nunique() < 2 and abs(fall[0] - fall[-1]) < CLOSE < fall[-1]
         outcomes.append(None if close else fall[-1] > CLOSE and fall[0] < fall[-1] / 2)
         apart = ": one seed does not tell the smallest ball from the largest" if close else ""
-        parts.append(f"{labelled(name)} falls by {_list(balls, fall)}{apart}")
+        parts.append(f"{objective_label(name)} falls by {_list(balls, fall)}{apart}")
     if None in outcomes and False not in outcomes:
         return Finding(UNKNOWN, "; ".join(parts))
     return told(False not in outcomes, "; ".join(parts))
@@ -106,15 +105,16 @@ def best_of_all(frames: Frames) -> Finding:
     alone, with_te = (
         float(falls(frames, chosen(frames, objective__name=name)).mean()) for name in ("pgd_at", "pgd_at_te")
     )
-    listed = ", ".join(f"{labelled(name)} {value:.1%}" for name, value in ends.items())
+    listed = ", ".join(f"{objective_label(name)} {value:.1%}" for name, value in ends.items())
     numbers = f"robust at the end: {listed}; PGD-AT falls by {100 * alone:.1f} points, TE by {100 * with_te:.1f}"
     return told(max(ends, key=lambda name: ends[name]) == "pgd_at_te" and with_te < alone / 2, numbers)
 
 
 def same_are_hard(frames: Frames) -> Finding:
     """Adversarial losses of any two trainings rank the training images alike, tau above 0.5 (Fig. 6c, C.2)."""
+    samples = frames.samples  # outside: a damaged file is told as such, not as losses that are not there
     try:
-        pairs = prepare_rank_correlations(adversarial_losses(frames.samples))
+        pairs = prepare_rank_correlations(adversarial_losses(samples))
     except UserError as error:
         raise Missing(str(error)) from None
     if pairs["tau"].isna().any():

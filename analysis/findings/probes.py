@@ -6,16 +6,7 @@ from scipy.stats import kendalltau
 
 from analysis.findings.base import Finding, Missing, completed, final, measured, told
 from analysis.frames import Frames
-from analysis.measured import probe_rows
-from tune_at.errors import UserError
-
-MEASURES = {
-    ("spectral_norm", "log_product_over_margin"): "spectral norm",
-    ("l1_norm", "log_product_over_margin"): "l1 norm",
-    ("input_curvature", "input_curvature"): "input curvature",
-    ("weight_flatness", "weight_flatness"): "weight flatness",
-}
-"""(probe, quantity) of the four panels of Fig. 5."""
+from analysis.measured import MEASURES, recorded
 
 
 def larger_ratio(frames: Frames) -> Finding:
@@ -66,16 +57,16 @@ def complexity_misleads(frames: Frames) -> Finding:
     gap = _robust_gaps(frames, trials)
     rates = trials.set_index("trial")["data.noise_rate"]
     misled, pairs, parts = 0, 0, []
-    for (probe, quantity), label in MEASURES.items():
-        rows = _rows(frames, probe, last=True)
-        values = rows[rows["quantity"] == quantity].groupby("trial")["value"].mean().dropna()
+    for measure in MEASURES:
+        rows = _rows(frames, measure.probe, last=True)
+        values = rows[rows["quantity"] == measure.quantity].groupby("trial")["value"].mean().dropna()
         random, true = (values[values.index.isin(rates.index[rates == rate])] for rate in (1.0, 0.0))
         counter = sum(1 for a in random.index for b in true.index if random[a] < true[b] and gap[a] > gap[b])
         misled += counter > 0
         pairs += len(random) * len(true)
         tau = kendalltau(values, gap[values.index]).statistic if len(values) > 1 else float("nan")
         told_tau = f"tau {tau:.2f}, " if tau == tau else ""
-        parts.append(f"{label} {told_tau}{counter} such pairs of {len(random) * len(true)}")
+        parts.append(f"{measure.name} {told_tau}{counter} such pairs of {len(random) * len(true)}")
     if not pairs:
         raise Missing("no measure is there of both a network of random labels and one of true labels")
     return told(misled > 0, f"by {misled} of {len(MEASURES)} measures: {'; '.join(parts)}")
@@ -91,11 +82,7 @@ def _robust_gaps(frames: Frames, trials: pd.DataFrame) -> "pd.Series[float]":
 
 def _rows(frames: Frames, probe: str, quantity: str | None = None, last: bool = False) -> pd.DataFrame:
     """Rows of a probe, measured in training or `last`, with the trial's objective. Raises `Missing` without any."""
-    frames.probes  # noqa: B018  # read here: a damaged file is told as such, never as rows that are not there
-    try:
-        rows = probe_rows(frames, probe, last=last)[["trial", "epoch", "probe", "quantity", "x", "value"]]
-    except UserError:
-        raise Missing(f"the probe {probe} has no rows") from None
+    rows = recorded(frames, probe, last=last)
     if quantity is not None:
         rows = rows[rows["quantity"] == quantity]
     trials = completed(frames)[["trial", "objective.name"]].rename(columns={"objective.name": "objective"})

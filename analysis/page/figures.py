@@ -3,18 +3,23 @@
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from analysis.figures import FIGURES
 from analysis.frames import NOTHING, Frames
 from analysis.style import render
 from tune_at.errors import UserError
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as MatplotlibFigure
+
 ANY_SWEEP = ("pareto_front", "slices", "parallel_coordinates", "importance", "training_cost")
 """Figures that a sweep of several points has, whatever its question: they are left out where they do not apply."""
 
 LARGE = 400_000
 """Bytes of an SVG from which on a PNG is smaller and as good."""
-
 
 NARROW = 7.0
 """Inches up to which two figures stand beside each other."""
@@ -32,6 +37,8 @@ class Drawn:
     refused: str = ""
     wide: bool = False
     """Whether it has several panels beside each other."""
+    made: "tuple[pd.DataFrame, MatplotlibFigure] | None" = None
+    """The numbers behind it and the picture itself."""
 
 
 def draw_figures(frames: Frames, chosen: Sequence[str], named: Sequence[str]) -> list[Drawn]:
@@ -56,13 +63,12 @@ def _draw(frames: Frames, name: str) -> Drawn:
     if frames.epochs.empty:
         return Drawn(*about, refused=NOTHING)
     try:
-        _, picture = entry.load()(frames)
+        frame, picture = entry.load()(frames)
     except UserError as error:
         return Drawn(*about, refused=str(error))
     wide = picture.get_figwidth() > NARROW
     kind, content = "svg+xml", render(picture, "svg")
     if len(content) > LARGE:
-        _, picture = entry.load()(frames)
         kind, content = "png", render(picture, "png")
     source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-    return Drawn(*about, source=source, wide=wide)
+    return Drawn(*about, source, wide=wide, made=(frame, picture))

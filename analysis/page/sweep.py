@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.findings import RULES, Finding, find
+from analysis.findings import Finding, find, rule_text
 from analysis.frames import NOTHING, frames_of
 from analysis.overview import status_line
 from analysis.page.figures import Drawn, draw_figures
@@ -40,7 +40,6 @@ class SweepContent:
     place: str
     status: str
     """`8 trials: 6 completed, 2 running`."""
-    finished: bool
     finding: Finding
     rule: str
     """What would have to show, the rule's own words; empty for a study without one."""
@@ -96,9 +95,8 @@ def collect(sweep: Where, figures: Sequence[str] = ()) -> SweepContent:
         preset=study.preset or "",
         place=str(existing.folder.place),
         status=status_line(trials, study.size, running),
-        finished=not left,
         finding=find(study.name, frames, left),
-        rule=_first_sentence(RULES[study.name].__doc__) if study.name in RULES else "",
+        rule=rule_text(study.name),
         setting=_setting(study.base, study.axes),
         swept=[(key, ", ".join(plain(v) for v in values)) for key, values in study.axes.items()]
         + [("seeds", ", ".join(map(str, study.seeds)))]
@@ -114,11 +112,6 @@ def collect(sweep: Where, figures: Sequence[str] = ()) -> SweepContent:
         commands=_commands(existing),
         data=trial_data(frames),
     )
-
-
-def _first_sentence(text: str | None) -> str:
-    """A rule's docstring up to its first blank line, in one line."""
-    return " ".join((text or "").partition("\n\n")[0].split())
 
 
 def _setting(base: Any, axes: Any) -> list[tuple[str, str]]:

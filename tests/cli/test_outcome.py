@@ -31,5 +31,5 @@ def test_what_is_printed_can_be_pasted(tmp_path, capsys, monkeypatch, name):
         ["bash", "-c", command], env={**os.environ, "PATH": path}, capture_output=True, text=True, cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
-    assert [Path(*shlex.split(line)).suffix for line in done.stdout.splitlines()] == [".html"]
+    assert [Path(*shlex.split(line)).suffix for line in done.stdout.splitlines()] == [".html", ".png", ".csv"]
     assert all((tmp_path / Path(*shlex.split(line))).is_file() for line in done.stdout.splitlines())

@@ -25,7 +25,9 @@ def call(*arguments):
 def test_a_page_and_the_study_s_figures(finished, capsys):
     assert call(finished) == 0
     captured = capsys.readouterr()
-    assert captured.out == f"{finished}/report/index.html\n"
+    lines = captured.out.splitlines()
+    assert lines[0] == f"{finished}/report/index.html"
+    assert set(lines[1:]) >= {f"{finished}/report/memorization_curves.{kind}" for kind in ("png", "csv")}
     names = {path.name for path in (finished / "report").iterdir()}
     assert {"index.html", "memorization_curves.png", "memorization_curves.csv"} <= names
 

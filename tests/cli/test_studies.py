@@ -40,7 +40,7 @@ def calls(monkeypatch, tmp_path):
         return 130 if (tmp_path / "interrupt").exists() and arguments[0] == "sweep" else 0
 
     monkeypatch.setattr(studies, "_call", record)
-    running = Frames(pd.DataFrame({"status": ["running"]}), pd.DataFrame())
+    running = Frames(pd.DataFrame({"status": ["running"]}), pd.DataFrame({"trial": ["a"], "epoch": [1]}))
     monkeypatch.setattr("analysis.frames.load_frames", lambda folder: running)
     left = [1]
     sweep = SimpleNamespace(left=lambda: left[0], require_unchanged=lambda: None)

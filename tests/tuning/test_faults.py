@@ -185,7 +185,7 @@ def test_a_finished_sweep_answers_status_query_and_report(undisturbed):
     assert report.returncode == 0, report.stderr
     written = sorted(path.name for path in (undisturbed / "report").iterdir())
     names = ("generalization_gap", "memorization_curves")
-    assert written == [f"{name}.{kind}" for name in names for kind in ("csv", "png")]
+    assert written == sorted([*(f"{name}.{kind}" for name in names for kind in ("csv", "png")), "index.html"])
 
 
 def test_tensorboard_has_one_point_an_epoch_and_every_key(undisturbed):

@@ -1,6 +1,5 @@
 """`report DIR/NAME …`: a page, figures and tables."""
 
-import contextlib
 import functools
 import sys
 import time
@@ -9,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from tune_at.cli.command import Command
 from tune_at.cli.terminal import as_typed
-from tune_at.errors import UserError, suggestion
+from tune_at.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from analysis.page import SweepContent
     from tune_at.store.place import Place
     from tune_at.study.sweep import Sweep
 
@@ -35,16 +35,12 @@ def add_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--format", nargs="+", metavar="KIND", help="png (default), svg or pdf")
     parser.add_argument("--table", metavar="TABLE", help="print a table of the paper: 1, 1a, 1b, 1c, 2, A.1 or C.1")
-    parser.add_argument(
-        "--as",
-        dest="form",
-        metavar="FORM",
-        help="the table as markdown (default), latex, html, csv",
-    )
+    parser.add_argument("--as", dest="form", metavar="FORM", help="the table as markdown (default), latex, html, csv")
 
 
 def run(arguments: Namespace) -> int:
     """`report DIR/NAME …`."""
+    from analysis.report import write_files
     from tune_at.study.sweep import Sweep
 
     _require_one_thing(arguments)
@@ -59,22 +55,21 @@ def run(arguments: Namespace) -> int:
             for path in _files(sweep, arguments.figures or ["gap_by_key"], tell, formats, options):
                 print(as_typed(path))
         return 0
-    page = _page(existing, arguments.to, arguments.watch, tell)
-    for sweep in existing:
-        if sweep.study.figures and not arguments.to:
-            with contextlib.suppress(UserError):  # what cannot be drawn has been said
-                _files(sweep, sweep.study.figures, lambda line: None, formats, {})
+    page, contents = _page(existing, arguments.to, arguments.watch, tell)
     print(as_typed(page))
+    for sweep, content in zip(existing, contents, strict=True):
+        for figure in content.figures:
+            if figure.made and figure.name in sweep.study.figures and not arguments.to:
+                for path in write_files(sweep.folder, figure.name, *figure.made, formats):
+                    print(as_typed(path))
     return 0
 
 
 def _require_one_thing(arguments: Namespace) -> None:
     """Raise `UserError` for an option of something else than what is asked for, or for a format that is none."""
-    from analysis.figures.base import FORMATS
+    from analysis.report import require_formats
 
-    for kind in arguments.format or ():
-        if kind not in FORMATS:
-            raise UserError("--format", f"{kind!r} is unknown", suggestion(kind, FORMATS))
+    require_formats(arguments.format or ())
     figures = bool(arguments.figures or arguments.by)
     made = "--table" if arguments.table else "--figures" if arguments.figures else "--by" if figures else ""
     for option, given, suits in (
@@ -91,7 +86,9 @@ def _require_one_thing(arguments: Namespace) -> None:
             raise UserError(option, problem, places.get(option, f"leave out one of {option} and {made}"))
 
 
-def _page(sweeps: "list[Sweep]", to: str | None, watch: bool, tell: "Callable[[str], None]") -> "Place":
+def _page(
+    sweeps: "list[Sweep]", to: str | None, watch: bool, tell: "Callable[[str], None]"
+) -> "tuple[Place, list[SweepContent]]":
     """Write the page, again and again while one of the sweeps runs if it is watched; what is missing is said once."""
     from analysis.page import collect, render_page
     from analysis.report import page_place
@@ -107,7 +104,7 @@ def _page(sweeps: "list[Sweep]", to: str | None, watch: bool, tell: "Callable[[s
             said.add(line)
             tell(line)
         if not running:
-            return target
+            return target, contents
         print(as_typed(target), flush=True)
         time.sleep(EVERY)
 
