@@ -79,7 +79,7 @@ def read_results(storage: Path, name: str) -> list[Result]:
 def index(results: dict[str, list[Result]]) -> str:
     """All findings in one table."""
     lines = [
-        "# Results", "",
+        "# All findings", "",
         "What the presets of this repository gave on two cores of a CPU, beside what the paper found. Made by",
         "`make results`; a finding that does not show at this scale is told as such.", "",
         "| study | paper | preset | finding | took |", "|---|---|---|---|---|",

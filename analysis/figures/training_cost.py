@@ -7,6 +7,7 @@ import pandas as pd
 from analysis.figures.base import Figure, alone
 from analysis.frames import Frames, add_series, series_label
 from analysis.points import is_wide
+from analysis.ranking import scored
 from analysis.style import legend_below, look, panels, styled
 from tune_at.errors import UserError
 from tune_at.store.status import Status
@@ -22,18 +23,14 @@ def prepare_training_cost(frames: Frames) -> pd.DataFrame:
         Columns series, seconds (mean over seeds), seconds_spread, robust (mean on the selection split), robust_spread
         (standard deviation over seeds, ddof 1; NaN for one), seeds, devices (their names).
     """
-    epochs = add_series(frames.epochs[frames.epochs["status"] == Status.COMPLETED], [])
-    if epochs.empty or "train_seconds" not in epochs:
+    completed = frames.trials[frames.trials["status"] == Status.COMPLETED]
+    if completed.empty or "train_seconds" not in frames.epochs:
         raise UserError("training_cost", "no completed trial has recorded its times", "let the sweep finish")
-    seconds = epochs.groupby("trial")["train_seconds"].sum()
-    at_best = epochs[epochs["epoch"] == epochs["best_epoch"]].drop_duplicates("trial").set_index("trial")
-    split = {"validation": "val_robust_accuracy", "test": "test_robust_accuracy"}
-    robust = pd.Series(
-        {trial: row.get(split.get(row["train.selection"], "")) for trial, row in at_best.iterrows()}, dtype=float
-    ).dropna()
-    if robust.empty:
+    trials = scored(add_series(completed.assign(selection=completed["train.selection"]), []), frames.epochs)
+    trials = trials.rename(columns={"score": "robust"}).dropna(subset=["robust"])
+    if trials.empty:
         raise UserError("training_cost", "no completed trial has a best epoch", "let the sweep finish")
-    trials = at_best.loc[robust.index].assign(robust=robust, seconds=seconds)
+    trials["seconds"] = trials["trial"].map(frames.epochs.groupby("trial")["train_seconds"].sum())
     table = trials.groupby("series", sort=False).agg(
         seconds=("seconds", "mean"), seconds_spread=("seconds", "std"), robust=("robust", "mean"),
         robust_spread=("robust", "std"), seeds=("seed", "nunique"),

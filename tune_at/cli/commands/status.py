@@ -6,7 +6,6 @@ from tune_at.cli.command import Command
 from tune_at.cli.options import add_sweep
 from tune_at.cli.terminal import as_typed, console, width
 from tune_at.tuning.launch import resume_command
-from tune_at.wording import counted
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -16,24 +15,20 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """`status DIR/NAME`."""
+    from analysis.overview import status_line
     from analysis.summary import summary
     from tune_at.cli.results import at_rest, results_tables
     from tune_at.store.lock import is_locked
     from tune_at.store.reader import read_results
-    from tune_at.store.status import Status
     from tune_at.study.sweep import Sweep
 
     existing = Sweep.open(arguments.sweep)
     results = read_results(existing.folder)
     trials, epochs, decisions = (results.frame(table) for table in ("trials", "epochs", "decisions"))
-    total = existing.study.size
     running = is_locked(existing.folder)
     if not running:
         trials = at_rest(trials)
-    numbers = trials["status"].value_counts().to_dict()
-    numbers[Status.PENDING] = numbers.get(Status.PENDING, 0) + total - len(trials)
-    words = ", ".join(f"{count} {name}" for name, count in sorted(numbers.items()) if count)
-    print(f"{existing.study.title}: {counted(total, 'trial')}: {words}")
+    print(f"{existing.study.title}: {status_line(trials, existing.study.size, running)}")
     wide = console(wide=True)
     wide.print(results_tables(existing.study, trials, epochs, decisions, existing.trials(results), width()))
     picture = as_typed(existing.folder.report / "pareto_front.png")
