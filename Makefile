@@ -8,7 +8,7 @@ demo: .venv/.ready
 	$(BIN)/python run.py demo
 
 test: .venv/.ready
-	$(BIN)/python -m pytest -n 2 --dist loadscope
+	$(BIN)/python -m pytest -n 3 --dist loadscope
 
 # The whole of what `make test` runs a part of: every scheduler, 24 kills, about ten minutes on two cores.
 chaos: .venv/.ready
