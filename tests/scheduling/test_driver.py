@@ -1,10 +1,14 @@
 """What the driver does about trials that Tune has given up."""
 
+import random
 from types import SimpleNamespace
 
+from processes import difference
 from simulation import Simulation, make_study
 
+from tune_at.recording.rows import write_trial
 from tune_at.scheduling.driver import WORKER_RETRIES
+from tune_at.store.status import Status
 from tune_at.tuning import callbacks
 from tune_at.tuning.callbacks import ProgressCallback
 
@@ -64,3 +68,39 @@ def test_a_sweep_ends_when_its_own_node_has_died(tmp_path, monkeypatch):
         monkeypatch.setattr(callbacks, "node_is_alive", lambda alive=alive: alive)
         callback.on_step_end(0, [])
         assert bool(run.aborted) is not alive
+
+
+def test_a_trial_that_was_stopped_while_its_worker_started_again_stays_stopped(tmp_path):
+    # A held trial's worker is lost; before the next one has begun, an earlier trial's result lets the policy stop it.
+    # The worker that begins then says in the trial's row that it runs.
+    study = make_study(tmp_path, "{name: asha, grace: 1, eta: 2}")
+    whole = Simulation(tmp_path / "whole", study, 3, random.Random(0))
+    while whole.step():
+        pass
+    cut = Simulation(tmp_path / "cut", study, 3, random.Random(0))
+    run, ended, begun = cut.run, cut.run.ended, []
+
+    def ended_late(name):
+        state = run.board.by_name[name]
+        if name in run.restarted and state.status == Status.STOPPED:
+            write_trial(run.ledger.spec(state), Status.RUNNING, epochs=state.epoch, **state.worker)
+            begun.append(name)
+        ended(name)
+
+    run.ended = ended_late
+    going = True
+    while going:
+        run.restarted |= {state.name for state in run.board.states if state.active and run.policy.held(state)}
+        going = cut.step()
+    assert len(begun) > 1
+    for table in ("epochs", "decisions", "trials"):
+        assert not difference(cut.folder, whole.folder, table)
+
+
+def test_a_trial_that_was_stopped_while_it_had_no_worker_has_not_failed(tmp_path):
+    run = Simulation(tmp_path / "sweep", make_study(tmp_path, "fifo", trials=2), 1, None).run
+    progress, state = Progress(), run.next_trial()
+    spec = run.ledger.spec(state).as_dict()
+    state.status = Status.STOPPED
+    ProgressCallback(progress, run, fail_fast=True).on_trial_error(0, [], lost(spec, WORKER_RETRIES + 1))
+    assert state.status == "stopped" and not progress.failures and not progress.said and not run.aborted

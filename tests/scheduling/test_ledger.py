@@ -3,7 +3,9 @@
 import random
 
 import pytest
-from simulation import WORKER, Simulation, make_study
+import simulation
+from processes import difference
+from simulation import WORKER, Simulation, make_study, worker_of
 
 from tune_at.scheduling import ledger
 from tune_at.scheduling.board import Decision
@@ -35,8 +37,11 @@ def test_a_stop_is_written_from_what_the_worker_has_said(tmp_path, monkeypatch):
     assert len(stopped) > 2
     counts = read_table(done.folder, "epochs").groupby("trial").size()
     assert stopped["epochs"].tolist() == counts[stopped["trial"]].tolist()
-    for column in ("started", "best_epoch", "device", "peak_memory_mb", "node"):
-        assert set(stopped[column]) == {WORKER[column]}, column
+    for column, value in WORKER.items():
+        assert set(stopped[column]) == {value}, column
+    for name, best in zip(stopped["trial"], stopped["best_epoch"], strict=True):
+        assert best == worker_of(done._rows(name))["best_epoch"]
+    assert len(set(stopped["best_epoch"])) > 1
 
 
 @pytest.mark.parametrize("reached", [True, False])
@@ -53,7 +58,13 @@ def test_a_stop_that_was_decided_and_not_written_is_written_from_the_row(tmp_pat
     assert (back.status == Status.STOPPED) == reached
     row = read_table(cut.folder, "trials").set_index("trial").loc[state.name]
     if reached:
-        assert (row["status"], row["epochs"], row["device"], row["best_epoch"]) == ("stopped", 2, WORKER["device"], 1)
+        best = worker_of(cut._rows(state.name))["best_epoch"]
+        assert (row["status"], row["epochs"], row["device"], row["best_epoch"]) == (
+            "stopped",
+            2,
+            WORKER["device"],
+            best,
+        )
     else:  # its rows are lost: it is run again up to there
         assert row["status"] == "running" and 3 not in back.decisions
 
@@ -78,6 +89,43 @@ def test_the_damaged_row_of_a_stopped_trial_is_written_again_as_it_was(tmp_path,
     for table, rows in before.items():
         times = list(TIMES[table])
         assert read_table(done.folder, table).drop(columns=times).equals(rows.drop(columns=times)), table
+
+
+@pytest.mark.parametrize("scheduler", ["{name: asha, grace: 2, eta: 2}", "{name: median, grace: 2, min_trials: 2}"])
+def test_a_worker_that_is_killed_between_its_epochs_and_its_own_row_tells_its_best_epoch_again(
+    tmp_path, monkeypatch, scheduler
+):
+    """The trial may be stopped by what its tables say, and its row be one epoch older than they are."""
+
+    def rising(spec, epoch):  # each epoch is the best so far
+        return spec.config["optim"]["lr"] * epoch / 10
+
+    study = make_study(tmp_path, scheduler, trials=8, epochs=5)
+    whole = Simulation(tmp_path / "whole", study, 3, random.Random(0), rising)
+    while whole.step():
+        pass
+    cut = Simulation(tmp_path / "cut", study, 3, random.Random(0), rising)
+    # The driver never hears of such an epoch: it is killed with its workers.
+    written, kills = simulation.write_trial, set()
+
+    class Killed(Exception):
+        pass
+
+    def killed(spec, status, **columns):
+        if (spec.trial, columns["epochs"]) not in kills:
+            kills.add((spec.trial, columns["epochs"]))
+            raise Killed
+        written(spec, status, **columns)
+
+    monkeypatch.setattr(simulation, "write_trial", killed)
+    going = True
+    while going:
+        try:
+            going = cut.step()
+        except Killed:
+            cut.restart()
+    for table in ("epochs", "decisions", "trials"):
+        assert not difference(cut.folder, whole.folder, table)
 
 
 def test_a_sweep_that_is_killed_every_few_trials_is_folded_while_it_runs(tmp_path):

@@ -198,6 +198,24 @@ def results(sweep: Path, table: str) -> pa.Table:
     return found.drop_columns([name for name in drop if name in found.schema.names])
 
 
+def difference(one: Path, other: Path, table: str) -> list[str]:
+    """The cells in which two sweeps differ, the times left out: empty where they are the same."""
+    found = [results(sweep, table) for sweep in (one, other)]
+    if found[0].equals(found[1]):
+        return []
+    names = [sorted(part.schema.names) for part in found]
+    if names[0] != names[1] or found[0].num_rows != found[1].num_rows:
+        return [f"columns {names[0]} and {names[1]}, {found[0].num_rows} and {found[1].num_rows} rows"]
+    rows = zip(*(part.to_pylist() for part in found), strict=True)
+    cells = [
+        f"{mine.get('trial')}, row {number}: {name} {mine[name]!r}, and {theirs[name]!r}"
+        for number, (mine, theirs) in enumerate(rows)
+        for name in names[0]
+        if mine[name] != theirs[name]
+    ]
+    return cells or [f"schemas {found[0].schema} and {found[1].schema}"]
+
+
 def kill(pid: int) -> None:
     """`kill -9`."""
     os.kill(pid, 9)

@@ -20,10 +20,17 @@ from tune_at.study.sweep import Sweep
 from tune_at.training.checkpoint import save_state
 
 WORKER = {
-    "started": datetime(2026, 1, 2, tzinfo=UTC), "best_epoch": 1, "device": "cpu (simulated)", "peak_memory_mb": 1.0,
-    "node": "here",
+    "started": datetime(2026, 1, 2, tzinfo=UTC), "device": "cpu (simulated)", "peak_memory_mb": 1.0, "node": "here",
 }  # fmt: skip
-"""What each worker says of itself."""
+"""What each worker says of itself, beside its best epoch."""
+
+
+def worker_of(rows):
+    """What a worker says of itself after these epochs."""
+    scores = {row["epoch"]: row.get("val_robust_accuracy") for row in rows}
+    known = {epoch: score for epoch, score in scores.items() if score is not None}
+    return {**WORKER, "best_epoch": max(known, key=known.__getitem__, default=None)}
+
 
 BASE = """\
 title: Simulated
@@ -118,10 +125,10 @@ class Simulation:
             save_state(folder.checkpoint(state.name, epoch), {"epoch": epoch})
         write_rows(folder, "epochs", state.name, rows)
         status = self._status(state, epoch, value)
-        if status.ended or not part_path(folder, "trials", state.name).exists():
-            write_trial(spec, status, epochs=epoch, **WORKER)
+        worker = worker_of(rows)
+        write_trial(spec, status, epochs=epoch, **worker)
         self.at[state.name] = epoch
-        self.run.report(state.name, {**row, "status": status, "worker": WORKER})
+        self.run.report(state.name, {**row, "status": status, "worker": worker})
         self.run.decide()
         for other in self.run.board.states:
             if other.ended and (other.active or other.name in self.run.paused):

@@ -9,6 +9,7 @@ from processes import (
     ROOT,
     STUDY,
     Gate,
+    difference,
     epochs_reached,
     kill,
     output_of,
@@ -84,7 +85,7 @@ def assert_equal_tables(sweep, undisturbed):
     assert epochs.num_rows == 4 * 16
     assert len(set(zip(epochs["trial"].to_pylist(), epochs["epoch"].to_pylist(), strict=True))) == 4 * 16
     for table in ("epochs", "trials"):
-        assert results(sweep, table).equals(results(undisturbed, table)), table
+        assert not difference(sweep, undisturbed, table), table
 
 
 def test_an_undisturbed_sweep(undisturbed):

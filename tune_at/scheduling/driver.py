@@ -29,6 +29,8 @@ class SweepRun:
         """Of these, such as have given up their worker until they are judged."""
         self.lost: Counter[str] = Counter()
         """How often Tune has given up a trial whose worker was lost."""
+        self.restarted: set[str] = set()
+        """Trials that were given another worker; it says that they run when it begins, whatever was decided by then."""
         self.drawn: list[TrialState] = []
         """Trials drawn since the last look, for the live view."""
         self.aborted = ""
@@ -117,18 +119,23 @@ class SweepRun:
         self.paused.discard(name)
         if state.ended and self.failure is None:
             try:
+                if state.status == Status.STOPPED and name in self.restarted:
+                    self.ledger.write_stopped(state)
                 self.ledger.fold([state])
             except StorageFailed as error:
                 self.fail(error)
 
     def retry(self, name: str, times: int) -> bool:
-        """Whether a trial that Tune has given up, after losing its worker `times` times, is given to it again.
+        """Whether a trial that Tune has given up, after losing its worker `times` times, is none that has failed: it is
+        given to Tune again, unless it was stopped meanwhile.
 
         Tune itself starts a trial again only if its worker dies while it trains. One that dies while no trial has it,
         between two trials, takes the next one with it.
         """
         self.lost[name] += 1
         self.ended(name)
+        if self.board.by_name[name].ended:
+            return True  # stopped while it had no worker: nothing is left to do for it
         again = max(self.lost[name], times) <= WORKER_RETRIES
         if again:
             self.launched.discard(name)

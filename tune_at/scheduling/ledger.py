@@ -60,10 +60,12 @@ class Ledger:
         for name, row in zip(names, epochs.select(columns).to_pylist(), strict=True):
             if name in board.by_name:
                 board.by_name[name].report(row["epoch"], row)
+        told = dict(zip(*(snapshot.arrow("trials")[name].to_pylist() for name in ("trial", "epochs")), strict=True))
         for state in board.states:
             if not state.ended:
-                if state.epoch and state.name not in statuses:
-                    # Its row was damaged: only its worker knows all of it, and says so with its newest epoch.
+                if state.epoch > told.get(state.name, 0):
+                    # Its row was damaged, or its worker was killed between its epochs and this row: only a worker
+                    # knows all of it, and says so with its newest epoch.
                     state.forget(state.epoch)
                 self._settle_stop(state)
                 self._forget_unsaved(state)
@@ -87,7 +89,7 @@ class Ledger:
         stops = [decision.epoch for decision in state.decisions.values() if decision.action == "stop"]
         if stops and state.epoch >= stops[0]:
             state.status = Status.STOPPED
-            self._write_stopped(state)
+            self.write_stopped(state)
         elif stops:  # its rows were damaged: it is run again up to there, and stopped again
             del state.decisions[stops[0]]
 
@@ -115,9 +117,10 @@ class Ledger:
             write_rows(folder, "decisions", state.name, rows)
         for state, decision in verdicts:
             if decision.action == "stop" and state.status == Status.STOPPED and state.name not in self.stopped:
-                self._write_stopped(state)
+                self.write_stopped(state)
 
-    def _write_stopped(self, state: TrialState) -> None:
+    def write_stopped(self, state: TrialState) -> None:
+        """Write the row of a trial that the scheduler has stopped. Raises `StorageFailed`."""
         # After a restart a trial may be stopped by what its tables say, before its worker has said anything.
         worker = state.worker or worker_columns(self.sweep.folder, state.name)
         write_stopped(self.spec(state), state.epoch, worker)

@@ -38,7 +38,8 @@ class ProgressCallback(tune.Callback):
         assert self.run is not None and self.progress is not None
         state = self.run.board.by_name[trial.config["spec"]["trial"]]
         if self.run.retry(state.name, trial.num_failures):
-            self._started_again(state.name)
+            if not state.ended:
+                self._started_again(state.name)
             return
         error = WorkerLost(f"its worker was lost {WORKER_RETRIES + 1} times")
         try:

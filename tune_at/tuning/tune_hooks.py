@@ -106,6 +106,7 @@ class StudyScheduler(TrialScheduler):
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """A worker was lost; Tune starts the trial again, or the callback hears that it has given up."""
         self.parked.pop(_name(trial), None)
+        self._run.restarted.add(_name(trial))
 
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
         """A trial without a worker was stopped."""
