@@ -10,7 +10,8 @@ HEAD = """\
 
 `python run.py COMMAND`, or `tune-at COMMAND` where it is installed. `python run.py COMMAND --help` says the same.
 
-Exit codes: 0 done, 1 a trial failed, 2 a mistake of the user's (one line with the remedy), 130 interrupted.
+Exit codes: 0 done, 1 a trial failed (`doctor`: no run could work), 2 a mistake of the user's
+(one line with the remedy), 130 interrupted.
 
 `python -m tools.reference` makes this page from the code.
 """

@@ -30,7 +30,7 @@ def recorded(text):
     return RECORDED.get(name, RECORDED.get(parent, "grid-finished"))
 
 
-READING = ("list", "show", "status", "query", "report")
+READING = ("list", "show", "status", "query", "report", "doctor")
 
 
 def reads(arguments):

@@ -53,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run a command and exit: 0 done, 1 a trial failed, 2 a user's mistake, 130 interrupted."""
+    """Run a command and exit: 0 done, 1 a trial failed or no run could work, 2 a user's mistake, 130 interrupted."""
     with interruption.interruptible(program=argv is None):
         code = _run(argv)
     sys.exit(code)

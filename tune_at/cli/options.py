@@ -42,8 +42,8 @@ def add_launch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fail-fast", action="store_true", help="stop the sweep at the first failed trial")
 
 
-def add_cluster(parser: argparse.ArgumentParser, what: str = "trials") -> None:
-    """Where work runs, and how much of it at a time; see `Launch`. `what`: a word for it, in the plural."""
+def add_address(parser: argparse.ArgumentParser) -> None:
+    """`--address`."""
     parser.add_argument(
         "--address",
         default="",
@@ -51,6 +51,11 @@ def add_cluster(parser: argparse.ArgumentParser, what: str = "trials") -> None:
         help="join the Ray cluster of that address, or auto: the one this machine is a node of"
         " (default: a fresh Ray on this machine)",
     )
+
+
+def add_cluster(parser: argparse.ArgumentParser, what: str = "trials") -> None:
+    """Where work runs, and how much of it at a time; see `Launch`. `what`: a word for it, in the plural."""
+    add_address(parser)
     add_data_dir(parser)
     parser.add_argument(
         "--ship-data",

@@ -18,6 +18,11 @@ DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
 """Type of weights and activations in convolutions and products, by `train.precision`."""
 
 
+def has_compiler() -> bool:
+    """Whether there is a C++ compiler, which `torch.compile` needs on a CPU."""
+    return any(map(shutil.which, ("c++", "g++", "clang++")))
+
+
 def prepare_device(resources: ResourcesSection) -> torch.device:
     """The device of a trial, with as many threads as it has cores.
 
@@ -46,7 +51,7 @@ class Engine:
         """Raises `UserError` where `train` asks for what the machine does not have."""
         self.device, self.dtype, self.compile = device, DTYPES[train.precision], train.compile
         self.tf32 = train.precision == "tf32"
-        if self.compile and device.type == "cpu" and not any(map(shutil.which, ("c++", "g++", "clang++"))):
+        if self.compile and device.type == "cpu" and not has_compiler():
             raise UserError("train.compile", "needs a C++ compiler, and there is none", "install g++, or leave it off")
         if self.compile:
             # A process runs one trial after another, and torch compiles only so many versions of a class's code.

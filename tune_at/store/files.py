@@ -74,9 +74,7 @@ def require_writable(folder: Where, where: str) -> None:
         (place / probe_name).write_whole(b"", patience=0)
         (place / probe_name).unlink()
         return
-    existing = place
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
+    existing = nearest_existing(place)
     if not existing.is_dir():
         raise UserError(where, f"{existing} is not a folder", remedy)
     probe = existing / probe_name
@@ -85,3 +83,10 @@ def require_writable(folder: Where, where: str) -> None:
         probe.unlink()
     except OSError as error:
         raise UserError(where, f"cannot write in {existing}: {error.strerror}", remedy) from None
+
+
+def nearest_existing(folder: LocalPlace) -> LocalPlace:
+    """The folder itself, or the nearest of those it is in that is there."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder

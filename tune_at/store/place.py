@@ -33,13 +33,13 @@ class LocalPlace(PosixPath):
         """
         return patiently(self, super().read_bytes)
 
-    def write_whole(self, data: Data) -> None:
+    def write_whole(self, data: Data, patience: float | None = None) -> None:
         """Write `data` under a temporary name beside the file, flush it to the disk, rename it.
 
         Whoever reads the file, at whatever moment and after whatever crash, finds the old content or the new.
-        Raises `StorageFailed`; nothing is left of what was begun.
+        Raises `StorageFailed` after `patience` seconds; nothing is left of what was begun.
         """
-        patiently(self, lambda: self._write(data), expected=())
+        patiently(self, lambda: self._write(data), patience=patience, expected=())
 
     def _write(self, data: Data) -> None:
         self.parent.mkdir(parents=True, exist_ok=True)

@@ -142,6 +142,16 @@ def test_a_trial_that_only_the_sum_of_the_nodes_could_hold(unlocked, tmp_path, o
     assert not storage.exists()
 
 
+def test_doctor_tells_the_nodes_and_that_anybody_is_let_in(unlocked, tmp_path):
+    address, _ = unlocked
+    done = run("doctor", "--address", address, "--storage", tmp_path / "storage")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{address} answers" in done.stdout
+    assert done.stdout.count("1 CPUs, 0 GPUs") == 2
+    assert "runs without authentication: whoever can reach it can run any code there; start it with" in done.stdout
+    assert not (tmp_path / "storage").exists()
+
+
 def test_a_node_that_does_not_see_the_storage(unlocked, tmp_path):
     if subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode:
         pytest.skip("needs the right to make a mount namespace")
@@ -153,6 +163,9 @@ def test_a_node_that_does_not_see_the_storage(unlocked, tmp_path):
     assert done.returncode == 2, done.stdout
     assert f"--storage: {hidden}/runs is not the same folder on node " in done.stderr
     assert done.stderr.count("\n") == 1
+    looked = run("doctor", "--storage", hidden / "runs", "--address", address)
+    assert looked.returncode == 1, looked.stdout + looked.stderr
+    assert f"--storage: {hidden}/runs is not the same folder on node " in looked.stdout
     assert list(hidden.iterdir()) == []
 
 

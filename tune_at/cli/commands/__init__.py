@@ -6,6 +6,7 @@ from tune_at.cli.command import Command
 
 NAMES = (
     "demo",
+    "doctor",
     "studies",
     "list",
     "show",
