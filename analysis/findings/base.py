@@ -71,10 +71,17 @@ def final(frames: Frames, column: str, **where: object) -> float:
 
 
 def falls(frames: Frames, trials: pd.DataFrame) -> "pd.Series[float]":
-    """By how much robust test accuracy falls from its best epoch to the last, by seed."""
+    """By how much robust test accuracy is lower after the last epoch than after the best one, by seed.
+
+    The best epoch is the one that the selection split chooses, as in tables, not the highest point of the test curve.
+    """
     rows = measured(frames, trials, "test_robust_accuracy")
-    by_trial = rows.groupby("trial")["test_robust_accuracy"]
-    values = (by_trial.max() - by_trial.last()).rename("fall").reset_index()
+    best = trials.set_index("trial")["best_epoch"]
+    at_best = rows[rows["epoch"] == rows["trial"].map(best)].set_index("trial")["test_robust_accuracy"]
+    last = rows.groupby("trial")["test_robust_accuracy"].last()
+    if lacking := sorted(set(last.index) - set(at_best.index)):
+        raise Missing(f"{lacking[0]} has no test robust accuracy of its best epoch")
+    values = (at_best - last).rename("fall").reset_index()
     return values.merge(trials[["trial", "seed"]], on="trial").groupby("seed")["fall"].mean()
 
 

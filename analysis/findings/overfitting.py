@@ -24,7 +24,8 @@ PAIRS = (("pgd_at", "pgd_at_te"), ("trades", "trades_te"))
 
 
 def mitigates(frames: Frames) -> Finding:
-    """Where robust test accuracy falls by over two points after its best, it falls by less than half with TE (Fig. 7).
+    """Where robust test accuracy falls by over two points from the best epoch on, it falls by less than half with TE
+    (Fig. 7).
 
     Falls are means over seeds; where seeds disagree on the half, it cannot be told.
     """
@@ -43,7 +44,7 @@ def mitigates(frames: Frames) -> Finding:
             outcomes.append(bool(after.mean() < before.mean() / 2) if halved.nunique() == 1 else None)
     if not parts:
         raise Missing("neither PGD-AT nor TRADES is there with and without TE")
-    numbers = f"robust test accuracy falls by points: {'; '.join(parts)}"
+    numbers = f"robust test accuracy falls by points from the best epoch on: {'; '.join(parts)}"
     if not outcomes:
         return told(False, f"{numbers}: there is nothing to mitigate")
     if None in outcomes and False not in outcomes:
@@ -62,13 +63,13 @@ def _by_weight(frames: Frames, trials: pd.DataFrame) -> "Iterator[tuple[str, pd.
 
 
 def overfits(frames: Frames) -> Finding:
-    """PGD-AT's robust test accuracy falls by over two points after its best, with every seed (Fig. 6a)."""
+    """PGD-AT's robust test accuracy falls by over two points from the best epoch on, with every seed (Fig. 6a)."""
     there = [name for name in completed(frames)["objective.name"].unique() if name != "standard"]
     found = {name: falls(frames, chosen(frames, objective__name=name)) for name in ("pgd_at", *there)}
     numbers = "; ".join(f"{objective_label(name)} {_points(by)}" for name, by in found.items())
     fall = found["pgd_at"]
     shows = (fall > CLOSE).nunique() == 1 and bool(fall.mean() > CLOSE)
-    return told(shows, f"robust test accuracy falls by points: {numbers}")
+    return told(shows, f"robust test accuracy falls by points from the best epoch on: {numbers}")
 
 
 def overfits_in_large_balls(frames: Frames) -> Finding:

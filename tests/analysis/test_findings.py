@@ -187,6 +187,15 @@ def test_robust_overfitting(last, expected):
     assert outcome("robust_overfitting", curve("trades", 0.7, 0.5)) == UNKNOWN
 
 
+def test_the_fall_is_from_the_best_epoch_by_the_selection_split_as_in_tables():
+    # Epoch 2 is the highest on test data; epoch 1 was chosen on validation data.
+    case = ("pgd_at", {"best_epoch": 1}, {ROBUST_TEST: [0.6, 0.7, 0.55]})
+    assert find("robust_overfitting", frames(case)).numbers.endswith("PGD-AT 5.0")
+    unevaluated = ("pgd_at", {"best_epoch": 9}, {ROBUST_TEST: [0.6, 0.7, 0.55]})
+    found = find("robust_overfitting", frames(unevaluated))
+    assert (found.outcome, found.numbers) == (UNKNOWN, "a has no test robust accuracy of its best epoch")
+
+
 @pytest.mark.parametrize(("small", "expected"), [(0.69, SHOWS), (0.55, DOES_NOT)])
 def test_small_balls(small, expected):
     cases = [curve("pgd_at", 0.7, small, attack__eps=0.01), curve("pgd_at", 0.7, 0.5, attack__eps=0.1)]

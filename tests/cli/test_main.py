@@ -110,13 +110,27 @@ def test_an_unknown_figure_is_refused_before_the_sweep(call, tmp_path_factory):
     assert_mistake(call("sweep", path, "--preset", "laptop"), "the study has no presets")
 
 
-def test_a_name_that_exists_offers_resume(call, tmp_path):
-    study = Study.resolve("random_labels", "laptop")
-    (tmp_path / "runs" / "a").mkdir(parents=True)
-    (tmp_path / "runs" / "a" / "study.yaml").write_text(study.as_yaml())
-    code, _, err = call("sweep", "random_labels", "--name", "a")
-    assert code == 2
-    assert "continue it with `python run.py resume runs/a`" in err
+def test_a_name_that_exists_offers_resume_of_the_same_study_alone(call, tmp_path):
+    recorded = tmp_path / "runs" / "a" / "study.yaml"
+    recorded.parent.mkdir(parents=True)
+    for text, told in (
+        (Study.resolve("random_labels", "laptop").as_yaml(), "continue it with `python run.py resume runs/a`"),
+        (Study.resolve("methods", "laptop").as_yaml(), "a exists, and is a sweep of methods; choose another --name"),
+        (
+            Study.resolve("random_labels", "laptop", {"train.epochs": 3}).as_yaml(),
+            "is another version of the study; choo",
+        ),
+        ("title: [", "a exists, a sweep that cannot be read; choose another --name"),
+    ):
+        recorded.write_text(text)
+        code, _, err = call("sweep", "random_labels", "--preset", "laptop", "--name", "a")
+        assert code == 2
+        assert told in err
+
+
+def test_a_study_of_this_folder_is_named_with_its_suffix(call, tmp_path):
+    (tmp_path / "mine.yaml").write_text("title: x\n")
+    assert "study: 'mine' is unknown; did you mean mine.yaml?" in call("sweep", "mine")[2]
 
 
 def test_resume_prints_how_the_study_changed(call, tmp_path, tmp_path_factory):

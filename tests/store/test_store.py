@@ -222,3 +222,19 @@ def test_a_folder_is_made_whole_or_not_at_all(tmp_path, monkeypatch):
         create_folder(tmp_path / "b", {"f": b"1"})
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a" / "f").read_bytes() == b"1"
+
+
+@pytest.mark.parametrize(
+    ("sql", "hint"),
+    [
+        ("SELECT epoc FROM epochs", 'Candidate bindings: "epoch"'),
+        ("SELECT medan(epoch) FROM epochs", 'Did you mean "median"?'),
+        ("SELECT epoch FROM epoch", 'Did you mean "epochs"?'),
+    ],
+)
+def test_a_mistake_in_a_query_comes_with_duckdbs_own_hint(sweep, sql, hint):
+    with pytest.raises(UserError) as error:
+        query(sweep, sql)
+    assert hint in error.value.remedy
+    assert "the tables are trials, epochs" in error.value.remedy
+    assert "LINE 1" not in str(error.value)

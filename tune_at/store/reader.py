@@ -86,9 +86,11 @@ def answering(sweep: Where | SweepFolder, sql: str) -> "Iterator[tuple[duckdb.Du
                 raise UserError("query", "is not one SELECT statement", "the tables are read, never written")
             yield connection, statements[0].query.rstrip().rstrip(";")
         except duckdb.Error as error:
-            message = str(error).splitlines()[0]
+            lines = str(error).splitlines()
             remedy = f'the tables are {", ".join(TABLES)}; dotted columns are quoted: "data.noise_rate"'
-            raise UserError("query", message, remedy) from None
+            # What DuckDB proposes of columns and functions with similar names.
+            hints = [line.strip() for line in lines[1:] if line.startswith(("Candidate", "Did you mean"))]
+            raise UserError("query", lines[0], "; ".join([*hints, remedy])) from None
 
 
 def sweep_folder(sweep: Where | SweepFolder) -> SweepFolder:

@@ -66,7 +66,10 @@ def find_study(study: str) -> Path:
         return path
     shipped = {p.stem: p for p in sorted(SHIPPED.glob("*.yaml"))}
     if study not in shipped:
-        raise UserError("study", f"{study!r} is unknown", suggestion(study, shipped))
+        here = next((file for suffix in (".yaml", ".yml") if (file := Path(f"{study}{suffix}")).is_file()), None)
+        raise UserError(
+            "study", f"{study!r} is unknown", f"did you mean {here}?" if here else suggestion(study, shipped)
+        )
     return shipped[study]
 
 

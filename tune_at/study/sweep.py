@@ -65,10 +65,7 @@ class Sweep:
         except (OSError, RuntimeError) as error:
             raise UserError("--storage", f"{storage!r} cannot be used: {error}", "name another folder") from None
         if exists:
-            known = folder.study.is_file()
-            again = shell("python", "run.py", "resume", to_place(storage) / name)
-            remedy = f"continue it with `{again}`, or choose another --name"
-            raise UserError("--name", f"{folder} exists", remedy if known else "choose another --name")
+            raise UserError("--name", *_taken(folder, study, str(to_place(storage) / name)))
         if tried:
             require_writable(above, "--storage")
         return cls(folder, study)
@@ -231,3 +228,18 @@ def _as_tree(study: Study) -> dict[str, object]:
     }  # fmt: skip
     compared: dict[str, object] = in_version_1(tree, numbers=True)
     return compared
+
+
+def _taken(folder: SweepFolder, study: Study, typed: str) -> tuple[str, str]:
+    """What is in a folder whose name was asked for, and the remedy."""
+    other = "choose another --name"
+    if not folder.study.is_file():
+        return f"{folder} exists", other
+    try:
+        there = Study.from_yaml(folder.study.read_text(encoding="utf-8"), str(folder.study))
+    except (UserError, OSError, ValueError):
+        return f"{folder} exists, a sweep that cannot be read", other
+    if there != study:
+        which = "another version of the study" if there.name == study.name else f"a sweep of {there.name}"
+        return f"{folder} exists, and is {which}", other
+    return f"{folder} exists", f"continue it with `{shell('python', 'run.py', 'resume', typed)}`, or {other}"
