@@ -6,7 +6,8 @@ trials at a time, decides as one that nobody disturbed.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -32,7 +33,7 @@ class Decision:
     decided: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
 
 
-@dataclass
+@dataclass(eq=False)
 class TrialState:
     """One trial. `index` is its place in the sweep: the order in which trials start."""
 
@@ -43,8 +44,12 @@ class TrialState:
     """The newest epoch that is known."""
     metrics: dict[int, dict[str, float]] = field(default_factory=dict)
     """Finite metrics on the selection split, by evaluated epoch."""
-    last_evaluated: int = 0
-    """The newest of these epochs."""
+    evaluated: list[int] = field(default_factory=list)
+    """These epochs, ascending."""
+    revision: int = 0
+    """Raised when epochs are taken back, or come late: what was worked out of those before holds no more."""
+    marks: dict[Any, Any] = field(default_factory=dict, repr=False)
+    """What each policy has worked out of the evaluated epochs so far."""
     decisions: dict[int, Decision] = field(default_factory=dict)
     active: bool = False
     """Whether it has a worker, or only waits for Ray to give it one."""
@@ -70,14 +75,24 @@ class TrialState:
         """Whether it has ended, in whatever way."""
         return self.status.ended
 
-    def report(self, epoch: int, row: Mapping[Any, Any]) -> None:
-        """Take the columns of an epoch. The same epoch may come again, after a retry."""
+    @property
+    def last_evaluated(self) -> int:
+        """The newest evaluated epoch; 0 before the first."""
+        return self.evaluated[-1] if self.evaluated else 0
+
+    def report(self, epoch: int, row: Mapping[Any, Any], metrics: Sequence[str] = METRICS) -> None:
+        """Take the columns of an epoch. The same epoch may come again, after a retry.
+
+        `metrics`: those that have to be finite, or else the epoch does not count as evaluated.
+        """
         split = SELECTION_SPLITS[self.trial.config.train.selection]
-        values = {metric: row.get(f"{split}_{metric}") for metric in METRICS}
+        values = {metric: row.get(f"{split}_{metric}") for metric in metrics}
         finite = {m: float(v) for m, v in values.items() if isinstance(v, float | int) and math.isfinite(v)}
-        if len(finite) == len(METRICS):
+        if len(finite) == len(metrics):
+            if epoch not in self.metrics:
+                self.revision += epoch < self.last_evaluated
+                insort(self.evaluated, epoch)
             self.metrics[epoch] = finite
-            self.last_evaluated = max(self.last_evaluated, epoch)
         self.epoch = max(self.epoch, epoch)
 
     def decide(self, decision: Decision) -> None:
@@ -89,12 +104,14 @@ class TrialState:
     def forget(self, epoch: int) -> None:
         """Take back what was reported from `epoch` on: it is run again."""
         self.metrics = {known: metrics for known, metrics in self.metrics.items() if known < epoch}
-        self.last_evaluated = max(self.metrics, default=0)
+        self.evaluated = self.evaluated[: bisect_left(self.evaluated, epoch)]
+        self.revision += 1
         self.epoch = epoch - 1
 
     def value(self, metric: str, epoch: int, smooth: int) -> float:
         """The mean of a metric over the last `smooth` evaluated epochs up to `epoch`."""
-        last = sorted(e for e in self.metrics if e <= epoch)[-smooth:]
+        end = bisect_right(self.evaluated, epoch)
+        last = self.evaluated[max(0, end - smooth) : end]
         return sum(self.metrics[e][metric] for e in last) / len(last)
 
 

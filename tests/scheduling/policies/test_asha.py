@@ -41,7 +41,7 @@ def test_each_bracket_of_asha_judges_as_rays_own(grace, eta, longest, seed):
     for number in range(3):
         bracket = _Bracket(grace, longest, eta, number)
         assert policy.milestones[number] == [milestone for milestone, _ in reversed(bracket._rungs)]
-        policy.bracket_of = lambda state, number=number: number
+        policy.bracket_at = lambda index, number=number: number
         board, stops = Board(30), 0
         for index in range(30):
             (state,) = board.add([Trial(f"{index:02d}", policy.study.samples()[0].config, {})])

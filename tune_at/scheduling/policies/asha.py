@@ -2,13 +2,13 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
 from tune_at.config.scheduler import ASHA
 from tune_at.scheduling.board import TrialState
-from tune_at.scheduling.policies.base import InOrder, Verdict
+from tune_at.scheduling.policies.in_order import InOrder
 from tune_at.seeding import derive_seed
 from tune_at.study.study import Study
 
@@ -26,7 +26,7 @@ class AshaPolicy(InOrder):
         super().__init__(study)
         config = study.scheduler
         assert isinstance(config, ASHA)
-        self.eta = config.eta
+        self.eta, self.brackets = config.eta, config.brackets
         self.milestones = [
             bracket_milestones(config.grace, config.eta, self.longest, s) for s in range(config.brackets)
         ]
@@ -34,28 +34,48 @@ class AshaPolicy(InOrder):
         self.ladders = [list(dict.fromkeys(map(math.ceil, milestones))) for milestones in self.milestones]
         """Each bracket's rungs in epochs: a fraction is reached with the next whole one."""
         self.seed = getattr(study.search, "seed", 0)
+        self._brackets: dict[int, int] = {}
 
-    def bracket_of(self, state: TrialState) -> int:
+    def bracket_at(self, index: int) -> int:
         """The trial's bracket: at random, as likely as Ray's are, but fixed by its place in the sweep."""
         if len(self.ladders) == 1:
             return 0
-        sizes = np.array([len(milestones) for milestones in self.milestones])
-        weights = np.exp(sizes - sizes.max())
-        rng = np.random.default_rng(derive_seed(self.seed, "bracket", state.index))
-        return int(rng.choice(len(sizes), p=weights / weights.sum()))
+        if index not in self._brackets:
+            sizes = np.array([len(milestones) for milestones in self.milestones])
+            weights = np.exp(sizes - sizes.max())
+            rng = np.random.default_rng(derive_seed(self.seed, "bracket", index))
+            self._brackets[index] = int(rng.choice(len(sizes), p=weights / weights.sum()))
+        return self._brackets[index]
 
-    def rungs(self, state: TrialState) -> Sequence[int]:
-        """The epochs grace * eta^k of the trial's bracket."""
-        return self.ladders[self.bracket_of(state)]
+    def ladder(self, bracket: int, epochs: int) -> Sequence[int]:
+        """The epochs grace * eta^k of a bracket."""
+        return self.ladders[bracket]
 
-    def judge(self, earlier: Sequence[TrialState], state: TrialState, epoch: int) -> Verdict:
-        """Stop what is below the (1 - 1/eta) quantile of the rung so far."""
-        bracket, rung = self.bracket_of(state), self.reached(state)[epoch]
-        decisions = (decision for other in earlier for decision in other.decisions.values())
-        before = [self.sign * d.value for d in decisions if (d.bracket, d.rung) == (bracket, rung)]
-        cutoff = float(np.percentile(before, (1 - 1 / self.eta) * 100)) if before else None
-        score = self.score(state, epoch)
-        return self.verdict(state, epoch, score, cutoff is not None and score < cutoff, cutoff, bracket)
+    def key(self, bracket: int, rung: int, epoch: int) -> Hashable:
+        """Trials are compared at a rung of their bracket, whatever epoch they have reached it with."""
+        return bracket, rung
+
+    def judged(self, state: TrialState, epoch: int) -> float:
+        """The metric, smoothed."""
+        return self.score(state, epoch)
+
+    def entered(self, state: TrialState, epoch: int, judged: float) -> float:
+        """The same."""
+        return judged
+
+    def cutoff(self, scores: Sequence[float]) -> float | None:
+        """The (1 - 1/eta) quantile."""
+        return quantile(scores, 1 - 1 / self.eta) if scores else None
+
+
+def quantile(ascending: Sequence[float], share: float) -> float:
+    """The quantile of values, linearly interpolated, to the last bit as `numpy.percentile` has it, but in no time."""
+    place = (len(ascending) - 1) * (share * 100 / 100)
+    below = int(place)
+    if below >= len(ascending) - 1:
+        return ascending[-1]
+    low, high, part = ascending[below], ascending[below + 1], place - below
+    return high - (high - low) * (1 - part) if part >= 0.5 else low + (high - low) * part
 
 
 def bracket_milestones(grace: int, eta: float, longest: int, bracket: int) -> list[float]:

@@ -1,23 +1,93 @@
-"""The two kinds of policies: those that judge trials one after the other, and those that judge them together."""
+"""What all policies have in common; `in_order` and `together` have the two kinds of them."""
 
-import math
 from abc import ABC, abstractmethod
+from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tune_at.config.scheduler import find_metric, is_loss
 from tune_at.scheduling.board import Board, Decision, TrialState
-from tune_at.store.status import Status
 from tune_at.study.groups import Group, group_of
 from tune_at.study.judged import is_apart
 from tune_at.study.study import Study
 
 Verdict = tuple[TrialState, Decision]
-Arrivals = Sequence[tuple[TrialState, int]]
+
+
+class Replayed(NamedTuple):
+    """A decision in a replay, with the columns of the `decisions` table."""
+
+    trial: int
+    """Its place among the recorded ones."""
+    epoch: int
+    rung: int
+    bracket: int
+    value: float
+    cutoff: float | None
+    action: str
+
+
+class Course(Protocol):
+    """Whole curves that a policy is ready to judge as if they had been trained now, in any order."""
+
+    def play(self, order: Sequence[int], made: list[Replayed] | None = None) -> dict[int, int]:
+        """Which trials are stopped after which epoch.
+
+        Args:
+            order: the trials' places among the recorded ones, in the order in which they start.
+            made: gets every decision; they are the ones that a live sweep in this order makes.
+        """
+        ...
+
+    def judged(self, most: int) -> dict[int, dict[int, float]]:
+        """By rung, of each trial that gets there if nothing stops it: what is judged, signed so that more is better.
+
+        Of more than `most` rungs those that are evenly spread on a logarithmic scale.
+        """
+        ...
+
+
+def spread(rungs: Iterable[int], most: int) -> list[int]:
+    """At most so many of some rungs, ascending, the first and the last among them, evenly spread by their logarithm."""
+    known = sorted(set(rungs))
+    if len(known) <= most:
+        return known
+    wanted = np.geomspace(known[0], known[-1], most)
+    return sorted({min(known, key=lambda rung: abs(rung - want)) for want in wanted})
+
+
+@dataclass
+class Marks:
+    """What follows from a trial's evaluated epochs so far."""
+
+    revision: int
+    """Of the trial, when they were worked out."""
+    seen: int = 0
+    """Evaluated epochs that were looked at."""
+    passed: int = 0
+    """Rungs at or before the newest of these."""
+    reached: dict[int, int] = field(default_factory=dict)
+    """The rungs that it has reached, by the epoch, ascending."""
+    scores: "array[float]" = field(default_factory=lambda: array("d"))
+    """At each of the first evaluated epochs."""
+
+    def follow(self, evaluated: Sequence[int], rungs: Sequence[int]) -> dict[int, int]:
+        """Look at the evaluated epochs that are new. Rungs skipped on the way are not judged."""
+        for epoch in evaluated[self.seen :]:
+            now = bisect_right(rungs, epoch)
+            if now > self.passed:
+                self.reached[epoch], self.passed = rungs[now - 1], now
+        self.seen = len(evaluated)
+        return self.reached
 
 
 class Policy(ABC):
-    """Decides about trials. Keeps no state of its own: the board holds all that it looks at.
+    """Decides about trials. What it keeps follows from the board alone, which it may be given at any time.
 
     A trial *reaches a rung* at its first evaluated epoch that is at or after the rung. It is then held until the
     decision about it can be made.
@@ -58,19 +128,40 @@ class Policy(ABC):
         return self._groups[state.index]
 
     def reached(self, state: TrialState) -> dict[int, int]:
-        """The rungs that a trial has reached, by the epoch. Rungs skipped on the way are not judged."""
-        rungs, reached, before = self.rungs(state), {}, 0
-        for epoch in sorted(state.metrics):
-            now = bisect_right(rungs, epoch)
-            if now > before:
-                reached[epoch], before = rungs[now - 1], now
-        return reached
+        """The rungs that a trial has reached, by the epoch, ascending."""
+        marks = self._marks(state)
+        if marks.seen == len(state.evaluated):
+            return marks.reached
+        return marks.follow(state.evaluated, self.rungs(state))
+
+    def _marks(self, state: TrialState) -> Marks:
+        marks: Marks | None = state.marks.get(self)
+        if marks is None or marks.revision != state.revision:
+            marks = state.marks[self] = Marks(state.revision)
+        return marks
 
     def due(self, state: TrialState) -> int | None:
         """The first epoch after which the trial waits for a decision."""
         if state.settled or not state.metrics:
             return None
         return next((epoch for epoch in self.reached(state) if epoch not in state.decisions), None)
+
+    def course(self, states: Sequence[TrialState]) -> Course:
+        """Get ready to replay trials of which all is known that they have ever reported.
+
+        Raises `NotImplementedError` if what trials would report depends on what is decided.
+        """
+        raise NotImplementedError(self.name)
+
+    def replayed(
+        self, trial: int, state: TrialState, epoch: int, rung: int, bracket: int, score: float, cutoff: float | None,
+        stop: bool,
+    ) -> Replayed:  # fmt: skip
+        """A decision as `verdict` has it; score and cutoff are signed."""
+        action = action_at(state, epoch, stop)
+        return Replayed(
+            trial, epoch, rung, bracket, self.sign * score, None if cutoff is None else self.sign * cutoff, action
+        )
 
     def held(self, state: TrialState) -> bool:
         """Whether the trial must not run on yet."""
@@ -80,6 +171,13 @@ class Policy(ABC):
         """What is judged at an epoch, signed so that more is better."""
         return self.sign * state.value(self.metric, epoch, self.smooth)
 
+    def scores(self, state: TrialState, epoch: int) -> NDArray[np.float64]:
+        """The score at each evaluated epoch up to this one, of which there is one at least."""
+        known = self._marks(state).scores
+        for new in state.evaluated[len(known) :]:
+            known.append(self.score(state, new))
+        return np.frombuffer(known)[: bisect_right(state.evaluated, epoch)]
+
     def verdict(
         self, state: TrialState, epoch: int, score: float, stop: bool, cutoff: float | None, bracket: int = 0
     ) -> Verdict:
@@ -88,9 +186,14 @@ class Policy(ABC):
         `score` is what was compared with `cutoff`, signed as `score()` is.
         """
         rung = self.reached(state)[epoch]
-        action = "completed" if epoch >= state.epochs else "stop" if stop else "continue"
+        action = action_at(state, epoch, stop)
         shown = None if cutoff is None else self.sign * cutoff
         return state, Decision(epoch, rung, self.sign * score, shown, action, bracket)
+
+
+def action_at(state: TrialState, epoch: int, stop: bool) -> str:
+    """The action of a decision after an epoch: after the last one there is nothing left to be stopped."""
+    return "completed" if epoch >= state.epochs else "stop" if stop else "continue"
 
 
 class FifoPolicy(Policy):
@@ -106,111 +209,4 @@ class FifoPolicy(Policy):
 
     def waits_for(self, board: Board, state: TrialState) -> list[TrialState | None]:
         """No trial: none is ever held."""
-        return []
-
-
-class InOrder(Policy):
-    """Judges a trial against those of its group that started before it, as if one ran at a time.
-
-    Trial i is judged after epoch e once every earlier trial of its group has ended or is past e. Earlier trials started
-    earlier, so this seldom waits; and how many run at a time changes no decision.
-    """
-
-    @abstractmethod
-    def judge(self, earlier: Sequence[TrialState], state: TrialState, epoch: int) -> Verdict:
-        """The decision about a trial, given all earlier ones of its group."""
-
-    def decide(self, board: Board) -> list[Verdict]:
-        """All decisions that can be made now, each entered on the board before the next is made."""
-        verdicts: list[Verdict] = []
-        before: dict[Group, list[TrialState]] = {}
-        fronts: dict[Group, float] = {}  # the least epoch that all earlier trials of the group are past
-        for state in board.states:
-            group = self.group(state)
-            earlier, front = before.setdefault(group, []), fronts.get(group, math.inf)
-            if front <= 0 and not self.apart:
-                break
-            if front > 0 and not state.settled:
-                while (epoch := self.due(state)) is not None and epoch <= front:
-                    _, decision = self.judge(earlier, state, epoch)
-                    state.decide(decision)
-                    verdicts.append((state, decision))
-                fronts[group] = min(front, self._passed(state))
-                state.settled = state.ended and self.due(state) is None
-            earlier.append(state)
-        return verdicts
-
-    def _passed(self, state: TrialState) -> float:
-        if state.status in (Status.STOPPED, Status.FAILED):
-            return math.inf
-        epoch = self.due(state)
-        if epoch is not None:
-            return epoch - 1
-        return math.inf if state.ended else state.epoch
-
-    def waits_for(self, board: Board, state: TrialState) -> list[TrialState | None]:
-        """The earlier trials of its group that are not past the epoch."""
-        epoch, group = self.due(state), self.group(state)
-        earlier = (other for other in board.states[: state.index] if self.group(other) == group)
-        return [other for other in earlier if epoch is not None and self._passed(other) < epoch]
-
-
-class Together(Policy):
-    """Judges sets of trials that compare, each when all of its trials have reached a rung or have ended."""
-
-    @abstractmethod
-    def brackets(self, board: Board) -> Iterator[tuple[int, Sequence[int]]]:
-        """The (number, places in the sweep) of each set; places may not be drawn yet."""
-
-    @abstractmethod
-    def judge_bracket(
-        self, bracket: int, members: Sequence[TrialState], arrived: Sequence[tuple[TrialState, int]]
-    ) -> list[Verdict]:
-        """Decisions about those that have `arrived` (trial, epoch) at a rung, decided already or not."""
-
-    def decide(self, board: Board) -> list[Verdict]:
-        """All decisions that can be made now, bracket by bracket and rung by rung."""
-        verdicts: list[Verdict] = []
-        for bracket, places in self.brackets(board):
-            if places[-1] >= len(board.states):
-                continue
-            members = [board.states[place] for place in places]
-            if not any(self.due(member) for member in members):
-                continue
-            rungs = sorted({rung for member in members for rung in self.rungs(member)})
-            for rung in rungs:
-                if any(self._before(member, rung) for member in members):
-                    break
-                arrived = [(m, e) for m in members if (e := self._arrival(m, rung)) is not None]
-                if all(epoch in member.decisions for member, epoch in arrived):
-                    continue
-                for state, decision in self.judge_bracket(bracket, members, arrived):
-                    if decision.epoch in state.decisions:
-                        continue  # what was decided before stays
-                    state.decide(decision)
-                    verdicts.append((state, decision))
-            for member in members:
-                member.settled = member.ended and self.due(member) is None
-        return verdicts
-
-    def _arrival(self, state: TrialState, rung: int) -> int | None:
-        return next((epoch for epoch, at in self.reached(state).items() if at == rung), None)
-
-    def _before(self, state: TrialState, rung: int) -> bool:
-        """Whether a trial may still reach the rung, or an earlier one, for the first time."""
-        if state.ended:
-            return False
-        return state.last_evaluated < rung
-
-    def waits_for(self, board: Board, state: TrialState) -> list[TrialState | None]:
-        """The members of the trial's bracket that are not there yet."""
-        epoch = self.due(state)
-        if epoch is None:
-            return []
-        rung = self.reached(state)[epoch]
-        for _, places in self.brackets(board):
-            if state.index in places:
-                known = [board.states[place] for place in places if place < len(board.states)]
-                missing: list[TrialState | None] = [m for m in known if self._before(m, rung)]
-                return missing + [None] * (len(places) - len(known))
         return []

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 
 from tune_at.config.scheduler import HyperBand
 from tune_at.scheduling.board import Board, TrialState
-from tune_at.scheduling.policies.base import Together, Verdict
+from tune_at.scheduling.policies.base import Course, Marks, Replayed, Verdict, spread
+from tune_at.scheduling.policies.together import Together
+from tune_at.study.groups import Group
 from tune_at.study.judged import brackets_of, judged_trials
 from tune_at.study.study import Study
 
@@ -40,13 +42,80 @@ class HyperBandPolicy(Together):
     ) -> list[Verdict]:
         """Keep the best ceil(n / eta); of equal ones those that started earlier."""
         state, epoch = arrived[0]
-        rung = self.reached(state)[epoch]
-        halvings = 1 + list(self.rungs(state)).index(rung)
-        keep = len(members)
-        for _ in range(halvings):
-            keep = math.ceil(keep / self.eta)
-        ranked = sorted(arrived, key=lambda item: (-self.score(*item), item[0].index))
-        cutoff = self.score(*ranked[min(keep, len(ranked)) - 1])
+        halvings = 1 + list(self.rungs(state)).index(self.reached(state)[epoch])
+        scored = [(self.score(m, e), m.index) for m, e in arrived]
+        ranked, keep, cutoff = self.halved(len(members), halvings, scored)
         return [
-            self.verdict(m, e, self.score(m, e), place >= keep, cutoff, bracket) for place, (m, e) in enumerate(ranked)
+            self.verdict(*arrived[at], scored[at][0], place >= keep, cutoff, bracket) for place, at in enumerate(ranked)
         ]
+
+    def halved(self, size: int, halvings: int, scored: Sequence[tuple[float, int]]) -> tuple[list[int], int, float]:
+        """How a bracket is halved.
+
+        Args:
+            size: the trials that it began with.
+            halvings: how often it is halved by then, with this time.
+            scored: (score, place in the sweep) of those that have arrived.
+
+        Returns:
+            Those that have arrived, best first, as places in `scored`; how many of them go on; the last one's score.
+        """
+        for _ in range(halvings):
+            size = math.ceil(size / self.eta)
+        ranked = sorted(range(len(scored)), key=lambda at: (-scored[at][0], scored[at][1]))
+        return ranked, size, scored[ranked[min(size, len(ranked)) - 1]][0]
+
+    def course(self, states: Sequence[TrialState]) -> Course:
+        """Replay whole brackets."""
+        return HyperBandCourse(self, states)
+
+
+class HyperBandCourse:
+    """Trials that fill brackets in any order."""
+
+    def __init__(self, policy: HyperBandPolicy, states: Sequence[TrialState]) -> None:
+        self.policy, self.states = policy, states
+        self.groups = [policy.group(state) for state in states]
+        self.known: dict[tuple[int, int], dict[int, tuple[int, float]]] = {}
+
+    def arrivals(self, trial: int, halvings: int) -> dict[int, tuple[int, float]]:
+        """By rung: the epoch at which a trial reaches it, and its score there."""
+        if (key := (trial, halvings)) not in self.known:
+            policy, state = self.policy, self.states[trial]
+            rungs = policy.config.rungs(policy.longest, halvings)
+            reached = Marks(0).follow(state.evaluated, rungs)
+            self.known[key] = {rung: (epoch, policy.score(state, epoch)) for epoch, rung in reached.items()}
+        return self.known[key]
+
+    def play(self, order: Sequence[int], made: list[Replayed] | None = None) -> dict[int, int]:
+        """See `Course`."""
+        policy, stops = self.policy, dict[int, int]()
+        places: dict[Group, list[int]] = {}
+        for place, trial in enumerate(order):
+            places.setdefault(self.groups[trial], []).append(place)
+        for number, bracket in enumerate(brackets_of(policy.study, policy.config, list(places.values()))):
+            rungs = policy.config.rungs(policy.longest, bracket.halvings)
+            known = [(place, order[place], self.arrivals(order[place], bracket.halvings)) for place in bracket.places]
+            for rung in sorted(set(rungs)):
+                arrived = [(p, t, *at[rung]) for p, t, at in known if t not in stops and rung in at]
+                if not arrived:
+                    continue
+                scored = [(score, place) for place, _, _, score in arrived]
+                ranked, keep, cutoff = policy.halved(len(known), 1 + rungs.index(rung), scored)
+                for rank, at in enumerate(ranked):
+                    _, trial, epoch, score = arrived[at]
+                    state, stop = self.states[trial], rank >= keep
+                    if stop and epoch < state.epochs:
+                        stops[trial] = epoch
+                    if made is not None:
+                        made.append(policy.replayed(trial, state, epoch, rung, number, score, cutoff, stop))
+        return stops
+
+    def judged(self, most: int) -> dict[int, dict[int, float]]:
+        """See `Course`."""
+        found: dict[int, dict[int, float]] = {}
+        for trial in range(len(self.states)):
+            for halvings in range(self.policy.config.most_halvings(self.policy.longest), 0, -1):
+                for rung, (_, score) in self.arrivals(trial, halvings).items():
+                    found.setdefault(rung, {})[trial] = score
+        return {rung: found[rung] for rung in spread(found, most)}

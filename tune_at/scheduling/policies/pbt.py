@@ -11,7 +11,8 @@ from tune_at.config.scheduler import PBT
 from tune_at.config.space import Range
 from tune_at.config.tree import get_path
 from tune_at.scheduling.board import Board, TrialState
-from tune_at.scheduling.policies.base import Together, Verdict
+from tune_at.scheduling.policies.base import Verdict
+from tune_at.scheduling.policies.together import Together
 from tune_at.seeding import derive_seed
 from tune_at.study.overrides import KNOWN
 from tune_at.study.sampling import mutations_of
