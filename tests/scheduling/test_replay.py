@@ -1,21 +1,15 @@
 """A replay decides as the live sweep, and what comes of it is worked out by hand."""
 
-import copy
-import math
 import random
 
-import numpy as np
 import pytest
 from boards import AXES, decisions, make_curves, make_study, play, recording
 from simulation import Simulation
 from simulation import make_study as simulated
 
-from tune_at.config.scheduler import ASHA, HyperBand, Median
-from tune_at.errors import UserError
 from tune_at.scheduling.curves import read_recording
-from tune_at.scheduling.replay import Replays, policy_of, replay_live, settings
+from tune_at.scheduling.replay import replay_live
 from tune_at.store import read_table
-from tune_at.store.status import Status
 from tune_at.study.sweep import Sweep
 
 SCHEDULERS = {
