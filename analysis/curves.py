@@ -39,9 +39,7 @@ def mean_curves(
     present = [column for column in columns if column in frames.epochs]
     measured = frames.epochs.dropna(subset=present, how="all") if present else frames.epochs.iloc[:0]
     if measured.empty:
-        raise UserError(
-            "report", f"no epoch has {' or '.join(_words(c) for c in columns)}", _remedy(columns, frames.trials)
-        )
+        raise UserError("report", f"no epoch has {' or '.join(_words(c) for c in columns)}", _remedy(columns, frames))
     rows = add_series(measured, shown)
     keys = ["series", *shown]
     rows = rows[~_cut_among_whole(rows, keys)]
@@ -91,9 +89,11 @@ def _words(column: str) -> str:
     return "a " + column.replace("val_", "validation_").replace("train_", "training_").replace("_", " ")
 
 
-def _remedy(columns: Mapping[str, tuple[str, ...]], trials: pd.DataFrame) -> str:
+def _remedy(columns: Mapping[str, tuple[str, ...]], frames: Frames) -> str:
     """What gives the columns a value: it may be switched off, be of a split that is not there, or still to come."""
-    samples = trials.get("evaluation.train_samples")
+    if frames.elsewhere:
+        return f"if it was measured, import the curves again with --map COLUMN={next(iter(columns))}"
+    samples = frames.trials.get("evaluation.train_samples")
     if any(column.startswith("train_") for column in columns) and (samples is None or not (samples > 0).any()):
         return "set evaluation.train_samples above 0"
     test = any(column.startswith("test_") for column in columns)

@@ -1,6 +1,7 @@
 """A sweep's tables joined into one tidy frame."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
@@ -28,6 +29,7 @@ class Frames:
     `epochs`: one row a (trial, epoch) with the trial's columns beside it. `decisions`: one row a scheduler's decision.
     `scheduler`: the study's. `swept`: the columns of `trials` that tell the study's points apart. `seeds`: how many
     seeds each point has. `read`: a table that training does not write, by name; it is read when it is first asked for.
+    `elsewhere`: whether the curves were imported, so that of configs only that is known which was told.
     """
 
     trials: pd.DataFrame
@@ -37,9 +39,10 @@ class Frames:
     swept: tuple[str, ...] = ()
     seeds: int = 1
     read: Callable[[str], pd.DataFrame] = field(default=lambda table: pd.DataFrame(columns=TABLES[table].schema.names))
+    elsewhere: bool = False
 
     @property
-    def imported(self) -> bool:
+    def weights_alone(self) -> bool:
         """Whether its weights come from elsewhere: trials that are completed without an epoch, and have evaluations."""
         return self.epochs.empty and len(self.trials) > 0 and bool((self.trials["status"] == Status.COMPLETED).all())
 
@@ -63,22 +66,22 @@ NOTHING = "no epoch has finished yet"
 """What is said of a sweep that has just begun."""
 
 
-def load_frames(sweep: Where | SweepFolder, *, imported: bool = False) -> Frames:
+def load_frames(sweep: Where | SweepFolder, *, weights_alone: bool = False) -> Frames:
     """Read a sweep. Raises `UserError` if no epoch has finished.
 
-    `imported`: whether weights from elsewhere will do, which have evaluations alone.
+    `weights_alone`: whether weights from elsewhere will do, which have evaluations alone.
     """
     path = sweep_folder(sweep).study
     study = Study.from_yaml(path.read_text(encoding="utf-8"), str(path))
     frames = frames_of(sweep, study, read_results(sweep))
-    if not (imported and frames.imported):
+    if not (weights_alone and frames.weights_alone):
         require_epochs(frames, str(sweep))
     return frames
 
 
 def require_epochs(frames: Frames, sweep: str) -> None:
     """Raise `UserError`, about the sweep of this address, if it has no finished epoch."""
-    if frames.imported:
+    if frames.weights_alone:
         remedy = f"its evaluations are a table: {shell(*program(), 'report', sweep, '--table', '1')}"
         raise UserError(sweep, "has no epochs, for its weights come from elsewhere", remedy)
     if frames.epochs.empty:
@@ -90,7 +93,38 @@ def frames_of(sweep: Where | SweepFolder, study: Study, results: Snapshot) -> Fr
     """The frames of a study and of what its sweep has written so far, be it nothing."""
     rows, epochs, decisions = (results.frame(table) for table in ("trials", "epochs", "decisions"))
     swept = tuple(column for column in rows.columns if column not in TRIALS.names)
-    return Frames(*join(rows, epochs), decisions, study.scheduler, swept, len(study.seeds), partial(read_table, sweep))
+    elsewhere = study.curves is not None
+    if elsewhere:
+        swept = tuple(column for column in swept if column != "objective")
+    trials, joined = join(rows, epochs)
+    if elsewhere:
+        trials, joined = (frame.assign(**_unknown(frame)) for frame in (trials, joined))
+    read = partial(read_table, sweep)
+    return Frames(trials, joined, decisions, study.scheduler, swept, len(study.seeds), read, elsewhere)
+
+
+UNKNOWN = "unknown"
+"""What stands for an objective that nobody has told."""
+
+
+def _unknown(frame: pd.DataFrame) -> dict[str, "pd.Series[str]"]:
+    """The column of objectives, which all figures name, of curves from elsewhere: told or not."""
+    if "objective.name" in frame:
+        return {"objective.name": frame["objective.name"].fillna(UNKNOWN)}
+    return {"objective.name": pd.Series(UNKNOWN, index=frame.index, dtype=object)}
+
+
+@contextlib.contextmanager
+def answering(frames: Frames, what: str) -> Iterator[None]:
+    """Inside, a key of configs that imported curves lack is a `UserError`: `what` cannot be answered without it."""
+    try:
+        yield
+    except KeyError as error:
+        key = str(error.args[0]) if error.args else ""
+        if not frames.elsewhere or "." not in key:
+            raise
+        remedy = f"if it is known, import them again with --set {key}=VALUE or --map COLUMN={key}"
+        raise UserError(what, f"needs {key}, which these imported curves do not say", remedy) from None
 
 
 def join(rows: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

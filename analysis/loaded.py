@@ -191,7 +191,7 @@ class LoadedSweep:
         Raises:
             UserError: no such table, or a sweep without any number for it.
         """
-        if not self.frames.imported:
+        if not self.frames.weights_alone:
             require_epochs(self.frames, self.place)
         return PaperTable(prepare_table(self.frames, name))
 

@@ -65,7 +65,7 @@ def write_report(
     drawn, refused = [], []
     for name, figure in loaded:
         try:
-            drawn.append((name, figure, figure.prepare(frames, **_taken(figure, options))))
+            drawn.append((name, figure, figure.numbers(frames, **_taken(figure, options))))
         except UserError as error:
             refused.append(error)
     if not drawn:

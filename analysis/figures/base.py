@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis.frames import Frames, load_frames
+from analysis.frames import Frames, answering, load_frames
 from tune_at.errors import UserError
 
 if TYPE_CHECKING:
@@ -35,8 +35,13 @@ class Figure:
 
     def __call__(self, frames: Frames, **options: Any) -> "tuple[pd.DataFrame, MatplotlibFigure]":
         """The numbers and the picture."""
-        frame = self.prepare(frames, **options)
+        frame = self.numbers(frames, **options)
         return frame, self.draw(frame)
+
+    def numbers(self, frames: Frames, **options: Any) -> pd.DataFrame:
+        """What `prepare` gives. Imported curves that lack a key that it needs are refused: `UserError`."""
+        with answering(frames, "figure"):
+            return self.prepare(frames, **options)
 
 
 def alone(figure: Figure, name: str) -> None:
@@ -57,7 +62,7 @@ def alone(figure: Figure, name: str) -> None:
             raise UserError("--to", f"{arguments.to} cannot be written", "name a file in a folder that is there")
         if kind not in (*FORMATS, "csv"):
             raise UserError("--to", f"{arguments.to!r} names no format", f"end it with {', '.join(FORMATS)} or csv")
-        frame = figure.prepare(load_frames(arguments.sweep), **chosen)
+        frame = figure.numbers(load_frames(arguments.sweep), **chosen)
         content = frame.to_csv(index=False).encode() if kind == "csv" else render(figure.draw(frame), kind)
     except UserError as error:
         sys.exit(str(error))

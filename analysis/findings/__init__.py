@@ -56,6 +56,8 @@ def find(study: str, frames: Frames, left: int = 0) -> Finding:
         frames: the sweep.
         left: how many trials are unfinished, those among them that have no row yet.
     """
+    if frames.elsewhere:
+        return Finding(UNKNOWN, "the curves come from elsewhere, and so does their question")
     rule = RULES.get(study)
     if rule is None:
         return Finding(UNKNOWN, "the study answers no figure or table of the paper")

@@ -106,12 +106,18 @@ def collect(sweep: Where, figures: Sequence[str] = ()) -> SweepContent:
         points=point_grid(frames),
         trials=trial_grid(frames, running),
         decisions=decision_grid(frames),
-        undecided=UNDECIDED if study.scheduler.early else "No scheduler judges trials: each runs to its end.",
+        undecided=_undecided(study),
         failures=failure_grid(trials),
         versions=_versions(trials),
         commands=_commands(existing),
         data=trial_data(frames),
     )
+
+
+def _undecided(study: Study) -> str:
+    if study.curves:
+        return "The curves come from elsewhere, and so do their ends: no decision is known."
+    return UNDECIDED if study.scheduler.early else "No scheduler judges trials: each runs to its end."
 
 
 def _setting(base: Any, axes: Any) -> list[tuple[str, str]]:
@@ -144,6 +150,14 @@ def _versions(trials: pd.DataFrame) -> list[tuple[str, str]]:
 
 def _commands(existing: Sweep) -> list[tuple[str, str]]:
     study, place = existing.study, existing.folder.place
+    if study.curves:
+        tables = shell(*program(), "query", place, "SELECT * FROM epochs LIMIT 5")
+        imported = shell(*program(), "import", study.curves.source, "--into", "DIR/NAME", *study.curves.arguments)
+        return [
+            ("import them again", imported),
+            ("this page", shell(*program(), "report", place)),
+            ("its tables", tables),
+        ]
     shipped = SHIPPED / f"{study.name}.yaml"
     again = [*program(), "sweep", study.name if str(shipped) == study.source or not study.source else study.source]
     again += ["--preset", study.preset] if study.preset else []

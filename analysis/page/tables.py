@@ -27,7 +27,7 @@ def draw_tables(frames: Frames, paper: str) -> list[Shown]:
 
 def _draw(frames: Frames, name: str) -> Shown:
     about = (f"Table {name}", TABLES[name].summary)
-    if frames.epochs.empty and not frames.imported:
+    if frames.epochs.empty and not frames.weights_alone:
         return Shown(*about, refused=NOTHING)
     try:
         return Shown(*about, html=draw_table(prepare_table(frames, name), "html"))

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from analysis.frames import Frames
+from analysis.frames import Frames, answering
 from tune_at.errors import UserError, suggestion
 from tune_at.registry import Entry, Registry
 
@@ -56,7 +56,8 @@ def prepare_table(frames: Frames, table: str, split: str = "test", images: int |
     name = "1" if table in PARTS_OF_1 else table
     if name not in TABLES:
         raise UserError("table", f"{table!r} is unknown", suggestion(table, [*TABLES, *PARTS_OF_1]))
-    prepared: pd.DataFrame = TABLES[name].load()(frames, data=PARTS_OF_1.get(table, ""), split=split, images=images)
+    with answering(frames, f"table {table}"):
+        prepared: pd.DataFrame = TABLES[name].load()(frames, data=PARTS_OF_1.get(table, ""), split=split, images=images)
     if prepared["value"].isna().all():
         reasons = ", ".join(dict.fromkeys(filter(None, prepared["missing"])))
         raise UserError(f"table {table}", f"no completed trial has a number for it: {reasons}", "let the sweep finish")

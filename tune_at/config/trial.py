@@ -30,6 +30,10 @@ NAMED_SECTIONS: dict[str, Registry] = {
 """Sections whose type is chosen by their `name`, by dotted path, and the registry of each."""
 
 
+ELSEWHERE = "config"
+"""A key that only the config of a trial from elsewhere has: what is recorded of it is what was told, and no more."""
+
+
 class TrainSection(Section):
     """Length and protocol of the training."""
 
@@ -204,8 +208,12 @@ class TrialConfig(Section):
 
     @staticmethod
     def tree_from_json(text: str) -> Tree:
-        """What `as_json` wrote, now or in an older version, as `as_tree` gives it; nothing is validated."""
-        return upgraded(json.loads(text), TrialConfig, FIRST, NAMED_SECTIONS)
+        """What `as_json` wrote, now or in an older version, as `as_tree` gives it; nothing is validated.
+
+        Of a trial from elsewhere it has no more than what is known.
+        """
+        tree: Tree = json.loads(text)
+        return tree if ELSEWHERE in tree else upgraded(tree, TrialConfig, FIRST, NAMED_SECTIONS)
 
     @property
     def hash(self) -> str:

@@ -86,6 +86,7 @@ def load_network(sweep: str, trial: str, checkpoint: str = "best") -> Trained:
 
 def _find(sweep: str, trial: str) -> tuple[SweepFolder, TrialConfig, Sweep, Snapshot]:
     opened = Sweep.open(sweep)
+    opened.require_trained("name a sweep that was trained here, or of weights from elsewhere")
     results = opened.read()
     known = {one.name: one.config for one in opened.trials(results)}
     if trial not in known:

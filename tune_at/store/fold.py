@@ -20,6 +20,7 @@ How a reader that began before gets along with this: `tune_at.store.snapshot`.
 import contextlib
 import json
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,10 +28,13 @@ import pyarrow.compute as pc
 from tune_at.store.failures import DamagedPart
 from tune_at.store.layout import SweepFolder
 from tune_at.store.parts import UNITS_KEY, Files, Fold, fold_place, list_files, read_fold, read_part
-from tune_at.store.place import Place, each
+from tune_at.store.place import LocalPlace, Place, each
 from tune_at.store.schema import TRAINED, sealed
 from tune_at.store.snapshot import Snapshot
-from tune_at.store.writer import write_table
+from tune_at.store.writer import as_parquet, table_of, write_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BATCH = 16
 """Parts that are worth a file of their own. A table with fewer stays as it is."""
@@ -146,10 +150,31 @@ def _write(folder: SweepFolder, table: str, pieces: Sequence[Piece], first: int,
             start += count
     names = sorted(rows)
     joined = pa.concat_tables([rows[unit] for unit in names], promote_options="permissive").combine_chunks()
-    listed = json.dumps([[unit, rows[unit].num_rows] for unit in names])
     place = fold_place(folder, table, first, last)
-    write_table(place, sealed(joined, {UNITS_KEY: listed}))
+    write_table(place, _listing(joined, [(unit, rows[unit].num_rows) for unit in names]))
     return Fold(first, last, place)
+
+
+def _listing(table: pa.Table, units: Sequence[tuple[str, int]]) -> pa.Table:
+    """A table of many units' rows, sealed, with the list of the units."""
+    return sealed(table, {UNITS_KEY: json.dumps([[unit, rows] for unit, rows in units])})
+
+
+def folded_file(table: str, rows: "pd.DataFrame") -> tuple[str, bytes]:
+    """All rows of a table that training writes, as the one folded file that a folder begins with.
+
+    Args:
+        table: its name.
+        rows: a column each; those of the schema that are missing are null, other ones are kept. In any order.
+
+    Returns:
+        The file's path within a sweep's folder, and its content.
+    """
+    content = table_of(table, rows)
+    counts = rows["trial"].value_counts()
+    units = [(str(trial), int(counts[trial])) for trial in sorted(counts.index)]
+    path = fold_place(SweepFolder(LocalPlace(".")), table, 1, 1)
+    return str(path), as_parquet(_listing(content, units)).to_pybytes()
 
 
 def set_aside(folder: SweepFolder, snapshot: Snapshot) -> list[str]:

@@ -1,15 +1,19 @@
 """Writing rows: a part at a time, whole or not at all."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tune_at.store.files import write_whole
 from tune_at.store.layout import SweepFolder
 from tune_at.store.place import Place, Where
-from tune_at.store.schema import TABLES, build_table, part_key, plain
+from tune_at.store.schema import TABLES, build_table, part_key, plain, sorted_by_key
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def write_rows(
@@ -36,9 +40,14 @@ def write_rows(
 
 def write_table(path: Place, table: pa.Table) -> None:
     """Make a sealed table the content of a file of the store. Raises `StorageFailed`."""
+    write_whole(path, memoryview(as_parquet(table)))
+
+
+def as_parquet(table: pa.Table) -> pa.Buffer:
+    """The content of the file of a sealed table."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, write_page_checksum=True)
-    write_whole(path, memoryview(sink.getvalue()))
+    return sink.getvalue()
 
 
 def part_path(sweep: Where | SweepFolder, table: str, trial: str, key: str = "") -> Place:
@@ -46,3 +55,25 @@ def part_path(sweep: Where | SweepFolder, table: str, trial: str, key: str = "")
     if table not in TABLES:
         raise KeyError(table)
     return SweepFolder.of(sweep).part(table, trial, key)
+
+
+def table_of(name: str, frame: "pd.DataFrame") -> pa.Table:
+    """A frame as an unsealed Arrow table of the declared schema, sorted by its key; its other columns are kept.
+
+    What the schema has and the frame lacks is null, and NaN where it may not be; NaN in a frame is null.
+    """
+    arrays, fields = [], []
+    for column in TABLES[name].schema:
+        if column.name in frame:
+            array = pa.array(frame[column.name], type=column.type, from_pandas=column.nullable)
+        elif column.nullable:
+            array = pa.nulls(len(frame), column.type)
+        else:
+            array = pa.array(np.full(len(frame), np.nan), type=column.type)
+        arrays.append(array)
+        fields.append(column)
+    for key in frame.columns.difference(TABLES[name].schema.names, sort=False):
+        array = pa.array(frame[key], from_pandas=True)
+        arrays.append(array.cast(pa.float64()) if pa.types.is_integer(array.type) else array)
+        fields.append(pa.field(str(key), arrays[-1].type))
+    return sorted_by_key(name, pa.Table.from_arrays(arrays, schema=pa.schema(fields)).combine_chunks())

@@ -23,6 +23,7 @@ from tune_at.config.versions import FIRST, SCHEMA, recorded
 from tune_at.data.folder import take_facts
 from tune_at.errors import UserError, suggestion
 from tune_at.study import record
+from tune_at.study.curves import ImportedCurves
 from tune_at.study.drawn import DrawnPoints, identity
 from tune_at.study.file import find_study, read_study
 from tune_at.study.grid import GridPoints, grid_size
@@ -60,6 +61,9 @@ class Study:
 
     schema: int = SCHEMA
     """The schema version under which the sweep began: what is not written has that version's defaults."""
+
+    curves: ImportedCurves | None = None
+    """Where its curves come from, if nothing was trained here: then it has no points, and its trials are rows alone."""
 
     @classmethod
     def resolve(
@@ -134,17 +138,21 @@ class Study:
         """The number of trials that are asked for, before any is resolved: some may equal others."""
         if isinstance(self.search, Sampled):
             return self.search.trials * len(self.seeds)
+        if self.curves:
+            return self.curves.trials
         return grid_size(self.axes, self.seeds, self.stages)
 
     @property
     def ends(self) -> list[int]:
         """The number of trials after the study's start and after each extension."""
-        return self._drawn.ends(self.earlier) if self._drawn else [len(self._resolved)]
+        if self._drawn:
+            return self._drawn.ends(self.earlier)
+        return [self.curves.trials if self.curves else len(self._resolved)]
 
     @property
     def selection(self) -> str:
         """The split on which trials are judged, `validation` or `test`; one for all that are judged together."""
-        return self.samples()[0].config.train.selection
+        return self.curves.selection if self.curves else self.samples()[0].config.train.selection
 
     @property
     def notes(self) -> list[str]:
@@ -171,6 +179,8 @@ class Study:
     @cached_property
     def _resolved(self) -> list[Trial]:
         """All trials, resolved once."""
+        if self.curves:
+            return []
         return self._drawn.trials() if self._drawn else self._grid.trials()
 
     @cached_property
@@ -259,6 +269,7 @@ class Study:
                 "search": recorded(self.search, self.schema), "scheduler": recorded(self.scheduler, self.schema),
                 **({"probes": [probe_tree(probe) for probe in self.probes]} if self.probes else {}),
                 **({"earlier": list(self.earlier)} if self.earlier else {}),
+                **({"curves": self.curves.as_record()} if self.curves else {}),
                 **({"data": known} if (known := self.data.as_record()) else {}),
                 **({"schema": self.schema} if self.schema > FIRST else {}),  # which version 1 did not write
             },
@@ -279,7 +290,7 @@ class Study:
             parse_search(tree.get("search", {}), where, schema),
             parse_scheduler(tree.get("scheduler", {}), where, schema), tree["source"],
             tuple(tree.get("earlier", earlier)), KnownData.from_record(tree.get("data"), take_facts),
-            parse_probes(tree.get("probes", ()), where), schema,
+            parse_probes(tree.get("probes", ()), where), schema, ImportedCurves.from_record(tree.get("curves")),
         )  # fmt: skip
         record.require_same_configs(tree, study.configs_digest(), where)
         return study

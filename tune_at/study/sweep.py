@@ -80,8 +80,11 @@ class Sweep:
         return cls(opened, Study.from_yaml(opened.study.read_text(encoding="utf-8"), str(opened.study)))
 
     def create(self, beside: Mapping[str, bytes] | None = None) -> None:
-        """Make the folder and record the study, with files `beside` it. Raises `UserError` if another was faster."""
-        files = {self.folder.study.name: self.study.as_yaml().encode(), **(beside or {})}
+        """Make the folder and record the study, with files `beside` it. Raises `UserError` if another was faster.
+
+        The study is written last: it is what makes a folder a sweep.
+        """
+        files = {**(beside or {}), self.folder.study.name: self.study.as_yaml().encode()}
         try:
             create_folder(self.folder, files)
         except FileExistsError:
@@ -159,6 +162,8 @@ class Sweep:
 
     def left(self, snapshot: Snapshot | None = None) -> int:
         """The number of trials that are unfinished or have yet to be drawn. Parses none of them."""
+        if self.study.curves:
+            return 0  # they were trained elsewhere, and end as they end
         return self.study.size - len(self.done(snapshot or self.read()))
 
     def extended(self, trials: int) -> "Sweep":
@@ -170,6 +175,11 @@ class Sweep:
         text = self.study.as_yaml().encode()
         if self.folder.study.read_bytes() != text:
             write_whole(self.folder.study, text)
+
+    def require_trained(self, remedy: str) -> None:
+        """Raise `UserError` for curves from elsewhere: they have no weights, and no config that could be trained."""
+        if self.study.curves:
+            raise UserError(str(self.folder), "has curves from elsewhere, and no networks", remedy)
 
     def require_unchanged(self) -> None:
         """Raise `UserError` with the difference if the study's file now means something else than when it began."""

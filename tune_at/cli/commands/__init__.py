@@ -1,5 +1,9 @@
-"""The commands: each a file `NAME.py` with its `COMMAND`, and a line in `NAMES`. Heavy imports stand in functions."""
+"""The commands: each a file `NAME.py` with its `COMMAND`, and a line in `NAMES`. Heavy imports stand in functions.
 
+A name that is a word of Python's has a file with `_` after it.
+"""
+
+import keyword
 from importlib import import_module
 
 from tune_at.cli.command import Command
@@ -15,6 +19,7 @@ NAMES = (
     "evaluate",
     "probe",
     "export",
+    "import",
     "data",
     "status",
     "report",
@@ -25,5 +30,9 @@ NAMES = (
 
 def commands() -> list[Command]:
     """All commands."""
-    loaded: list[Command] = [import_module(f"{__name__}.{name}").COMMAND for name in NAMES]
+    loaded: list[Command] = [import_module(f"{__name__}.{_file(name)}").COMMAND for name in NAMES]
     return loaded
+
+
+def _file(name: str) -> str:
+    return f"{name}_" if keyword.iskeyword(name) else name

@@ -72,6 +72,7 @@ def run(arguments: Namespace) -> int:
     elif not arguments.sweep:
         raise UserError("evaluate", "no sweep is named", "give DIR/NAME, or --weights FILE --into DIR/NAME")
     sweep = Sweep.open(arguments.sweep)
+    sweep.require_trained("weights of theirs are attacked with evaluate --weights FILE --into DIR/NAME")
     launch = launch.completed(sweep.folder)
     results = sweep.read()
     targets = find_targets(sweep, results, arguments.trials, arguments.checkpoint or CHECKPOINTS)

@@ -43,6 +43,7 @@ def run(arguments: Namespace) -> int:
 
     launch = Launch.of(arguments)
     sweep = Sweep.open(arguments.sweep)
+    sweep.require_trained("probe a sweep that was trained here")
     launch = launch.completed(sweep.folder)
     sections = _sections(sweep, arguments)
     results = sweep.read()

@@ -125,7 +125,7 @@ def _tables(sweeps: "list[Sweep]", table: str, form: str) -> int:
     for sweep in sweeps:
         if len(sweeps) > 1:
             print(f"{sweep.name}:")
-        print(draw_table(prepare_table(load_frames(sweep.folder, imported=True), table), form))
+        print(draw_table(prepare_table(load_frames(sweep.folder, weights_alone=True), table), form))
     return 0
 
 

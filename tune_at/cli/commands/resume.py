@@ -29,6 +29,7 @@ def run(arguments: Namespace) -> int:
 
     launch = Launch.of(arguments)
     existing = Sweep.open(arguments.sweep)
+    existing.require_trained("nothing is left to run; curves that have grown are imported again, into another folder")
     if arguments.trials:
         existing = existing.extended(arguments.trials)
         for note in existing.study.notes:  # a space that has no more points than are asked for

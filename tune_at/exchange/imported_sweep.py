@@ -1,0 +1,220 @@
+"""Curves from elsewhere as a sweep's folder that all that reads a sweep can read: made whole, or not at all."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from tune_at.config.section import SELECTION_SPLITS
+from tune_at.config.tree import Tree, set_path
+from tune_at.config.trial import ELSEWHERE, NAMED_SECTIONS
+from tune_at.errors import UserError, joined
+from tune_at.exchange.asked import OWN, Asked, config_of
+from tune_at.exchange.curves import Curves, to_curves
+from tune_at.exchange.ended import statuses_of
+from tune_at.exchange.rows import is_missing
+from tune_at.exchange.source import read_source
+from tune_at.store.fold import folded_file
+from tune_at.store.layout import SweepFolder
+from tune_at.store.place import to_place
+from tune_at.study.curves import ImportedCurves
+from tune_at.study.overrides import KNOWN, check_path
+from tune_at.study.study import Study
+from tune_at.study.sweep import Sweep
+from tune_at.study.trials import alike, mixed_columns, swept_value
+
+STUDY = "imported"
+"""What the study of such a sweep is called: no study of ours, so no finding of the paper's is looked for."""
+
+LONGEST = 90
+"""Characters of a trial's name."""
+
+FIGURES = {
+    "overfitting_curves": ("train_robust_accuracy", "test_robust_accuracy"),
+    "test_curves": ("test_robust_accuracy", "test_natural_accuracy"),
+}
+"""Figures that the report draws of curves, and columns of which each needs one at least."""
+
+
+class Imported(NamedTuple):
+    """What has been made."""
+
+    sweep: Sweep
+    epochs: int
+    """Rows of the table `epochs`."""
+    curves: Curves
+    notes: Sequence[str]
+
+
+def import_curves(
+    source: str, into: str, asked: Asked, kind: str = "", title: str = "", arguments: Sequence[str] = ()
+) -> Imported:
+    """Make `into` a sweep of the curves of a file or a folder. Nothing is written before all has been found good.
+
+    Args:
+        source: its path.
+        into: the sweep's folder, DIR/NAME, or its address.
+        asked: what the user says of the columns and their units.
+        kind: see `read_source`.
+        title: the sweep's.
+        arguments: the options, as they are to be recorded.
+
+    Raises:
+        UserError: see `read_source` and `to_curves`; `into` is there already.
+    """
+    place = to_place(into)
+    if SweepFolder.of(place).exists():
+        raise UserError(f"--into {into}", "exists", "name another folder: an import begins a sweep, and adds to none")
+    for path in asked.known:
+        check_path(f"--set {path}", path)
+    if "train.selection" in asked.known:
+        raise UserError("--set train.selection", "is told by --selection", "write --selection validation or test")
+    curves = to_curves(read_source(source, kind), asked, source)
+    statuses = statuses_of(curves, asked)
+    names = _names(list(statuses))
+    trials = _trial_rows(curves, asked, statuses, names, place.name)
+    epochs = curves.epochs.assign(trial=curves.epochs["trial"].map(names))
+    record = ImportedCurves(
+        source, len(trials), curves.selection, list(arguments),
+        {theirs: ours for ours, theirs in curves.roles.known.items() if ours != theirs},
+        {ours: theirs for theirs, ours in names.items() if ours != theirs},
+    )  # fmt: skip
+    base: Tree = {}
+    for path, value in asked.known.items():
+        set_path(base, path, value, NAMED_SECTIONS)
+    study = Study(
+        STUDY, title or f"Curves of {source}", "", "", {}, base, {}, sorted({int(row["seed"]) for row in trials}),
+        [name for name, wanted in FIGURES.items() if any(column in epochs for column in wanted)], curves=record,
+    )  # fmt: skip
+    try:
+        sweep = Sweep.plan(study, str(place.parent), place.name)
+    except UserError as error:
+        raise UserError(f"--into {into}", error.problem, "name another folder") from None
+    tables = {"trials": pd.DataFrame(trials), "epochs": epochs}
+    sweep.create(dict(folded_file(table, frame) for table, frame in tables.items()))
+    return Imported(sweep, len(epochs), curves, curves.notes)
+
+
+def _trial_rows(
+    curves: Curves, asked: Asked, statuses: Mapping[str, Any], names: Mapping[str, str], sweep: str
+) -> list[dict[str, Any]]:
+    """The rows of the table `trials`."""
+    known = _configs(curves, asked, list(statuses))
+    split, epochs = SELECTION_SPLITS[curves.selection], curves.epochs
+    last = epochs.groupby("trial")["epoch"].max()
+    best = _best_epochs(epochs[~curves.lost], split)
+    swept = [path for path in _paths(curves) if len({json.dumps(row[path]) for row in known.values()}) > 1]
+    rows = []
+    for trial, status in statuses.items():
+        config = _record(known[trial], asked, curves.selection)
+        rows.append(
+            {
+                "sweep": sweep, "study": STUDY, "stage": "main", "trial": names[trial],
+                "seed": known[trial]["seed"] or 0, "status": str(status), "epochs": int(last[trial]),
+                "best_epoch": best.get(trial), "selection": curves.selection, "config": config,
+                "config_hash": hashlib.sha256(config.encode()).hexdigest()[:16],
+                **{path: known[trial][path] for path in swept},
+            }
+        )  # fmt: skip
+    mixed = mixed_columns([{path: row[path] for path in swept} for row in rows])
+    rows = alike(rows, mixed)
+    _require_seeds(rows, swept)
+    return rows
+
+
+def _paths(curves: Curves) -> list[str]:
+    return list(curves.roles.config)
+
+
+def _configs(curves: Curves, asked: Asked, trials: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What is known of each trial: its seed, and the values of its config's columns. Raises for what varies in one."""
+    rows, named = curves.rows, curves.roles.named
+    theirs = {**curves.roles.config, **({"seed": named["seed"]} if "seed" in named else {})}
+    places = pd.Series(curves.first).groupby(curves.epochs["trial"].to_numpy()).apply(list)
+    known: dict[str, dict[str, Any]] = {}
+    bad = []
+    for trial in trials:
+        values: dict[str, Any] = {"seed": None}
+        for path, column in theirs.items():
+            cells = rows.frame[column].to_numpy(dtype=object)[places[trial]]
+            found: dict[str, int] = {}
+            for row, cell in zip(places[trial], cells, strict=True):
+                if not is_missing(cell):
+                    found.setdefault(repr(cell), row)
+            if len(found) > 1:
+                (one, at), (other, there) = list(found.items())[:2]
+                problem = f"{column} is {other}, and {one} at {rows.where(at)}: one trial has one value"
+                bad.append(UserError(rows.where(there), problem, "leave it out of --config-columns and --map"))
+            cell = rows.frame[column].iloc[next(iter(found.values()))] if found else None
+            values[path] = _value(cell, path)
+        values["seed"] = None if values["seed"] is None else int(float(values["seed"]))
+        if any(path in KNOWN for path in (*theirs, *asked.known)):
+            config = config_of(curves.roles, asked.known, values, rows.where(places[trial][0]))
+            values |= {path: swept_value(config, path) for path in theirs if path in KNOWN}
+        known[trial] = values
+    if bad:
+        raise joined(bad, rows.files[0])
+    return known
+
+
+def _value(cell: Any, path: str) -> Any:
+    """A cell of a config's column: a text that is a number is one, as in YAML."""
+    if not isinstance(cell, str):
+        return cell
+    from tune_at.study.yaml_text import load_value
+
+    value = load_value(cell, path) if path in KNOWN or re.fullmatch(r"[-+0-9.eE]+", cell) else cell
+    return value if isinstance(value, str | int | float | list | dict) else cell
+
+
+def _record(values: Mapping[str, Any], asked: Asked, selection: str) -> str:
+    """A config as far as it is known, as JSON: keys of ours in their sections, all others under `config`."""
+    tree: Tree = {ELSEWHERE: {}}
+    for path, value in {**asked.known, **values}.items():
+        if path.startswith(OWN):
+            tree[ELSEWHERE][path.removeprefix(OWN)] = value
+        elif path != "seed" and value is not None:
+            set_path(tree, path, value, NAMED_SECTIONS)
+    tree.setdefault("train", {})["selection"] = selection
+    return json.dumps(tree, sort_keys=True)
+
+
+def _best_epochs(epochs: pd.DataFrame, split: str) -> dict[str, int]:
+    """As `best_record` has it: the highest robust accuracy, ties by natural accuracy, then the earlier epoch."""
+    robust, natural = (f"{split}_{kind}_accuracy" for kind in ("robust", "natural"))
+    if robust not in epochs:
+        return {}
+    measured = epochs[np.isfinite(epochs[robust])].assign(tie=epochs.get(natural, 0.0))
+    order = measured.sort_values([robust, "tie", "epoch"], ascending=[False, False, True], kind="stable")
+    return {str(t): int(e) for t, e in order.drop_duplicates("trial")[["trial", "epoch"]].itertuples(index=False)}
+
+
+def _names(trials: Sequence[str]) -> dict[str, str]:
+    """A name for each trial that a file can have: its own where it can."""
+    names: dict[str, str] = {}
+    for trial in trials:
+        name = re.sub(r"[^A-Za-z0-9_.,=+@-]+", "_", trial)
+        if name != trial or len(name) > LONGEST or not name[0].isalnum():
+            digest = hashlib.sha256(trial.encode()).hexdigest()[:6]
+            name = f"{name[:LONGEST].strip('_.-') or 'trial'}-{digest}"
+        names[trial] = name
+    return names
+
+
+def _require_seeds(rows: Sequence[Mapping[str, Any]], swept: Sequence[str]) -> None:
+    """Raise `UserError` where trials that differ in nothing but their names have the same seed."""
+    if len({row["seed"] for row in rows}) == 1:
+        return
+    seen: dict[str, str] = {}
+    for row in rows:
+        key = json.dumps([row["seed"], *(row[path] for path in swept)])
+        other = seen.setdefault(key, row["trial"])
+        if other != row["trial"]:
+            raise UserError(
+                f"seed {row['seed']}", f"{other} and {row['trial']} have it, and nothing else tells them apart",
+                "name what does with --config-columns, or leave seed unmapped",
+            )  # fmt: skip
