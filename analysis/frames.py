@@ -94,8 +94,6 @@ def frames_of(sweep: Where | SweepFolder, study: Study, results: Snapshot) -> Fr
     rows, epochs, decisions = (results.frame(table) for table in ("trials", "epochs", "decisions"))
     swept = tuple(column for column in rows.columns if column not in TRIALS.names)
     elsewhere = study.curves is not None
-    if elsewhere:
-        swept = tuple(column for column in swept if column != "objective")
     trials, joined = join(rows, epochs)
     if elsewhere:
         trials, joined = (frame.assign(**_unknown(frame)) for frame in (trials, joined))

@@ -24,7 +24,7 @@ def prepare_training_cost(frames: Frames) -> pd.DataFrame:
         (standard deviation over seeds, ddof 1; NaN for one), seeds, devices (their names).
     """
     completed = frames.trials[frames.trials["status"] == Status.COMPLETED]
-    if completed.empty or "train_seconds" not in frames.epochs:
+    if completed.empty or "train_seconds" not in frames.epochs or frames.epochs["train_seconds"].isna().all():
         raise UserError("training_cost", "no completed trial has recorded its times", "let the sweep finish")
     trials = scored(add_series(completed.assign(selection=completed["train.selection"]), []), frames.epochs)
     trials = trials.rename(columns={"score": "robust"}).dropna(subset=["robust"])

@@ -99,7 +99,7 @@ def collect(sweep: Where, figures: Sequence[str] = ()) -> SweepContent:
         rule=rule_text(study.name),
         setting=_setting(study.base, study.axes),
         swept=[(key, ", ".join(plain(v) for v in values)) for key, values in study.axes.items()]
-        + [("seeds", ", ".join(map(str, study.seeds)))]
+        + [("seeds", ", ".join(map(str, study.seeds)))] * (not study.curves or len(study.seeds) > 1)
         + _drawn(study),
         figures=drawn,
         tables=draw_tables(frames, study.paper or ""),

@@ -162,7 +162,8 @@ def points_table(points: Sequence[Point], epochs: "pd.DataFrame", width: int | N
     """One line a point: mean ± standard deviation over seeds of what it is ranked by, and of the test accuracies."""
     shown = points[:SHOWN]
     last = _last(epochs, {row["trial"] for point in shown for row in point.measured})
-    selection = f"{shown[0].measured[0]['selection']} robust"
+    judge = shown[0].measured[0]["selection"]
+    selection = "best test robust" if judge == "test" else f"{judge} robust"  # beside the last epoch's test robust
     cells = []
     for point in shown:
         rows = [last.get(row["trial"], {}) for row in point.measured]
@@ -176,7 +177,7 @@ def points_table(points: Sequence[Point], epochs: "pd.DataFrame", width: int | N
             }
         )
     columns = [Column(selection, right=True) if c.name == "selection" else c for c in POINT_COLUMNS]
-    caption = f"mean ± standard deviation in %: {selection.split()[0]} at the best epochs, test at the last"
+    caption = f"mean ± standard deviation in %: {selection} at the best epochs, test at the last"
     table = fitted(columns, cells, width, caption=caption)
     if len(points) > SHOWN:
         table.add_row(f"and {counted(len(points) - SHOWN, 'more point')}")

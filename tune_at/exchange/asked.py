@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tune_at.config.tree import Tree, set_path
-from tune_at.config.trial import NAMED_SECTIONS, TrialConfig
+from tune_at.config.facts import KnownData
+from tune_at.config.tree import Tree
+from tune_at.config.trial import TrialConfig
 from tune_at.errors import UserError, suggestion
 from tune_at.exchange.ray_results import CONFIG
 from tune_at.exchange.rows import Rows
@@ -113,16 +114,12 @@ def assign(rows: Rows, asked: Asked) -> Roles:
     return Roles(named, config, _kept([column for column in columns if column not in used], config, named))
 
 
-def config_of(roles: Roles, known: Mapping[str, Any], values: Mapping[str, Any], where: str) -> TrialConfig:
-    """A trial's config as far as it is known; the rest is at its defaults, and is not to be believed.
+def config_of(told: Tree, where: str) -> TrialConfig:
+    """A trial's config of what is told of it; the rest is at its defaults, and is not to be believed.
 
-    Raises `UserError` for a value that the key cannot have.
+    Raises `UserError` for a value that a key cannot have.
     """
-    tree: Tree = {}
-    for path, value in {**known, **{path: values[path] for path in roles.config if path in KNOWN}}.items():
-        if value is not None:
-            set_path(tree, path, value, NAMED_SECTIONS)
-    return TrialConfig.parse(tree, where, complete=False)
+    return TrialConfig.parse(told, where, complete=False, data=KnownData(recorded=True))
 
 
 def _is_config(where: str, ours: str) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tune_at.config.section import SELECTION_SPLITS
-from tune_at.config.tree import Tree, set_path
+from tune_at.config.tree import Tree, leaves, set_path
 from tune_at.config.trial import ELSEWHERE, NAMED_SECTIONS
 from tune_at.errors import UserError, joined
 from tune_at.exchange.asked import OWN, Asked, config_of
@@ -33,11 +33,14 @@ STUDY = "imported"
 LONGEST = 90
 """Characters of a trial's name."""
 
+TOLD = "told"
+"""Among what is known of a trial: the values of keys of ours, by dotted path."""
+
 FIGURES = {
-    "overfitting_curves": ("train_robust_accuracy", "test_robust_accuracy"),
+    "overfitting_curves": ("train_robust_accuracy", "train_natural_accuracy"),
     "test_curves": ("test_robust_accuracy", "test_natural_accuracy"),
 }
-"""Figures that the report draws of curves, and columns of which each needs one at least."""
+"""Figures that the report draws of curves, and columns of which each is drawn for one at least."""
 
 
 class Imported(NamedTuple):
@@ -76,8 +79,9 @@ def import_curves(
     curves = to_curves(read_source(source, kind), asked, source)
     statuses = statuses_of(curves, asked)
     names = _names(list(statuses))
-    trials = _trial_rows(curves, asked, statuses, names, place.name)
+    trials, swept = _trial_rows(curves, asked, statuses, names, place.name)
     epochs = curves.epochs.assign(trial=curves.epochs["trial"].map(names))
+    seeds, notes = _seeds(trials, swept)
     record = ImportedCurves(
         source, len(trials), curves.selection, list(arguments),
         {theirs: ours for ours, theirs in curves.roles.known.items() if ours != theirs},
@@ -87,7 +91,7 @@ def import_curves(
     for path, value in asked.known.items():
         set_path(base, path, value, NAMED_SECTIONS)
     study = Study(
-        STUDY, title or f"Curves of {source}", "", "", {}, base, {}, sorted({int(row["seed"]) for row in trials}),
+        STUDY, title or f"Curves of {source}", "", "", {}, base, {}, seeds,
         [name for name, wanted in FIGURES.items() if any(column in epochs for column in wanted)], curves=record,
     )  # fmt: skip
     try:
@@ -96,13 +100,13 @@ def import_curves(
         raise UserError(f"--into {into}", error.problem, "name another folder") from None
     tables = {"trials": pd.DataFrame(trials), "epochs": epochs}
     sweep.create(dict(folded_file(table, frame) for table, frame in tables.items()))
-    return Imported(sweep, len(epochs), curves, curves.notes)
+    return Imported(sweep, len(epochs), curves, [*curves.notes, *notes])
 
 
 def _trial_rows(
     curves: Curves, asked: Asked, statuses: Mapping[str, Any], names: Mapping[str, str], sweep: str
-) -> list[dict[str, Any]]:
-    """The rows of the table `trials`."""
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows of the table `trials`, and the columns of it that tell trials apart."""
     known = _configs(curves, asked, list(statuses))
     split, epochs = SELECTION_SPLITS[curves.selection], curves.epochs
     last = epochs.groupby("trial")["epoch"].max()
@@ -110,7 +114,7 @@ def _trial_rows(
     swept = [path for path in _paths(curves) if len({json.dumps(row[path]) for row in known.values()}) > 1]
     rows = []
     for trial, status in statuses.items():
-        config = _record(known[trial], asked, curves.selection)
+        config = _record(known[trial], curves.selection)
         rows.append(
             {
                 "sweep": sweep, "study": STUDY, "stage": "main", "trial": names[trial],
@@ -122,8 +126,7 @@ def _trial_rows(
         )  # fmt: skip
     mixed = mixed_columns([{path: row[path] for path in swept} for row in rows])
     rows = alike(rows, mixed)
-    _require_seeds(rows, swept)
-    return rows
+    return rows, swept
 
 
 def _paths(curves: Curves) -> list[str]:
@@ -152,9 +155,14 @@ def _configs(curves: Curves, asked: Asked, trials: Sequence[str]) -> dict[str, d
             cell = rows.frame[column].iloc[next(iter(found.values()))] if found else None
             values[path] = _value(cell, path)
         values["seed"] = None if values["seed"] is None else int(float(values["seed"]))
-        if any(path in KNOWN for path in (*theirs, *asked.known)):
-            config = config_of(curves.roles, asked.known, values, rows.where(places[trial][0]))
+        told: Tree = {}
+        for path, value in {**asked.known, **values}.items():
+            if path in KNOWN and value is not None:
+                set_path(told, path, value, NAMED_SECTIONS)
+        if told:
+            config = config_of(told, rows.where(places[trial][0]))
             values |= {path: swept_value(config, path) for path in theirs if path in KNOWN}
+            values[TOLD] = {path: swept_value(config, path) for path, _ in leaves(told)}
         known[trial] = values
     if bad:
         raise joined(bad, rows.files[0])
@@ -171,14 +179,12 @@ def _value(cell: Any, path: str) -> Any:
     return value if isinstance(value, str | int | float | list | dict) else cell
 
 
-def _record(values: Mapping[str, Any], asked: Asked, selection: str) -> str:
+def _record(values: Mapping[str, Any], selection: str) -> str:
     """A config as far as it is known, as JSON: keys of ours in their sections, all others under `config`."""
-    tree: Tree = {ELSEWHERE: {}}
-    for path, value in {**asked.known, **values}.items():
-        if path.startswith(OWN):
-            tree[ELSEWHERE][path.removeprefix(OWN)] = value
-        elif path != "seed" and value is not None:
-            set_path(tree, path, value, NAMED_SECTIONS)
+    own = {path.removeprefix(OWN): value for path, value in values.items() if path.startswith(OWN)}
+    tree: Tree = {ELSEWHERE: own}
+    for path, value in values.get(TOLD, {}).items():
+        set_path(tree, path, value, NAMED_SECTIONS)
     tree.setdefault("train", {})["selection"] = selection
     return json.dumps(tree, sort_keys=True)
 
@@ -205,16 +211,18 @@ def _names(trials: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def _require_seeds(rows: Sequence[Mapping[str, Any]], swept: Sequence[str]) -> None:
-    """Raise `UserError` where trials that differ in nothing but their names have the same seed."""
-    if len({row["seed"] for row in rows}) == 1:
-        return
+def _seeds(rows: Sequence[Mapping[str, Any]], swept: Sequence[str]) -> tuple[list[int], list[str]]:
+    """The seeds that each point has, and what is to be said of them.
+
+    Where trials of one seed differ in nothing but their names, seeds make no points: each trial is one by itself.
+    """
     seen: dict[str, str] = {}
     for row in rows:
         key = json.dumps([row["seed"], *(row[path] for path in swept)])
         other = seen.setdefault(key, row["trial"])
         if other != row["trial"]:
-            raise UserError(
-                f"seed {row['seed']}", f"{other} and {row['trial']} have it, and nothing else tells them apart",
-                "name what does with --config-columns, or leave seed unmapped",
-            )  # fmt: skip
+            same = f"{other} and {row['trial']} have the same seed, {row['seed']}"
+            advice = "no means over seeds, unless --config-columns names what tells trials apart"
+            several = len({row["seed"] for row in rows}) > 1
+            return [int(rows[0]["seed"])], [f"{same}, and nothing else tells them apart: {advice}"] * several
+    return sorted({int(row["seed"]) for row in rows}), []

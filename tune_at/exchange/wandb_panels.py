@@ -7,6 +7,7 @@ import pandas as pd
 
 from tune_at.errors import UserError
 from tune_at.exchange.rows import Rows, is_missing
+from tune_at.wording import counted
 
 BETWEEN = " - "
 
@@ -56,6 +57,7 @@ def read_panels(parts: Sequence[Rows], name: str) -> Rows:
     columns = list(dict.fromkeys(key for cell in cells.values() for key in cell))
     frame = pd.DataFrame({key: [cell.get(key) for cell in cells.values()] for key in columns}, dtype=object)
     file, line_numbers = (np.asarray(numbers, dtype=np.int64) for numbers in zip(*places.values(), strict=True))
-    notes = [f"{len(between)} lines have other bounds than values: they were smoothed, grouped or sampled"]
+    verb = "has other bounds than its values" if len(between) == 1 else "have other bounds than their values"
+    notes = [f"{counted(len(between), 'line')} {verb}: smoothed, grouped or sampled"]
     files = tuple(part.files[0] for part in parts)
     return Rows(frame, files, file, line_numbers, roles={"run": "trial"}, notes=notes[: len(between)][:1])

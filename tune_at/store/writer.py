@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+STORED = ((pa.types.is_integer, pa.float64()), (pa.types.is_large_string, pa.string()))
+"""What columns beyond the schema are stored as, as rows give them."""
+
+
 def write_rows(
     sweep: Where | SweepFolder, table: str, trial: str, rows: Iterable[Mapping[str, Any]], key: str = ""
 ) -> None:
@@ -74,6 +78,7 @@ def table_of(name: str, frame: "pd.DataFrame") -> pa.Table:
         fields.append(column)
     for key in frame.columns.difference(TABLES[name].schema.names, sort=False):
         array = pa.array(frame[key], from_pandas=True)
-        arrays.append(array.cast(pa.float64()) if pa.types.is_integer(array.type) else array)
-        fields.append(pa.field(str(key), arrays[-1].type))
+        kind = next((to for known, to in STORED if known(array.type)), array.type)
+        arrays.append(array.cast(kind))
+        fields.append(pa.field(str(key), kind))
     return sorted_by_key(name, pa.Table.from_arrays(arrays, schema=pa.schema(fields)).combine_chunks())

@@ -118,7 +118,7 @@ def _order(point: Point) -> tuple[Any, ...]:
 
 def point_name(trial: str) -> str:
     """What the names of a point's trials have in common: without their place in the sweep and their seed."""
-    return re.sub(r"-?s\d+$", "", re.sub(r"^\d+-", "", trial)) or "all seeds"
+    return re.sub(r"[-_]?s\d+$", "", re.sub(r"^\d+-", "", trial)) or "all seeds"
 
 
 def in_turn(ranking: Ranking) -> list[Point]:
