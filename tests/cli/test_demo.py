@@ -1,10 +1,10 @@
 """`demo` goes on with what is there, and trains nothing twice."""
 
 import pytest
+from completed import complete
 
 from tune_at.cli.commands import demo
 from tune_at.store.lock import sweep_lock
-from tune_at.store.writer import write_rows
 from tune_at.study.study import Study
 from tune_at.study.sweep import Sweep
 
@@ -12,21 +12,6 @@ from tune_at.study.sweep import Sweep
 @pytest.fixture
 def study():
     return Study.resolve("random_labels", "laptop")
-
-
-def complete(sweep):
-    """Rows as a finished sweep has them, of one epoch a trial."""
-    for trial in sweep.trials():
-        row = {
-            "sweep": sweep.name, "study": sweep.study.name, "stage": trial.stage, "trial": trial.name, "seed": 0,
-            "status": "completed", "epochs": 1, "best_epoch": 1, "selection": "validation",
-            "config": trial.config.as_json(), "config_hash": trial.config.hash, **trial.swept,
-        }  # fmt: skip
-        write_rows(sweep.folder, "trials", trial.name, [row])
-        scores = {
-            f"{split}_{kind}_accuracy": 0.5 for split in ("train", "val", "test") for kind in ("natural", "robust")
-        }
-        write_rows(sweep.folder, "epochs", trial.name, [{"trial": trial.name, "epoch": 1, "lr": 0.1, **scores}])
 
 
 def test_which_demo_is_gone_on_with(study, tmp_path):

@@ -8,11 +8,13 @@ import shutil
 
 import pytest
 from blocks import MARK, PAGES, ROOT, all_blocks, blocks_of, ours
+from completed import complete
 
 from tests.support.blocks import Block
 from tune_at.cli.main import build_parser, main
 from tune_at.study.file import SHIPPED, read_study
 from tune_at.study.study import Study
+from tune_at.study.sweep import Sweep
 
 BLOCKS = all_blocks()
 SHELL = [block for block in BLOCKS if block.kind == "shell"]
@@ -20,14 +22,22 @@ PYTHON = [block for block in BLOCKS if block.kind == "python"]
 STUDIES = [block for block in BLOCKS if block.kind == "yaml" and re.search("^title:", block.text, re.MULTILINE)]
 V1 = ROOT / "tests" / "stores" / "v1"
 
-RECORDED = {"asha": "asha-finished", "search": "asha-finished", "front": "optuna-finished", "DIR": "pbt-finished"}
-"""Which recorded sweep stands for one that a page names; `grid-finished` stands for the others."""
+RECORDED = {
+    "asha": "asha-finished", "search": "asha-finished", "front": "optuna-finished", "DIR": "pbt-finished",
+    "first": "noise.yaml",
+}  # fmt: skip
+"""Which recorded sweep stands for one that a page names, or of which of its studies one is made; `grid-finished` stands
+for the others."""
 
 
 def recorded(text):
     """The recorded sweep that stands for a sweep of this name, `runs/NAME`."""
     parent, _, name = text.partition("/")
     return RECORDED.get(name, RECORDED.get(parent, "grid-finished"))
+
+
+def _standing(text):
+    return text if recorded(text).endswith(".yaml") else recorded(text)
 
 
 READING = ("list", "show", "status", "query", "report", "doctor")
@@ -80,7 +90,12 @@ def place(tmp_path_factory):
     named = {match for block in BLOCKS for match in re.findall(r"\b(runs|DIR)/(\w+)", block.text)}
     for parent, name in named:
         sweep = folder / recorded(f"{parent}/{name}")
-        if not sweep.exists():
+        if sweep.suffix == ".yaml":
+            made = Sweep.plan(Study.resolve(str(sweep)), str(folder / "made"), name)
+            made.create()
+            complete(made)
+            sweep = made.folder.place
+        elif not sweep.exists():
             shutil.copytree(V1 / sweep.name, sweep, ignore=shutil.ignore_patterns("checkpoints"))
         (folder / parent).mkdir(exist_ok=True)
         (folder / parent / name).symlink_to(sweep)
@@ -88,7 +103,7 @@ def place(tmp_path_factory):
 
 
 READ = {
-    tuple(re.sub(r"\b(runs|DIR)/\w+", lambda sweep: recorded(sweep[0]), word) for word in arguments): block
+    tuple(re.sub(r"\b(runs|DIR)/\w+", lambda sweep: _standing(sweep[0]), word) for word in arguments): block
     for block in SHELL
     if block.mark != "not"
     for words in block.commands()
