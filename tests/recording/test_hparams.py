@@ -8,9 +8,10 @@ import pytest
 from hparams_page import HParamsPage
 
 from tune_at.config.trial import NAMED_SECTIONS, TrialConfig
-from tune_at.recording.hparams import hparams, key_types, session_name
+from tune_at.recording.hparams import STATUS, hparams, key_types, session_name
 from tune_at.recording.spec import TrialSpec
-from tune_at.recording.tensorboard import TrialEvents, write_experiment
+from tune_at.recording.sweep_events import write_declaration
+from tune_at.recording.tensorboard import TrialEvents
 from tune_at.store.layout import SweepFolder
 from tune_at.store.status import Status
 from tune_at.study.study import Study
@@ -46,7 +47,7 @@ def record(folder, trial, accuracy=0.5, epochs=2):
 
 def write(folder, study, accuracy=0.5):
     """The events of a whole sweep."""
-    write_experiment(SweepFolder.of(folder), study)
+    write_declaration(SweepFolder.of(folder), {folder.name: study})
     for trial in study.trials():
         record(folder, trial, accuracy)
 
@@ -81,14 +82,14 @@ def test_a_trial_that_comes_back_is_the_session_that_it_was(tmp_path, study):
     (trial,) = one.trials()
     write(folder, one)
     (before,) = HParamsPage(folder / "tensorboard").rows()
-    write_experiment(SweepFolder.of(folder), one)
+    write_declaration(SweepFolder.of(folder), {folder.name: one})
     record(folder, trial, accuracy=0.625)
     (after,) = HParamsPage(folder / "tensorboard").rows()
     assert after["name"] == before["name"]
     assert len(after["sessions"]) == 1
     assert after["sessions"][0]["startTimeSecs"] == before["sessions"][0]["startTimeSecs"] == STARTED.timestamp()
     assert value(after, "test/robust_accuracy") == 0.625
-    assert len(list((folder / "tensorboard").glob("events.*"))) == 1
+    assert len(list((folder / "tensorboard" / "sweep").glob("events.*"))) == 1
     assert len(list((folder / "tensorboard" / trial.name).iterdir())) == 1
 
 
@@ -131,10 +132,12 @@ def test_every_column_sorts_and_filters(tmp_path, study, text):
     assert len(page.rows()) == len(resolved.trials()) > 10
     page.use_every_column()
     declared = page.declared()
-    assert set(declared) == {key for row in page.rows() for key in row["hparams"]}
-    for key, info in declared.items():
-        values = {row["hparams"][key] for row in page.rows() if key in row["hparams"]}
-        assert info.get("differs", False) == (len(values) > 1), key
+    values = {}
+    for row in page.rows():
+        for key, value in row["hparams"].items():
+            values.setdefault(key, set()).add(value)
+    assert set(declared) == {key for key, known in values.items() if len(known) > 1} | {STATUS}
+    assert all(info["differs"] for info in declared.values())
 
 
 def test_words_among_numbers_make_the_key_a_word(tmp_path, study):
@@ -161,7 +164,7 @@ def test_few_numbers_are_listed_and_many_are_an_interval(tmp_path, study):
     assert declared["attack.eps"]["domainDiscrete"] == [0.0, 1e-3, 8 / 255]
     # A page asks for a pattern in place of a long list, and a number matches none.
     assert declared["optim.lr"]["domainInterval"] == {"minValue": 0.01, "maxValue": 2.0}
-    assert [key for key, info in declared.items() if info.get("differs")] == ["attack.eps", "optim.lr", "seed"]
+    assert list(declared) == [STATUS, "attack.eps", "optim.lr", "seed"]
 
 
 SEARCH = """\
@@ -185,13 +188,13 @@ def test_a_search_has_its_types_before_its_trials(tmp_path, study, algorithm):
     import random
 
     resolved = study(SEARCH % algorithm)
-    write_experiment(SweepFolder.of(tmp_path / "s"), resolved)
+    write_declaration(SweepFolder.of(tmp_path / "s"), {"s": resolved})
     before = HParamsPage(tmp_path).declared()
     assert before["optim.lr"]["domainInterval"] == {"minValue": 0.001, "maxValue": 0.5}
     assert before["attack.steps"]["domainInterval"] == {"minValue": 1.0, "maxValue": 20.0}
     assert before["attack.eps"]["domainDiscrete"] == [4 / 255, 8 / 255]
     assert before["data.subset"]["domainDiscrete"] == [str(number) for number in range(66, 91)]
-    assert before["seed"]["differs"] and before["objective.beta"]["type"] == "DATA_TYPE_FLOAT64"
+    assert before["seed"]["type"] == "DATA_TYPE_FLOAT64"
     rng = random.Random(0)
     for number in range(12):
         values = {
@@ -205,7 +208,7 @@ def test_a_search_has_its_types_before_its_trials(tmp_path, study, algorithm):
     page = HParamsPage(tmp_path)
     assert page.declared() == before and len(page.rows()) == 24
     page.use_every_column()
-    assert {key for row in page.rows() for key in row["hparams"]} <= set(before)
+    assert {"optim.lr", "seed", "objective.name"} <= set(before)
 
 
 def test_values_that_pbt_gives_later_are_within_the_declared(tmp_path, study):

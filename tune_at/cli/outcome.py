@@ -44,7 +44,7 @@ def finish(ended: "Sweep", launch: Launch, stopped: str = "", shown: bool = Fals
     for line in summary(ended.study, trials, epochs, decisions, picture):
         print(line)
     print(f"store       {as_typed(ended.folder.store)}")
-    print(f"tensorboard --logdir {as_typed(ended.folder.events(), query=False)}")
+    print(f"curves      {shell(*program(), 'tensorboard')} {as_typed(ended.folder.place)}")
     left = ended.unfinished(results)
     count, total = ended.left(results), ended.study.size
     failed = trials[trials["status"] == Status.FAILED]

@@ -14,15 +14,17 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from tune_at.store.layout import EVENTS
 from tune_at.store.place import Place
 
 
 class EventFile:
     """Summaries in one file of a folder; nothing is written before `flush`."""
 
-    def __init__(self, folder: Place) -> None:
+    def __init__(self, folder: Place, name: str = "") -> None:
+        """`name`: what the file's name ends with; by default nothing that was there before."""
         unique = f"{time.time():010.0f}.{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
-        self.place = folder / f"events.out.tfevents.{unique}"
+        self.place = folder / f"{EVENTS}{name or unique}"
         self.bytes = io.BytesIO()
         self.records = RecordWriter(self.bytes)
         self.stored = 0

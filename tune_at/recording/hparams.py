@@ -9,31 +9,37 @@ import json
 import math
 import types
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, Literal
 
 from pydantic import BaseModel
 from tensorboard.plugins.hparams import api_pb2
 
+from tune_at.config.section import SELECTION_SPLITS
 from tune_at.config.space import Distribution, Range
 from tune_at.config.tree import Tree, leaves
 from tune_at.config.trial import TrialConfig
 from tune_at.recording.spec import TrialSpec
 from tune_at.store.place import LocalPlace
+from tune_at.store.status import Status
 from tune_at.study.overrides import KNOWN
 from tune_at.study.sampling import mutations_of
 from tune_at.study.study import Study
-from tune_at.training.record import SPLITS
 
 KINDS = ("natural", "robust")
-METRIC_TAGS = (
-    "best/epoch",
-    *(f"best/{split}_{kind}_accuracy" for split in ("val", "test", "train") for kind in KINDS),
-    *(f"{split}/{kind}_accuracy" for split in SPLITS for kind in KINDS),
-    *(f"gap/{kind}" for kind in KINDS),
-)
-"""Columns of the HParams page. Those under `best/` are taken at the best epoch, the others at the last."""
+
+JUDGED, GAP = "1_selection", "2_gap"
+"""Groups of tags that come first: what trials are judged by, and train - test accuracy."""
+
+STOPPED = "stopped/after_epoch"
+"""The tag of the epoch after which a scheduler has stopped a trial."""
+
+STATUS, SWEEP = "Status", "Sweep"
+"""The keys of a trial's status, which the page's own statuses do not tell, and of its sweep's name. Capitals come first
+where the page sorts, and are no keys of a config."""
+
+STATUSES = (Status.RUNNING, Status.COMPLETED, Status.STOPPED, Status.DIVERGED, Status.FAILED)
 
 LISTED = 10
 """From as many values on the page asks for a pattern instead of listing them, which numbers cannot match."""
@@ -110,27 +116,81 @@ def session_name(spec: TrialSpec) -> str:
     return f"{spec.sweep}/{spec.trial} ({hashlib.sha256(address.encode()).hexdigest()[:6]})"
 
 
-def experiment(study: Study) -> "api_pb2.Experiment":
-    """The declaration of a sweep's page: all keys, which of them vary and between what, and the metrics."""
+def metric_names(selection: str, older: bool = False) -> dict[str, str]:
+    """The metrics of the page by their tags, with their names there; the first five are shown until others are chosen.
+
+    Args:
+        selection: `train.selection`, by which the best epoch is found.
+        older: whether the trials are of version 0.1, which had another tag for the gap.
+    """
+    split = SELECTION_SPLITS[selection]
+    gap = GAP.partition("_")[2] if older else GAP
+    names = {
+        f"best/{split}_robust_accuracy": f"best {split} robust",
+        f"{split}/robust_accuracy": f"final {split} robust",
+        f"{gap}/robust": "final robust gap",
+        "best/epoch": "best epoch",
+        "test/robust_accuracy": "final test robust",
+    }
+    for kind in reversed(KINDS):
+        for other in ("test", "val", "train"):
+            names.setdefault(f"best/{other}_{kind}_accuracy", f"best epoch's {other} {kind}")
+            names.setdefault(f"{other}/{kind}_accuracy", f"final {other} {kind}")
+    names[f"{gap}/natural"] = "final natural gap"
+    return names if older else {**names, STOPPED: "stopped after epoch"}
+
+
+def experiment(studies: Mapping[str, Study], older: bool = False) -> "api_pb2.Experiment":
+    """The declaration of the page: the keys that vary, between what, and the metrics.
+
+    A key that is the same everywhere is left out: the page would show it among its first few. So is what no trial has:
+    the parallel coordinates show only trials that have a value on each axis.
+
+    Args:
+        studies: by the names of their sweeps; of several, their trials stand on one page.
+        older: whether the trials are of version 0.1, which have neither `STATUS` nor `SWEEP`.
+    """
+    values: dict[str, dict[Value, None]] = {STATUS: dict.fromkeys(map(str, STATUSES)), SWEEP: dict.fromkeys(studies)}
+    drawn: dict[str, Distribution] = {}
+    metrics: dict[str, str] = {}
+    for study in studies.values():
+        for path, known in _known_values(study).items():
+            values.setdefault(path, {}).update(known)
+        drawn |= _drawn(study)
+        for tag, name in metric_names(study.selection, older).items():
+            metrics.setdefault(tag, name)
+    hidden = (STATUS, SWEEP) if older else ()
+    infos = [
+        _declared(path, list(known), drawn.get(path))
+        for path, known in values.items()
+        if len(known) > 1 and path not in hidden
+    ]
+    tags = [api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=name) for tag, name in metrics.items()]
+    return api_pb2.Experiment(hparam_infos=infos, metric_infos=tags)
+
+
+def _known_values(study: Study) -> dict[str, dict[Value, None]]:
+    """The values of each key that are known before anything is drawn."""
     values: dict[str, dict[Value, None]] = {}
     for trial in study.trials() or study.samples():
         for path, value in hparams(trial.config.as_tree()).items():
             values.setdefault(path, {})[value] = None
     values.setdefault("seed", {}).update(dict.fromkeys(map(float, study.seeds)))
+    for path, distribution in _drawn(study).items():
+        corners = (typed(path, corner) for corner in distribution.corners())
+        values.setdefault(path, {}).update({corner: None for corner in corners if corner is not None})
+    return values
+
+
+def _drawn(study: Study) -> dict[str, Distribution]:
+    """What a search draws, and what exploits change, by the keys of a config; sections' names are none."""
     drawn = study.space | mutations_of(study.scheduler, KNOWN, study.origin)
-    for path, distribution in drawn.items():
-        if path in key_types():  # else a section's name
-            corners = (typed(path, corner) for corner in distribution.corners())
-            values.setdefault(path, {}).update({corner: None for corner in corners if corner is not None})
-    infos = [_declared(path, list(known), drawn.get(path)) for path, known in values.items()]
-    metrics = [api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag)) for tag in METRIC_TAGS]
-    infos.sort(key=lambda info: not info.differs)  # a page shows the first few
-    return api_pb2.Experiment(hparam_infos=infos, metric_infos=metrics)
+    return {path: distribution for path, distribution in drawn.items() if path in key_types()}
 
 
 def _declared(path: str, values: list[Value], drawn: Distribution | None) -> "api_pb2.HParamInfo":
     kind = key_types().get(path, str)
-    info = api_pb2.HParamInfo(name=path, type=_DATA_TYPES[kind], differs=len(values) > 1)
+    info = api_pb2.HParamInfo(name=path, type=_DATA_TYPES[kind], differs=True)
     if kind is bool:
         info.domain_discrete.extend([False, True])
     elif kind is str:

@@ -34,6 +34,8 @@ class TrialSpec:
     """GPUs that Ray reserves. Where the config says `auto` it is measured, so it stands beside the config."""
     probes: list[dict[str, Any]] = field(default_factory=list)
     """The study's probes, as sections."""
+    run: str = ""
+    """What TensorBoard calls the trial, a path: see `RunFolders`. Empty is the trial's name."""
     schema: int = SCHEMA
     """The schema version of the trial's sweep, in which its config is recorded."""
 
@@ -41,6 +43,11 @@ class TrialSpec:
     def place(self) -> SweepFolder:
         """The sweep's folder, parsed."""
         return SweepFolder.of(self.folder)
+
+    @property
+    def events(self) -> Place:
+        """The folder of its events."""
+        return self.place.events(self.run or self.trial)
 
     @property
     def known(self) -> KnownData | None:

@@ -1,24 +1,26 @@
-"""TensorBoard: scalars by epoch while a trial runs, and HParams with every key and the best and last metrics."""
+"""TensorBoard: a trial's curves while it runs, its place on the HParams page, its config as text.
+
+Cards stand in the order of their tags, and only the first two groups are open: so what is judged on, and the gap that
+shows overfitting, have numbers in front.
+"""
 
 import contextlib
-import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
 
-from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
-from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+import yaml
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
+from tune_at.config.section import SELECTION_SPLITS
+from tune_at.config.tree import Tree
 from tune_at.config.trial import TrialConfig
 from tune_at.recording.events import EventFile
-from tune_at.recording.hparams import KINDS, experiment, hparams, session_name
+from tune_at.recording.hparams import GAP, JUDGED, KINDS, STATUS, SWEEP, hparams, session_name
 from tune_at.recording.spec import TrialSpec
+from tune_at.recording.summaries import code_summary, scalar_summary, session_end_summary
 from tune_at.store.failures import StorageFailed
-from tune_at.store.layout import SweepFolder
 from tune_at.store.patience import storage_patience
 from tune_at.store.status import Status
-from tune_at.study.study import Study
 from tune_at.training.record import SPLITS, EpochRecord, best_record
 
 CLOSE_PATIENCE = 5.0
@@ -26,7 +28,7 @@ CLOSE_PATIENCE = 5.0
 
 
 class TrialEvents:
-    """One trial's events, in `tensorboard/<trial>`.
+    """One trial's events, in the folder `spec.events`.
 
     A trial that comes back after a kill, or goes on with other values, writes its events again from its history: it is
     one session of the HParams page, and each tag has one point an epoch.
@@ -41,12 +43,15 @@ class TrialEvents:
             history: the epochs that it has.
             started: when its first epoch began.
         """
-        folder = spec.place.events(spec.trial)
-        folder.remove_tree()
+        # Where version 0.1 began it, with no folders for swept keys, it would be a second run of the same curves.
+        for folder in dict.fromkeys((spec.events, spec.place.events(spec.trial))):
+            folder.remove_tree()
         self.selection = config.train.selection
         self.history: list[EpochRecord] = []
-        self.file = EventFile(folder)
-        self.file.add(hparams_pb(hparams(config.as_tree()), session_name(spec), started.timestamp()))
+        self.file = EventFile(spec.events)
+        tree = config.as_tree()
+        self.file.add(hparams_pb(session(spec, tree, Status.RUNNING), session_name(spec), started.timestamp()))
+        self.file.add(code_summary("resolved_config", yaml.safe_dump(tree, sort_keys=False)))
         for record in history:
             self._write(record)
         self.file.flush()
@@ -58,27 +63,39 @@ class TrialEvents:
 
     def _write(self, record: EpochRecord) -> None:
         self.history.append(record)
-        values = [
-            Summary.Value(tag=tag, simple_value=value) for tag, value in scalars(record, self.history, self.selection)
-        ]
-        self.file.add(Summary(value=values), record.epoch)
+        self.file.add(scalar_summary(dict(scalars(record, self.history, self.selection))), record.epoch)
 
     def close(self, status: Status) -> None:
-        """Write how the trial ended, for the HParams page."""
-        ends = {Status.COMPLETED: api_pb2.STATUS_SUCCESS, Status.RUNNING: api_pb2.STATUS_UNKNOWN}
-        self.file.add(session_end_pb(ends.get(status, api_pb2.STATUS_FAILURE)))
+        """Write how the trial ended, for the HParams page; of one that has not, nothing.
+
+        Only the driver knows whether a trial that is left was stopped, or will go on.
+        """
+        if not status.ended:
+            return
+        self.file.add(session_end_summary(status))
         with contextlib.suppress(StorageFailed):  # the trial's own rows say how it ended
             self.file.flush(min(CLOSE_PATIENCE, storage_patience()))
 
 
-def session_end_pb(status: "api_pb2.Status") -> Summary:
-    """The record that ends a session on the HParams page."""
-    end = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=time.time())
-    return _plugin_summary(metadata.SESSION_END_INFO_TAG, session_end_info=end)
+def session(spec: TrialSpec, config: Tree, status: Status) -> dict[str, bool | float | str]:
+    """What the HParams page is told of a trial: its config's leaves, the sweep that it is of, and its status.
+
+    TensorBoard takes it once, when it first sees the trial.
+    """
+    return {**hparams(config), SWEEP: spec.sweep, STATUS: str(status)}
 
 
 def scalars(record: EpochRecord, history: Sequence[EpochRecord], selection: str) -> Iterator[tuple[str, float]]:
-    """The (tag, value) pairs of an epoch."""
+    """The (tag, value) pairs of an epoch.
+
+    Args:
+        record: the epoch.
+        history: all epochs so far, this one the last.
+        selection: `train.selection`: by which split the best epoch is found.
+    """
+    judged = f"{SELECTION_SPLITS[selection]}_robust_accuracy"
+    if judged in record.metrics:
+        yield f"{JUDGED}/{judged.replace('_', '/', 1)}", record.metrics[judged]
     yield "training/lr", record.lr
     for name, value in record.scalars.items():
         yield f"training/{name}", value
@@ -86,10 +103,11 @@ def scalars(record: EpochRecord, history: Sequence[EpochRecord], selection: str)
         for name, value in record.metrics.items():
             if name.startswith(f"{split}_"):
                 yield f"{split}/{name.removeprefix(f'{split}_')}", value
+    held_out = "test" if "test_robust_accuracy" in record.metrics else "val"  # not all data has a test split
     for kind in KINDS:
-        train, test = (record.metrics.get(f"{split}_{kind}_accuracy") for split in ("train", "test"))
-        if train is not None and test is not None:
-            yield f"gap/{kind}", train - test
+        train, other = (record.metrics.get(f"{split}_{kind}_accuracy") for split in ("train", held_out))
+        if train is not None and other is not None:
+            yield f"{GAP}/{kind}", train - other
     best = best_record(history, selection)
     if best is not None:
         yield "best/epoch", best.epoch
@@ -98,21 +116,3 @@ def scalars(record: EpochRecord, history: Sequence[EpochRecord], selection: str)
                 yield f"best/{name}", value
     yield "seconds/training", record.train_seconds
     yield "seconds/evaluation", record.evaluation_seconds
-
-
-def write_experiment(sweep: SweepFolder, study: Study) -> None:
-    """Declare the HParams page of a sweep, in place of what was declared before. Raises `StorageFailed`."""
-    folder = sweep.events()
-    before = folder.files("events.out.tfevents.")
-    file = EventFile(folder)
-    file.add(_plugin_summary(metadata.EXPERIMENT_TAG, experiment=experiment(study)))
-    file.flush()
-    for old in before:
-        old.unlink(missing_ok=True)
-
-
-def _plugin_summary(tag: str, **content: Any) -> Summary:
-    # TensorBoard's own helpers for these want TensorFlow, or cannot say which keys differ.
-    data = plugin_data_pb2.HParamsPluginData(version=metadata.PLUGIN_DATA_VERSION, **content)
-    plugin = SummaryMetadata.PluginData(plugin_name=metadata.PLUGIN_NAME, content=data.SerializeToString())
-    return Summary(value=[Summary.Value(tag=tag, metadata=SummaryMetadata(plugin_data=plugin))])

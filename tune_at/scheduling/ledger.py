@@ -5,15 +5,17 @@ import json
 import math
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tune_at.config.probes import probe_tree
 from tune_at.config.scheduler import METRICS
 from tune_at.config.section import SELECTION_SPLITS
 from tune_at.config.trial import TrialConfig
 from tune_at.recording.rows import worker_columns, write_stopped, write_trial
+from tune_at.recording.run_folders import RunFolders
 from tune_at.recording.spec import TrialSpec
 from tune_at.scheduling.board import Board, Decision, TrialState
+from tune_at.scheduling.decision_text import decision_text
 from tune_at.scheduling.policies.base import Policy, Verdict
 from tune_at.store.files import write_whole
 from tune_at.store.fold import BATCH, fold
@@ -23,13 +25,20 @@ from tune_at.store.writer import write_rows
 from tune_at.study.sweep import Sweep, write_point
 from tune_at.study.trials import Trial
 
+if TYPE_CHECKING:
+    from tune_at.recording.sweep_events import SweepEvents
+
 
 class Ledger:
     """Keeps a sweep's `decisions` and the trials that a searcher has drawn."""
 
-    def __init__(self, sweep: Sweep, policy: Policy, gpus: Callable[[TrialConfig], float] = lambda config: 0.0) -> None:
-        """`gpus`: how much of a GPU a trial takes, for its spec."""
-        self.sweep, self.policy, self.gpus = sweep, policy, gpus
+    def __init__(
+        self, sweep: Sweep, policy: Policy, gpus: Callable[[TrialConfig], float] = lambda config: 0.0,
+        events: "SweepEvents | None" = None,
+    ) -> None:  # fmt: skip
+        """`gpus`: how much of a GPU a trial takes, for its spec. `events`: TensorBoard, if it is told too."""
+        self.sweep, self.policy, self.gpus, self.events = sweep, policy, gpus, events
+        self.folders = RunFolders(sweep.study)
         self.unfolded: set[str] = set()
         """Trials that have ended since their rows were last folded."""
         self.stopped: set[str] = set()
@@ -79,10 +88,23 @@ class Ledger:
 
         Raises `StorageFailed`; then they are as they were.
         """
+        ended = list(ended)
+        for state in ended:
+            self.tell_end(state)
         self.unfolded |= {state.name for state in ended}
         if len(self.unfolded) >= BATCH:
             fold(self.sweep.folder, self.unfolded)
             self.unfolded.clear()
+
+    def tell_end(self, state: TrialState) -> None:
+        """Tell TensorBoard how a trial has ended."""
+        if self.events is not None:
+            started = state.worker.get("started")
+            self.events.ended(self.spec(state), state.status, state.epoch, started, self._texts(state))
+
+    def _texts(self, state: TrialState) -> dict[int, str]:
+        name, metric = self.policy.name, self.policy.metric
+        return {epoch: decision_text(decision, name, metric) for epoch, decision in state.decisions.items()}
 
     def _settle_stop(self, state: TrialState) -> None:
         """Finish what was killed between the decision to stop a trial and its row."""
@@ -118,6 +140,8 @@ class Ledger:
         for state, decision in verdicts:
             if decision.action == "stop" and state.status == Status.STOPPED and state.name not in self.stopped:
                 self.write_stopped(state)
+            if self.events is not None:
+                self.events.decided(self.spec(state), self._texts(state), [decision.epoch])
 
     def write_stopped(self, state: TrialState) -> None:
         """Write the row of a trial that the scheduler has stopped. Raises `StorageFailed`."""
@@ -176,6 +200,7 @@ class Ledger:
             lineage=[{"epoch": d.epoch, "source": d.source, "changes": dict(d.changes or {})} for d in exploits],
             proposal=state.proposal,
             gpu=self.gpus(trial.config),
+            run=self.folders.of(trial.name, trial.swept, trial.stage),
             data=self.sweep.study.data.only([trial.config.data]),
             probes=[probe_tree(probe) for probe in self.sweep.study.probes],
             schema=self.sweep.study.schema,

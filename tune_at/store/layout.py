@@ -6,7 +6,8 @@
 - `store/folded/TABLE/000001-000016.parquet`: the parts of many trials, see `tune_at.store.fold`
 - `store/damaged/`: what was damaged and set aside
 - `checkpoints/TRIAL/`: `epoch-000012.pt`, `best.pt`, `exploit-000012.pt`
-- `tensorboard/TRIAL/`: events
+- `tensorboard/KEY=VALUE/…/TRIAL/`: a trial's events, for TensorBoard; `tensorboard/TRIAL/` in older sweeps
+- `tensorboard/sweep/`: those of the sweep as a whole
 - `search/0007.json`: a point that a searcher has drawn
 - `logs/TRIAL.txt`: the traceback of a failure
 - `report/FIGURE.png`, `.csv`
@@ -18,6 +19,12 @@ from tune_at.store.place import Place, Where, to_place
 
 CHECKPOINT, EXPLOIT, SUFFIX = "epoch-", "exploit-", ".pt"
 """Beginnings and the end of the names of checkpoints: an epoch's own, and another trial's that was taken over."""
+
+SWEEP_RUN = "sweep"
+"""The run of TensorBoard that is of a sweep as a whole, and of no trial."""
+
+EVENTS = "events.out.tfevents."
+"""The beginning of the names of TensorBoard's files."""
 
 
 @dataclass(frozen=True)
@@ -102,10 +109,10 @@ class SweepFolder:
         """The copy of another trial's checkpoint that this one goes on from after `epoch`."""
         return self.checkpoints(trial) / checkpoint_name(epoch, EXPLOIT)
 
-    def events(self, trial: str = "") -> Place:
-        """TensorBoard's folder, of the sweep or of one trial."""
+    def events(self, run: str = "") -> Place:
+        """TensorBoard's folder, or in it that of one run: a path such as `TrialSpec.run`, or `SWEEP_RUN`."""
         folder = self.place / "tensorboard"
-        return folder / trial if trial else folder
+        return folder / run if run else folder
 
     @property
     def points(self) -> Place:

@@ -197,6 +197,14 @@ class RemotePlace:
         paths = (info.path.removeprefix(f"{self.path}/") for info in infos if info.type.name == "File")
         return {path: self / path for path in sorted(paths) if path.endswith(suffix)}
 
+    def sizes(self) -> dict[str, int]:
+        """The bytes of all objects below this, by their path from here."""
+        from pyarrow.fs import FileSelector
+
+        filesystem, selector = self.filesystem, FileSelector(self.path, allow_not_found=True, recursive=True)
+        infos = patiently(self, lambda: filesystem.get_file_info(selector))
+        return {info.path.removeprefix(f"{self.path}/"): info.size for info in infos if info.type.name == "File"}
+
     def move_to(self, target: Any) -> None:
         """Copy the object to another name, then remove it. Raises `FileNotFoundError`, or `StorageFailed`."""
         filesystem = self.filesystem

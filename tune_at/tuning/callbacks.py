@@ -48,6 +48,7 @@ class ProgressCallback(tune.Callback):
             self.run.fail(failed)
             return
         state.status = Status.FAILED
+        self.run.ledger.tell_end(state)
         self._failed({"trial": state.name, "status": Status.FAILED, "error": str(error), "log": str(log)})
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:

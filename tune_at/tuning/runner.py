@@ -40,7 +40,7 @@ from tune_at.tuning.cluster.session import (
 # isort: split
 from ray import tune
 
-from tune_at.recording.tensorboard import write_experiment
+from tune_at.recording.sweep_events import SweepEvents, write_declaration
 from tune_at.scheduling.driver import WORKER_RETRIES, SweepRun
 from tune_at.scheduling.ledger import Ledger
 from tune_at.scheduling.policies import build_policy
@@ -77,6 +77,7 @@ class Team:
     scratch: str
     """A folder for what Ray writes of its own."""
     trainable: type[ATTrainable]
+    events: SweepEvents
 
 
 def run_sweep(sweep: Sweep, launch: Launch, console: Console, snapshot: Snapshot | None = None) -> str:
@@ -130,10 +131,13 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console, snapshot: Snapshot
         unfold(sweep.folder, snapshot, [trial.name for trial in left])
         remove_temporaries(sweep.folder)
         console.print(_announcement(sweep, left, total, forecast, snapshot), highlight=False, markup=False)
-        write_experiment(sweep.folder, sweep.study)
+        write_declaration(sweep.folder, {sweep.name: sweep.study})
         trainable = _with_data(tried) if launch.ship_data else ATTrainable
         statuses, complete, stopped = sweep.statuses(snapshot), True, ""
-        team = Team(sweep, snapshot, statuses, launch, console, packing, at_once, forecast, scratch, trainable)
+        again = {trial.name for trial in left}
+        events = SweepEvents(sweep.folder, {name: status for name, status in statuses.items() if name not in again})
+        held.callback(events.close)
+        team = Team(sweep, snapshot, statuses, launch, console, packing, at_once, forecast, scratch, trainable, events)
         for stage in dict.fromkeys(trial.stage for trial in (left or tried)):
             ready = _with_teachers(statuses, [trial for trial in left if trial.stage == stage], console)
             if not ready and not sweep.study.dynamic:
@@ -194,7 +198,7 @@ def _run_trials(team: Team, trials: Sequence[Trial]) -> tuple[bool, str]:
     sweep, study, packing, at_once = team.sweep, team.sweep.study, team.packing, team.at_once
     snapshot, statuses = team.snapshot, team.statuses
     policy = build_policy(study)
-    ledger = Ledger(sweep, policy, lambda config: packing.need(config).gpu)
+    ledger = Ledger(sweep, policy, lambda config: packing.need(config).gpu, team.events)
     # A stage is scheduled by itself; stages and early stopping do not go together.
     known = trials if study.stages else sweep.trials(snapshot)
     total = len(known) if study.stages else study.size

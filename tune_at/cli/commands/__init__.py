@@ -22,6 +22,7 @@ NAMES = (
     "import",
     "data",
     "status",
+    "tensorboard",
     "report",
     "query",
 )
