@@ -22,9 +22,9 @@ def test_what_is_printed_can_be_pasted(tmp_path, capsys, monkeypatch, name):
         main(["resume", str(tmp_path / name / "s")])
     assert exit_.value.code == 0
     lines = capsys.readouterr().out.splitlines()
-    printed = {line.split()[0]: line for line in lines if line.startswith(("store ", "tensorboard ", "figures "))}
+    printed = {line.split()[0]: line for line in lines if line.startswith(("store ", "curves ", "figures "))}
     assert shlex.split(printed["store"]) == ["store", f"{name}/s/store"]
-    assert shlex.split(printed["tensorboard"]) == ["tensorboard", "--logdir", f"{name}/s/tensorboard"]
+    assert shlex.split(printed["curves"])[-2:] == ["tensorboard", f"{name}/s"]
     command = printed["figures"].removeprefix("figures").strip()
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(

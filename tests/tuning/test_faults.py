@@ -194,7 +194,12 @@ def test_tensorboard_has_one_point_an_epoch_and_every_key(undisturbed):
     from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
     trial = read_table(undisturbed, "trials")["trial"][0]
-    events = EventAccumulator(str(undisturbed / "tensorboard" / trial)).Reload()
+    (worker,) = (
+        file
+        for file in (undisturbed / "tensorboard").rglob("*.tfevents.*")
+        if file.parent.name.partition("-")[0] == trial.partition("-")[0] and file.suffix != ".driver"
+    )
+    events = EventAccumulator(str(worker)).Reload()
     stored = read_table(undisturbed, "epochs").set_index("trial").loc[trial]
     points = events.Scalars("test/robust_accuracy")
     assert [p.step for p in points] == stored["epoch"].tolist()

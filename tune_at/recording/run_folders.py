@@ -49,7 +49,8 @@ class RunFolders:
             # An axis of mappings, as {eps: …, step: …}, is told by the first key that they set.
             key = path if path in swept else next((k for k in swept if k.startswith(f"{path}.")), "")
             if (value := swept.get(key)) is not None:
-                labels.append((shown, re.sub(r"[^A-Za-z0-9_.+-]+", "_", plain(value)).strip("_")))
+                text = str(value).lower() if isinstance(value, bool) else plain(value)  # as the trial's name has it
+                labels.append((shown, re.sub(r"[^A-Za-z0-9_.+-]+", "_", text).strip("_")))
         for key, value in labels[:DEEP]:
             # A section's own name stands in a trial's without its key.
             trial = re.sub(rf"-({re.escape(key)}=)?{re.escape(value)}(?=-)", "", trial, count=1)
