@@ -56,6 +56,11 @@ class Logdir:
         """What TensorBoard is started on."""
         return self.declared.parent
 
+    @property
+    def trials(self) -> int:
+        """How many trials' runs there are."""
+        return sum(run.name != SWEEP_RUN for run in self.linked)
+
     def refresh(self, shown: Mapping[str, Shown]) -> int:
         """Link what is new, take away what is not to be shown, or has ended since.
 

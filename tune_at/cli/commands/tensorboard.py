@@ -90,7 +90,7 @@ def _announce(address: str, sweeps: "Mapping[str, Sweep]", logdir: "Logdir", bes
     from tune_at.store.remote import RemotePlace
 
     shown = f"the {counted(best, 'best point')} of " if best else ""
-    print(f"{shown}{', '.join(sweeps)}: {counted(len(logdir.linked), 'run')}")
+    print(f"{shown}{', '.join(sweeps)}: {counted(logdir.trials, 'trial')}")
     if any(isinstance(sweep.folder.place, RemotePlace) for sweep in sweeps.values()):
         print(f"from copies of the far event files, brought again every {EVERY:.0f} s while a sweep runs")
     print(f"TensorBoard: {address} (Ctrl-C ends it)", flush=True)
