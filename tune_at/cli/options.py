@@ -71,9 +71,9 @@ def add_cluster(parser: argparse.ArgumentParser, what: str = "trials") -> None:
     )
 
 
-def add_sweep(parser: argparse.ArgumentParser) -> None:
+def add_sweep(parser: argparse.ArgumentParser, what: str = "folder or address of the sweep") -> None:
     """DIR/NAME."""
-    parser.add_argument("sweep", metavar="DIR/NAME", help="folder or address of the sweep")
+    parser.add_argument("sweep", metavar="DIR/NAME", help=what)
 
 
 def add_trials(parser: argparse.ArgumentParser) -> None:

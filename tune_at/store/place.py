@@ -115,6 +115,10 @@ class LocalPlace(PosixPath):
         patiently(self, lambda: look(self))
         return {path: files[path] for path in sorted(files)}
 
+    def folders(self) -> "list[LocalPlace]":
+        """The folders right in this one, sorted; an absent one has none. Links to folders are such, too."""
+        return [place for place in self.files() if place.is_dir()]
+
     def move_to(self, target: "Place") -> None:
         """Give the file another name, in one step. Raises `FileNotFoundError`, or `StorageFailed`."""
 

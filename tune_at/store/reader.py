@@ -15,6 +15,7 @@ from tune_at.store.patience import storage_problem
 from tune_at.store.place import Where
 from tune_at.store.schema import TABLES, TRAINED
 from tune_at.store.snapshot import Snapshot, read_snapshot
+from tune_at.store.storage import read_storage, sweeps_in
 
 if TYPE_CHECKING:
     import duckdb
@@ -52,7 +53,8 @@ def read_results(sweep: Where | SweepFolder) -> Snapshot:
 def query(sweep: Where | SweepFolder, sql: str) -> pa.Table:
     """The result of one SQL statement over the sweep's tables, by DuckDB.
 
-    Every table of the store is a view of its name. Raises `UserError` with DuckDB's message for a statement that
+    Every table of the store is a view of its name. Of a folder of sweeps, it has the rows of all, and a column `sweep`
+    with their names. Raises `UserError` with DuckDB's message for a statement that
     fails.
     """
     with answering(sweep, sql) as (connection, statement):
@@ -74,10 +76,14 @@ def answering(sweep: Where | SweepFolder, sql: str) -> "Iterator[tuple[duckdb.Du
     named = {word.lower() for word in re.findall(r"\w+", sql)}
     # What training does not write may be large, or damaged: it is read only where the statement names it.
     tables = [name for name in TABLES if name in TRAINED or name in named]
-    snapshot = read_snapshot(sweep_folder(sweep), tables, strict=True)
+    if several := sweeps_in(sweep):
+        read = read_storage(several, tables)
+    else:
+        snapshot = read_snapshot(sweep_folder(sweep), tables, strict=True)
+        read = {table: snapshot.arrow(table) for table in tables}
     with duckdb.connect() as connection:
-        for table in tables:
-            connection.register(table, snapshot.arrow(table))
+        for table, content in read.items():
+            connection.register(table, content)
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET enable_external_access = false")
         try:

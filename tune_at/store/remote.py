@@ -197,6 +197,14 @@ class RemotePlace:
         paths = (info.path.removeprefix(f"{self.path}/") for info in infos if info.type.name == "File")
         return {path: self / path for path in sorted(paths) if path.endswith(suffix)}
 
+    def folders(self) -> "list[RemotePlace]":
+        """The names right below this under which there are objects, sorted."""
+        from pyarrow.fs import FileSelector
+
+        filesystem, selector = self.filesystem, FileSelector(self.path, allow_not_found=True)
+        found = patiently(self, lambda: filesystem.get_file_info(selector))
+        return [self / name for name in sorted(info.base_name for info in found if info.type.name == "Directory")]
+
     def sizes(self) -> dict[str, int]:
         """The bytes of all objects below this, by their path from here."""
         from pyarrow.fs import FileSelector

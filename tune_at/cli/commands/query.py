@@ -1,4 +1,4 @@
-"""`query DIR/NAME SQL`."""
+"""`query DIR/NAME SQL`, or of all sweeps in DIR."""
 
 from argparse import ArgumentParser, Namespace
 
@@ -8,7 +8,7 @@ from tune_at.cli.options import add_sweep
 
 def add_options(parser: ArgumentParser) -> None:
     """DIR/NAME, SQL and `--format`."""
-    add_sweep(parser)
+    add_sweep(parser, "a sweep, or a folder of sweeps: the tables then have a column `sweep`")
     parser.add_argument(
         "sql",
         metavar="SQL",

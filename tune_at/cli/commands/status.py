@@ -4,13 +4,14 @@ from argparse import ArgumentParser, Namespace
 
 from tune_at.cli.command import Command
 from tune_at.cli.options import add_sweep
+from tune_at.cli.storage_list import print_storage
 from tune_at.cli.terminal import as_typed, console, width
 from tune_at.tuning.launch import resume_command
 
 
 def add_options(parser: ArgumentParser) -> None:
     """DIR/NAME."""
-    add_sweep(parser)
+    add_sweep(parser, "a sweep, or a folder of sweeps: then a line each")
 
 
 def run(arguments: Namespace) -> int:
@@ -20,8 +21,11 @@ def run(arguments: Namespace) -> int:
     from tune_at.cli.results import at_rest, results_tables
     from tune_at.store.lock import is_locked
     from tune_at.store.reader import read_results
+    from tune_at.store.storage import sweeps_in
     from tune_at.study.sweep import Sweep
 
+    if several := sweeps_in(arguments.sweep):
+        return print_storage(several)
     existing = Sweep.open(arguments.sweep)
     results = read_results(existing.folder)
     trials, epochs, decisions = (results.frame(table) for table in ("trials", "epochs", "decisions"))

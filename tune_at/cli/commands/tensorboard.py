@@ -27,7 +27,12 @@ FORGOTTEN = 12.0
 
 def add_options(parser: ArgumentParser) -> None:
     """The sweeps, and where the page is."""
-    parser.add_argument("sweeps", nargs="+", metavar="DIR/NAME", help="sweeps; the runs of several stand on one page")
+    parser.add_argument(
+        "sweeps",
+        nargs="+",
+        metavar="DIR/NAME",
+        help="sweeps, or a folder of such; the runs of several stand on one page",
+    )
     parser.add_argument(
         "--best", type=at_least_one, metavar="N",
         help="only the N best points of each sweep by its own selection, with all their seeds, as they are at the time",
@@ -46,9 +51,11 @@ def run(arguments: Namespace) -> int:
     """`tensorboard DIR/NAME …`."""
     from tune_at.cli.tensorboard_server import TensorBoardServer
     from tune_at.recording.logdir import Logdir
+    from tune_at.store.storage import sweeps_in
     from tune_at.study.sweep import Sweep
 
-    sweeps = _named([Sweep.open(sweep) for sweep in dict.fromkeys(arguments.sweeps)])
+    places = [place for named in arguments.sweeps for place in ([*map(str, sweeps_in(named).values())] or [named])]
+    sweeps = _named([Sweep.open(place) for place in dict.fromkeys(places)])
     _require_runs(sweeps)
     with tempfile.TemporaryDirectory(prefix="tune-at-tensorboard-", ignore_cleanup_errors=True) as scratch:
         logdir = Logdir(Path(scratch), {name: (sweep.folder, sweep.study) for name, sweep in sweeps.items()})
