@@ -96,7 +96,7 @@ def _require_runs(sweeps: "Mapping[str, Sweep]") -> None:
 def _announce(address: str, sweeps: "Mapping[str, Sweep]", logdir: "Logdir", best: int | None) -> None:
     from tune_at.store.remote import RemotePlace
 
-    shown = f"the {counted(best, 'best point')} of " if best else ""
+    shown = "" if not best else "the best point of " if best == 1 else f"the {best} best points of "
     print(f"{shown}{', '.join(sweeps)}: {counted(logdir.trials, 'trial')}")
     if any(isinstance(sweep.folder.place, RemotePlace) for sweep in sweeps.values()):
         print(f"from copies of the far event files, brought again every {EVERY:.0f} s while a sweep runs")
