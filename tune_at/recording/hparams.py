@@ -172,7 +172,12 @@ def experiment(studies: Mapping[str, Study], older: bool = False) -> "api_pb2.Ex
 def _known_values(study: Study) -> dict[str, dict[Value, None]]:
     """The values of each key that are known before anything is drawn."""
     values: dict[str, dict[Value, None]] = {}
+    seen: set[int] = set()
     for trial in study.trials() or study.samples():
+        sections = {id(getattr(trial.config, name)) for name in TrialConfig.model_fields if name != "seed"}
+        if sections <= seen:
+            continue  # of ten thousand points of a grid most share all their sections with others
+        seen |= sections
         for path, value in hparams(trial.config.as_tree()).items():
             values.setdefault(path, {})[value] = None
     values.setdefault("seed", {}).update(dict.fromkeys(map(float, study.seeds)))
