@@ -47,7 +47,7 @@ def test_each_trial_is_one_run_with_its_curves_and_its_decisions(finished):
     trials = read_table(finished, "trials").set_index("trial")
     found = of_trials(finished)
     assert sorted(found) == sorted(map(trial_number, trials.index))
-    assert sorted(runs(finished / "tensorboard"))[-1] == "sweep"  # and none is called `.`
+    assert "." not in runs(finished / "tensorboard")
     assert {"stopped", "completed"} <= set(trials["status"])
     for trial, row in trials.iterrows():
         events = found[trial_number(trial)]
@@ -103,6 +103,27 @@ def test_a_sweep_that_is_killed_and_goes_on_has_nothing_twice(sweep):
     test_each_trial_is_one_run_with_its_curves_and_its_decisions(sweep.folder)
     test_the_page_of_hyperparameters_says_what_became_of_each_trial(sweep.folder)
     assert len(list((sweep.folder / "tensorboard" / "sweep").glob("*.declared"))) == 1
+
+
+def test_a_sweep_that_was_begun_in_the_older_layout_has_no_trial_twice(sweep):
+    for _ in range(25):
+        sweep.step()
+    events = sweep.folder / "tensorboard"
+    for state in sweep.run.board.states:
+        for run in list(events.glob(f"*/*/{trial_number(state.name)}-*")):
+            run.rename(events / state.name)
+            (events / state.name / "events.out.tfevents.0000000000.driver").unlink(missing_ok=True)
+    (events / "sweep").rename(sweep.folder / "gone")
+    assert len(runs(events)) > 4
+    ended = {state.name for state in sweep.run.board.states if state.ended}
+    sweep.restart()
+    sweep.finish()
+    found = runs(events)
+    assert sorted(map(trial_number, found)) == sorted([*map(trial_number, sweep.run.board.by_name), "sweep"])
+    # Those that had ended before stay where they were.
+    assert {run for run in found if "/" not in run} == ended | {"sweep"}
+    test_each_trial_is_one_run_with_its_curves_and_its_decisions(sweep.folder)
+    test_the_page_of_hyperparameters_says_what_became_of_each_trial(sweep.folder)
 
 
 def test_what_version_1_declared_is_no_run_any_more(sweep):

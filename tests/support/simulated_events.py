@@ -39,13 +39,12 @@ class SimulatedEvents(Simulation):
     def __init__(self, folder, study, at_once=4, seed=0):
         super().__init__(folder, study, at_once, random.Random(seed), overfitting)
 
-    def restart(self):
-        super().restart()
+    def events(self, snapshot, unfinished):
         self.workers = {}
-        folder, board = self.sweep.folder, self.run.board
+        folder = self.sweep.folder
         write_declaration(folder, {self.sweep.name: self.sweep.study})
-        ended = {state.name: state.status for state in board.states if state.ended}
-        self.run.ledger.events = SweepEvents(folder, ended)
+        statuses = self.sweep.statuses(snapshot)
+        return SweepEvents(folder, {name: status for name, status in statuses.items() if name not in unfinished})
 
     def _epoch(self, state):
         spec = self.run.ledger.spec(state)

@@ -79,10 +79,13 @@ class Simulation:
         unfold(self.sweep.folder, snapshot, unfinished)
         study = self.sweep.study
         policy = build_policy(study)
-        ledger = Ledger(self.sweep, policy)
+        ledger = Ledger(self.sweep, policy, events=self.events(snapshot, unfinished))
         board = ledger.load(self.sweep.trials(snapshot), study.size, unfinished, snapshot)
         self.run = SweepRun(board, policy, ledger, Proposer(study) if study.dynamic else None, self.at_once)
         self.at = {}
+
+    def events(self, snapshot, unfinished):
+        """What tells TensorBoard; nobody here."""
 
     def step(self):
         """One turn; False once nothing is left."""

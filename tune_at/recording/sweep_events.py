@@ -142,7 +142,10 @@ class SweepEvents:
             self._count()
 
     def _open(self, spec: TrialSpec) -> EventFile:
-        file = self.trials[spec.trial] = EventFile(spec.events, DRIVER)
+        folder, older = spec.events, spec.place.events(spec.trial)
+        if not folder.exists() and older.exists():
+            folder = older  # its worker has not come back since version 0.1: it would be there twice
+        file = self.trials[spec.trial] = EventFile(folder, DRIVER)
         return file
 
     def _count(self) -> None:

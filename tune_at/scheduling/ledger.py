@@ -81,6 +81,8 @@ class Ledger:
         # A sweep that is killed every few trials is folded, too.
         parts = frozenset[str]().union(*snapshot.own.values())
         self.unfolded = {state.name for state in board.states if state.ended and state.name in parts}
+        for name in sorted(self.unfolded):
+            self.tell_end(board.by_name[name])  # a driver that was killed may not have
         return board
 
     def fold(self, ended: Iterable[TrialState]) -> None:
@@ -99,8 +101,8 @@ class Ledger:
     def tell_end(self, state: TrialState) -> None:
         """Tell TensorBoard how a trial has ended."""
         if self.events is not None:
-            started = state.worker.get("started")
-            self.events.ended(self.spec(state), state.status, state.epoch, started, self._texts(state))
+            worker = state.worker or worker_columns(self.sweep.folder, state.name)
+            self.events.ended(self.spec(state), state.status, state.epoch, worker.get("started"), self._texts(state))
 
     def _texts(self, state: TrialState) -> dict[int, str]:
         name, metric = self.policy.name, self.policy.metric
