@@ -54,13 +54,37 @@ def main(arguments: list[str]) -> int:
         print(f"{storage} has no finished study; run: python run.py studies --storage {storage}", file=sys.stderr)
         return 2
     PAGES.mkdir(parents=True, exist_ok=True)
+    kept = kept_lines(results)
     for old in PAGES.iterdir():
-        old.unlink()
+        if not old.name.startswith(tuple(f"{name}{end}" for name in kept for end in (".", "-"))):
+            old.unlink()
+    results = {name: found for name, found in results.items() if name not in kept}
     for name, found in results.items():
         (PAGES / f"{name}.md").write_text(page(name, found, PAGES), encoding="utf-8")
-    (PAGES / "README.md").write_text(index(results), encoding="utf-8")
+    lines = {
+        name: kept.get(name) or index_lines(name, results[name]) for name in RULES if name in kept or name in results
+    }
+    (PAGES / "README.md").write_text(index(lines), encoding="utf-8")
     print(f"{PAGES}: {len(results)} studies")
+    for name in kept:
+        print(f"{PAGES / name}.md stays: {storage} lacks a preset that it shows", file=sys.stderr)
     return 0
+
+
+def kept_lines(results: dict[str, list[Result]]) -> dict[str, list[str]]:
+    """The studies whose pages show a preset that is not there now, each with its lines of the index.
+
+    A storage of a few sweeps must not cost the pages of the others.
+    """
+    there = PAGES / "README.md"
+    lines = there.read_text(encoding="utf-8").splitlines() if there.is_file() else []
+    kept = {}
+    for name in RULES:
+        before = [line for line in lines if line.startswith(f"| [{name}]({name}.md) |")]
+        presets = {line.split(" | ")[2] for line in before}
+        if not presets <= {result.preset for result in results.get(name, [])}:
+            kept[name] = before
+    return kept
 
 
 def read_results(storage: Path, name: str) -> list[Result]:
@@ -76,22 +100,24 @@ def read_results(storage: Path, name: str) -> list[Result]:
     return results
 
 
-def index(results: dict[str, list[Result]]) -> str:
-    """All findings in one table."""
-    lines = [
+def index(found: dict[str, list[str]]) -> str:
+    """All findings in one table, from each study's lines."""
+    head = [
         "# All findings", "",
         "What the presets of this repository gave on two cores of a CPU, beside what the paper found. Made by",
         "`make results`; a finding that does not show at this scale is told as such.", "",
         "| study | paper | preset | finding | took |", "|---|---|---|---|---|",
     ]  # fmt: skip
-    for name, found in results.items():
-        for result in found:
-            took = duration(result.seconds) if result.seconds == result.seconds else ""
-            lines.append(
-                f"| [{name}]({name}.md) | {result.study.paper} | {result.preset} | **{result.finding.outcome}**: "
-                f"{result.finding.numbers} | {took} |"
-            )
-    return "\n".join(lines) + "\n"
+    return "\n".join([*head, *(line for lines in found.values() for line in lines)]) + "\n"
+
+
+def index_lines(name: str, results: list[Result]) -> list[str]:
+    """A study's lines of the index, one a preset."""
+    return [
+        f"| [{name}]({name}.md) | {result.study.paper} | {result.preset} | **{result.finding.outcome}**: "
+        f"{result.finding.numbers} | {duration(result.seconds) if result.seconds == result.seconds else ''} |"
+        for result in results
+    ]
 
 
 def page(name: str, results: list[Result], folder: Path) -> str:

@@ -76,3 +76,24 @@ def test_a_storage_without_results_is_said(storage, capsys):
 )
 def test_places_of_the_paper(text, found):
     assert results.places(text) == found
+
+
+def test_a_storage_of_few_sweeps_leaves_the_pages_of_the_others(storage, tmp_path, capsys):
+    for name in ("random_labels", "threat_model"):
+        trained(storage, name, "laptop", name, {"pgd_at": 0.1, "trades": 0.95}.get)
+    trained(storage, "random_labels", "cifar", "random_labels-cifar", {"pgd_at": 0.2, "trades": 0.95}.get)
+    assert results.main([str(storage)]) == 0
+    before = {path.name: path.read_bytes() for path in results.PAGES.iterdir()}
+    other = tmp_path / "other"
+    other.mkdir()
+    trained(other, "threat_model", "laptop", "threat_model", {"pgd_at": 0.5, "trades": 0.95}.get)
+    trained(other, "random_labels", "laptop", "random_labels", {"pgd_at": 0.5, "trades": 0.95}.get)
+    assert results.main([str(other)]) == 0
+    after = {path.name: path.read_bytes() for path in results.PAGES.iterdir()}
+    assert set(after) == set(before)
+    changed = {name for name in after if after[name] != before[name] and name.endswith(".md")}
+    assert changed == {"README.md", "threat_model.md"}
+    assert "random_labels.md stays: " in capsys.readouterr().err  # its page shows the preset cifar
+    index = after["README.md"].decode()
+    assert index.count("| [random_labels](random_labels.md) |") == 2
+    assert "PGD-AT fits 50.0%" in index
