@@ -79,6 +79,12 @@ def test_a_row_without_an_epoch_is_bad_only_if_it_has_a_metric():
     assert refused({**COLUMNS, "run": ["b", "", "a"]}) == "a.csv line 3: has no trial"
 
 
+def test_trials_of_which_no_metric_is_mapped_are_left_out():
+    curves = read({**COLUMNS, "acc": [None, 0.3, 0.2]})
+    assert set(curves.epochs["trial"]) == {"a"}
+    assert curves.notes == ["left out, for no metric of theirs is mapped: b"]
+
+
 def test_without_a_column_of_trials_a_file_is_one():
     columns = {"epoch": [1, 2], "acc": [0.1, 0.3]}
     assert set(read(columns, {"acc": "test_robust_accuracy"}).epochs["trial"]) == {"a"}

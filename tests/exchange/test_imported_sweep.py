@@ -203,6 +203,12 @@ def test_status_and_report_say_what_is_there(imported, command):  # noqa: F811
     assert Sweep.open(folder).study.figures == ["test_curves"]
 
 
+def test_status_shows_what_was_measured_on_clean_data_alone(imported, command):  # noqa: F811
+    frame = table(trials=1, seeds=1).drop(columns="acc")
+    _, lines, _ = command("status", imported(frame, {"nat": "test_natural_accuracy"}))
+    assert lines[2].split() == "a completed 3 - / - 50.0 / - - / -".split()
+
+
 def test_what_the_curves_do_not_say_is_named_by_its_key(imported, command):  # noqa: F811
     folder = imported(table(seeds=1))
     code, _, (error,) = command("report", folder, "--table", "1")
@@ -213,6 +219,12 @@ def test_what_the_curves_do_not_say_is_named_by_its_key(imported, command):  # n
     )
     code, _, errors = command("report", folder, "--figures", "overfitting_curves", "memorization_curves")
     assert "not drawn" in errors[0] or "import the curves again with --map COLUMN=train_natural_accuracy" in errors[0]
+
+
+def test_a_folder_needs_a_name(tmp_path):
+    table().to_csv(tmp_path / "c.csv", index=False)
+    with pytest.raises(UserError, match=r"--into: '' names no folder; write --into runs/NAME"):
+        import_curves(str(tmp_path / "c.csv"), "", Asked(MAPPED, **SAID))
 
 
 def test_an_import_begins_a_sweep_and_adds_to_none(imported):

@@ -179,6 +179,19 @@ def test_event_files_by_run_and_step(tmp_path):
     assert read_source(str(tmp_path / "x/a")).trials == ("a",)
 
 
+def test_hyperparameters_of_events_are_config_columns(tmp_path):
+    from torch.utils.tensorboard import SummaryWriter
+
+    for run, lr in (("a", 0.1), ("b", 0.2)):
+        with SummaryWriter(str(tmp_path / run)) as writer:
+            writer.add_scalar("acc", 0.5, 1)
+            writer.add_hparams({"lr": lr, "name": "sgd", "nesterov": True}, {"hparam/best": 1.0})
+    rows = read_source(str(tmp_path))
+    told = rows.frame[rows.frame["acc"].notna()]
+    assert told["config/lr"].tolist() == [0.1, 0.2]
+    assert (told["config/name"].tolist(), told["config/nesterov"].tolist()) == (["sgd"] * 2, [True] * 2)
+
+
 PANEL = """\
 "Step","lively-1 - val/acc","lively-1 - val/acc__MIN","lively-1 - val/acc__MAX","wd - 2 - val/acc",\
 "wd - 2 - val/acc__MIN","wd - 2 - val/acc__MAX"

@@ -144,14 +144,15 @@ KINDS = ("natural", "robust")
 def _held_out(rows: Iterable[Mapping[str, float]]) -> str:
     """The split that stands for unseen data: `test`, or `val` where the data has no test split."""
     rows = list(rows)
-    tested = any((value := row.get("test_robust_accuracy")) is not None and value == value for row in rows)
+    tested = any((value := row.get(f"test_{k}_accuracy")) is not None and value == value for row in rows for k in KINDS)
     return "test" if tested or not rows else "val"
 
 
 def _last(epochs: "pd.DataFrame", trials: set[str]) -> dict[str, dict[str, float]]:
     """The last evaluated epoch's row of each of the trials that has one."""
     # Not all data has a test split.
-    evaluated = epochs.filter(items=["test_robust_accuracy", "val_robust_accuracy"]).notna().any(axis=1)
+    items = [f"{split}_{kind}_accuracy" for split in ("test", "val") for kind in KINDS]
+    evaluated = epochs.filter(items=items).notna().any(axis=1)
     measured = epochs[epochs["trial"].isin(trials) & evaluated]
     last = measured.sort_values("epoch").groupby("trial").tail(1)
     rows: list[Any] = last.to_dict("records")

@@ -8,8 +8,7 @@ from tune_at.config.facts import KnownData
 from tune_at.config.tree import Tree
 from tune_at.config.trial import TrialConfig
 from tune_at.errors import UserError, suggestion
-from tune_at.exchange.ray_results import CONFIG
-from tune_at.exchange.rows import Rows
+from tune_at.exchange.rows import CONFIG, Rows
 from tune_at.store.schema import EPOCHS, TRIALS
 from tune_at.study.overrides import KNOWN
 

@@ -18,6 +18,9 @@ from tune_at.wording import counted
 
 DUPLICATES = "keep one row of each (trial, epoch)"
 
+SHOWN = 8
+"""Trials that a note names."""
+
 PLACE, LOST, HAS = "\0place", "\0lost", "\0has "
 """Columns of our own while rows are put together, under names that no file gives."""
 
@@ -157,10 +160,14 @@ def _one_a_epoch(rows: Rows, frame: pd.DataFrame, metrics: Sequence[str], notes:
         )
         frame = joined_rows
     frame["epoch"] = frame["epoch"].astype(np.int64)
-    unmeasured = ~frame[has].any(axis=1)
-    if unmeasured.all():
+    measured = set(frame["trial"][frame[has].any(axis=1)])
+    if not measured:
         raise UserError(rows.files[0], "has no row with an epoch and a metric", "see which columns are mapped")
-    return frame.drop(columns=has)
+    without = [trial for trial in frame["trial"].unique() if trial not in measured]
+    if without:
+        more = f" and {len(without) - SHOWN} more" if len(without) > SHOWN else ""
+        notes.append(f"left out, for no metric of theirs is mapped: {', '.join(without[:SHOWN])}{more}")
+    return frame[frame["trial"].isin(measured)].drop(columns=has).reset_index(drop=True)
 
 
 def _require_apart(rows: Rows, frame: pd.DataFrame, metrics: Sequence[str]) -> None:

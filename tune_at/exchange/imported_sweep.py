@@ -70,6 +70,8 @@ def import_curves(
         UserError: see `read_source` and `to_curves`; `into` is there already.
     """
     place = to_place(into)
+    if not place.name:
+        raise UserError("--into", f"{into!r} names no folder", "write --into runs/NAME")
     if SweepFolder.of(place).exists():
         raise UserError(f"--into {into}", "exists", "name another folder: an import begins a sweep, and adds to none")
     for path in asked.known:

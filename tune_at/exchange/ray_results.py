@@ -6,13 +6,10 @@ from pathlib import Path
 import pandas as pd
 
 from tune_at.errors import UserError
-from tune_at.exchange.rows import Rows
+from tune_at.exchange.rows import CONFIG, Rows
 from tune_at.exchange.tables import flat, read_json_lines
 
 RESULT, PARAMS, ERROR = "result.json", "params.json", "error.txt"
-
-CONFIG = "config/"
-"""What the names of a trial's own parameters begin with, as in Ray's own frames."""
 
 
 def find_results(folder: Path) -> list[Path]:

@@ -12,6 +12,9 @@ import pandas as pd
 MISSING = frozenset({"", "NA", "N/A", "null", "None", "<NA>"})
 """Texts that stand for no value. `nan` is one: that of a training that has diverged."""
 
+CONFIG = "config/"
+"""What the names of a trial's own parameters begin with, as in Ray's own frames."""
+
 NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 
 
