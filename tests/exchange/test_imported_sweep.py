@@ -5,9 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
+from imported_curves import MAPPED, SAID, imported, refused, table  # noqa: F401
+from s3_server import s3  # noqa: F401
 from tasks_here import command  # noqa: F401
 
 from analysis import load
@@ -17,48 +17,14 @@ from tune_at.exchange.asked import Asked
 from tune_at.exchange.imported_sweep import import_curves
 from tune_at.store import query, read_table
 from tune_at.store.reader import sweep_folder
+from tune_at.store.remote import RemotePlace
 from tune_at.study.sweep import Sweep
 from tune_at.training.record import EpochRecord, best_record
 
 RAY = Path(__file__).parent / "ray_results"
-MAPPED = {"acc": "test_robust_accuracy", "nat": "test_natural_accuracy"}
-SAID = {"epochs_from": 1, "fractions": ()}
 
 
-def table(trials=4, epochs=3, seeds=2):
-    """Trials a, b, … whose accuracy is their place and their epoch, in percent of percent."""
-    rng = np.random.default_rng(0)
-    return pd.DataFrame(
-        [
-            {
-                "trial": "abcdefgh"[t], "epoch": e, "acc": rng.integers(0, 100) / 100, "nat": 0.5, "grad": t + e / 10,
-                "lr0": 0.1 * (t // seeds + 1), "seed": t % seeds,
-            }
-            for t in range(trials)
-            for e in range(1, epochs + 1)
-        ]
-    )  # fmt: skip
-
-
-@pytest.fixture
-def imported(tmp_path):
-    """A function: a frame → the sweep's folder."""
-
-    def make(frame, mapped=MAPPED, name="s", **said):
-        frame.to_csv(tmp_path / "c.csv", index=False)
-        asked = Asked(mapped, **{**SAID, **said})
-        return str(import_curves(str(tmp_path / "c.csv"), str(tmp_path / name), asked).sweep.folder)
-
-    return make
-
-
-def refused(imported, frame, mapped=MAPPED, **said):
-    with pytest.raises(UserError) as error:
-        imported(frame, mapped, **said)
-    return str(error.value)
-
-
-def test_the_tables_have_the_numbers_that_were_written(imported):
+def test_the_tables_have_the_numbers_that_were_written(imported):  # noqa: F811
     frame = table()
     epochs = read_table(imported(frame), "epochs")
     for ours, theirs in (("test_robust_accuracy", "acc"), ("test_natural_accuracy", "nat"), ("grad", "grad")):
@@ -67,7 +33,7 @@ def test_the_tables_have_the_numbers_that_were_written(imported):
     assert epochs["val_robust_accuracy"].isna().all()
 
 
-def test_the_best_epoch_is_the_one_that_training_would_call_so(imported):
+def test_the_best_epoch_is_the_one_that_training_would_call_so(imported):  # noqa: F811
     frame = table(trials=6, epochs=12, seeds=1)
     frame["acc"] = (frame["acc"] * 4).round() / 4  # ties
     frame["nat"] = (frame["grad"] * 7 % 1).round(1)
@@ -82,7 +48,7 @@ def test_the_best_epoch_is_the_one_that_training_would_call_so(imported):
         assert trials.loc[name, "best_epoch"] == best.epoch
 
 
-def test_config_columns_tell_points_apart_and_constants_do_not(imported):
+def test_config_columns_tell_points_apart_and_constants_do_not(imported):  # noqa: F811
     frame = table().assign(opt="sgd", wd="5e-4")
     folder = imported(frame, {**MAPPED, "wd": "optim.weight_decay"}, config_columns=("lr0", "opt"))
     trials = read_table(folder, "trials")
@@ -99,7 +65,7 @@ def test_config_columns_tell_points_apart_and_constants_do_not(imported):
     assert curve["value"].tolist() == pytest.approx(frame.groupby(["lr0", "epoch"])["grad"].mean().tolist())
 
 
-def test_keys_of_ours_are_checked_as_ours(imported):
+def test_keys_of_ours_are_checked_as_ours(imported):  # noqa: F811
     frame = table().assign(method=["trades"] * 6 + ["pgd_at"] * 6)
     folder = imported(frame, {**MAPPED, "method": "objective"}, known={"attack.eps": "8/255"}, name="a")
     trials = load(folder).trials
@@ -110,7 +76,7 @@ def test_keys_of_ours_are_checked_as_ours(imported):
     assert "no such key" in refused(imported, table(), known={"optim.lrr": 1}, name="b")
 
 
-def test_a_config_column_that_varies_within_a_trial_is_named(imported):
+def test_a_config_column_that_varies_within_a_trial_is_named(imported):  # noqa: F811
     line = refused(imported, table(), config_columns=("grad",))
     assert line.startswith(
         "c.csv: 4 problems: (1) c.csv line 3: grad is '0.2', and '0.1' at c.csv line 2: one trial has"
@@ -127,35 +93,6 @@ def test_trials_that_only_their_names_tell_apart_are_points_of_their_own(tmp_pat
     assert load(tmp_path / "s").best(4)["seeds"].tolist() == [1] * 4
 
 
-def test_trials_that_end_early_are_asked_for(imported):
-    frame = table(seeds=1).iloc[:-1]
-    line = refused(imported, frame)
-    assert line.startswith("trials: 1 of 4 trials end before epoch 3, d after epoch 2 for one: why?; say --shorter")
-    assert read_table(imported(frame, shorter="stopped"), "trials")["status"].tolist() == ["completed"] * 3 + [
-        "stopped"
-    ]
-
-
-def test_what_the_files_say_of_ends_goes_first(imported):
-    frame = table(seeds=1).iloc[:-1]
-    frame["state"] = ["finished"] * 3 + ["crashed"] * 3 + ["PRUNED"] * 3 + ["running"] * 2
-    trials = read_table(imported(frame, {**MAPPED, "state": "status"}), "trials")
-    assert trials["status"].tolist() == ["completed", "failed", "stopped", "running"]
-    frame["state"] = "odd"
-    assert "c.csv line 2: state 'odd' is no status; known: completed, diverged" in refused(
-        imported, frame, {**MAPPED, "state": "status"}, name="b"
-    )
-
-
-def test_a_trial_whose_last_metric_is_not_finite_has_diverged_and_wins_nothing(imported):
-    frame = table(seeds=1).assign(loss=1.0)
-    frame["acc"] = np.where(frame["trial"] == "a", 1.0, 0.5)
-    frame["loss"] = ["1"] * 2 + ["nan"] + ["1", "inf", "1"] + [""] * 6  # b has got over it
-    folder = imported(frame, {**MAPPED, "loss": "test_robust_loss"})
-    assert read_table(folder, "trials")["status"].tolist() == ["diverged"] + ["completed"] * 3
-    assert "a" not in set(load(folder).best()["trial"])
-
-
 def test_ray_s_folder(tmp_path):
     mapped = {"test_acc": "test_robust_accuracy", "nat/acc": "test_natural_accuracy", "loss": "test_robust_loss"}
     folder = import_curves(str(RAY), str(tmp_path / "r"), Asked(mapped, percent=())).sweep.folder
@@ -166,7 +103,7 @@ def test_ray_s_folder(tmp_path):
     ]  # fmt: skip
 
 
-def test_names_that_no_file_can_have_are_replaced_and_remembered(imported):
+def test_names_that_no_file_can_have_are_replaced_and_remembered(imported):  # noqa: F811
     frame = table(seeds=1).replace({"trial": {"a": "x/a", "b": "x_a", "c": "..", "d": "-" * 300}})
     folder = imported(frame)
     names = Sweep.open(folder).study.curves.names
@@ -206,7 +143,7 @@ def test_status_and_report_say_what_is_there(imported, command):  # noqa: F811
 def test_status_shows_what_was_measured_on_clean_data_alone(imported, command):  # noqa: F811
     frame = table(trials=1, seeds=1).drop(columns="acc")
     _, lines, _ = command("status", imported(frame, {"nat": "test_natural_accuracy"}))
-    assert lines[2].split() == "a completed 3 - / - 50.0 / - - / -".split()
+    assert lines[2].split() == ["a", "completed", "3", "-", "/", "-", "50.0", "/", "-", "-", "/", "-"]
 
 
 def test_what_the_curves_do_not_say_is_named_by_its_key(imported, command):  # noqa: F811
@@ -227,7 +164,7 @@ def test_a_folder_needs_a_name(tmp_path):
         import_curves(str(tmp_path / "c.csv"), "", Asked(MAPPED, **SAID))
 
 
-def test_an_import_begins_a_sweep_and_adds_to_none(imported):
+def test_an_import_begins_a_sweep_and_adds_to_none(imported):  # noqa: F811
     folder = imported(table(seeds=1))
     assert refused(imported, table(seeds=1)).endswith(
         "s: exists; name another folder: an import begins a sweep, and adds to none"
@@ -236,7 +173,7 @@ def test_an_import_begins_a_sweep_and_adds_to_none(imported):
     assert "exists" in refused(imported, table(seeds=1), name="s/x")
 
 
-def test_a_bad_row_leaves_nothing(imported, tmp_path):
+def test_a_bad_row_leaves_nothing(imported, tmp_path):  # noqa: F811
     frame = table(seeds=1)
     frame.loc[7, "acc"] = 7
     assert "c.csv line 9: acc 7 is not a fraction" in refused(imported, frame)
@@ -272,13 +209,28 @@ def test_an_import_that_is_killed_leaves_nothing_that_looks_like_a_sweep(tmp_pat
     assert len(read_table(str(tmp_path / "s"), "epochs")) == 12
 
 
-def test_on_an_object_store_the_study_is_written_last(imported, monkeypatch):
-    written = []
-    monkeypatch.setattr("tune_at.study.sweep.create_folder", lambda folder, files: written.extend(files))
-    imported(table(seeds=1))
-    assert written == [
-        "store/folded/trials/000001-000001.parquet", "store/folded/epochs/000001-000001.parquet", "study.yaml",
-    ]  # fmt: skip
+def test_on_an_object_store_a_killed_import_is_no_sweep_and_a_whole_one_is(tmp_path, s3, monkeypatch):  # noqa: F811
+    table(seeds=1).to_csv(tmp_path / "c.csv", index=False)
+    whole = RemotePlace.write_whole
+
+    def until(self, *arguments, **options):
+        if self.name == "study.yaml":
+            raise KeyboardInterrupt
+        whole(self, *arguments, **options)
+
+    half, into = s3.uri(), s3.uri()
+    monkeypatch.setattr(RemotePlace, "write_whole", until)
+    with pytest.raises(KeyboardInterrupt):
+        import_curves(str(tmp_path / "c.csv"), half, Asked(MAPPED, **SAID))
+    assert len(s3.objects(half)) > 1  # its tables: the study is written last
+    with pytest.raises(UserError, match="is no sweep"):
+        sweep_folder(half)
+    monkeypatch.undo()
+    with pytest.raises(UserError, match="exists; name another folder"):
+        import_curves(str(tmp_path / "c.csv"), half, Asked(MAPPED, **SAID))
+    import_curves(str(tmp_path / "c.csv"), into, Asked(MAPPED, **SAID))
+    assert len(read_table(into, "epochs")) == 12
+    assert Sweep.open(into).left() == 0
 
 
 def test_the_words_of_the_command_are_recorded_and_work_again(tmp_path, command):  # noqa: F811
