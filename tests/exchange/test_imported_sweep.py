@@ -117,7 +117,13 @@ def test_nothing_is_left_to_run_and_what_needs_networks_is_one_line(imported, co
     folder = imported(table(seeds=1))
     before = sorted(str(path) for path in Path(folder).rglob("*"))
     assert Sweep.open(folder).left() == 0
-    for words in (["resume"], ["resume", "--trials", "9"], ["evaluate"], ["probe", "--probe", "margin"]):
+    for words in (
+        ["resume"],
+        ["resume", "--trials", "9"],
+        ["evaluate"],
+        ["probe", "--probe", "margin"],
+        ["tensorboard"],
+    ):
         code, _, errors = command(words[0], folder, *words[1:])
         assert (code, len(errors)) == (2, 1), words
         assert errors[0].startswith(f"tune-at: error: {folder}: has curves from elsewhere, and no networks; "), words

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from tune_at.config.section import SELECTION_SPLITS
 from tune_at.config.tree import Tree, leaves, set_path
 from tune_at.config.trial import ELSEWHERE, NAMED_SECTIONS
 from tune_at.errors import UserError, joined
-from tune_at.exchange.asked import OWN, Asked, config_of
+from tune_at.exchange.asked import METRICS, OWN, Asked, config_of
 from tune_at.exchange.curves import Curves, to_curves
 from tune_at.exchange.ended import statuses_of
 from tune_at.exchange.rows import is_missing
@@ -112,11 +113,12 @@ def _trial_rows(
     known = _configs(curves, asked, list(statuses))
     split, epochs = SELECTION_SPLITS[curves.selection], curves.epochs
     last = epochs.groupby("trial")["epoch"].max()
+    every = _every(epochs, split)
     best = _best_epochs(epochs[~curves.lost], split)
     swept = [path for path in _paths(curves) if len({json.dumps(row[path]) for row in known.values()}) > 1]
     rows = []
     for trial, status in statuses.items():
-        config = _record(known[trial], curves.selection)
+        config = _record(known[trial], curves.selection, every)
         rows.append(
             {
                 "sweep": sweep, "study": STUDY, "stage": "main", "trial": names[trial],
@@ -181,13 +183,22 @@ def _value(cell: Any, path: str) -> Any:
     return value if isinstance(value, str | int | float | list | dict) else cell
 
 
-def _record(values: Mapping[str, Any], selection: str) -> str:
+def _every(epochs: pd.DataFrame, split: str) -> int:
+    """Epochs between evaluations, where all trials have them regularly, the last one not counted; else 1."""
+    columns = [name for name in epochs if str(name).startswith(f"{split}_") and name in METRICS]
+    measured = epochs[epochs[columns].notna().any(axis=1)].groupby("trial")["epoch"].apply(list)
+    return max(1, math.gcd(*(epoch for own in measured for epoch in (own[:-1] or own))))
+
+
+def _record(values: Mapping[str, Any], selection: str, every: int) -> str:
     """A config as far as it is known, as JSON: keys of ours in their sections, all others under `config`."""
     own = {path.removeprefix(OWN): value for path, value in values.items() if path.startswith(OWN)}
     tree: Tree = {ELSEWHERE: own}
     for path, value in values.get(TOLD, {}).items():
         set_path(tree, path, value, NAMED_SECTIONS)
     tree.setdefault("train", {})["selection"] = selection
+    if every > 1:
+        tree.setdefault("evaluation", {})["every"] = every
     return json.dumps(tree, sort_keys=True)
 
 

@@ -145,9 +145,7 @@ class Study:
     @property
     def ends(self) -> list[int]:
         """The number of trials after the study's start and after each extension."""
-        if self._drawn:
-            return self._drawn.ends(self.earlier)
-        return [self.curves.trials if self.curves else len(self._resolved)]
+        return self._drawn.ends(self.earlier) if self._drawn else [self.points if self.curves else len(self._resolved)]
 
     @property
     def selection(self) -> str:
@@ -180,7 +178,7 @@ class Study:
     def _resolved(self) -> list[Trial]:
         """All trials, resolved once."""
         if self.curves:
-            return []
+            return list(self.curves.read())
         return self._drawn.trials() if self._drawn else self._grid.trials()
 
     @cached_property
@@ -256,7 +254,8 @@ class Study:
 
     def configs_digest(self) -> str:
         """A digest of all resolved configs: all that they say, but what their schema version could not say."""
-        return record.digest(" ".join(trial.config.hash for trial in self.samples()))
+        samples = [] if self.curves else self.samples()  # what is told of curves stands in the tables
+        return record.digest(" ".join(trial.config.hash for trial in samples))
 
     def as_yaml(self) -> str:
         """The resolved study as YAML, whose first line carries the digest of the rest."""

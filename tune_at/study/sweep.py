@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tune_at.store.reader import sweep_folder
 from tune_at.store.schema import TABLES, TRAINED
 from tune_at.store.snapshot import Snapshot, find_damage, read_snapshot
 from tune_at.store.status import Status
+from tune_at.study.curves import trials_of
 from tune_at.study.paths import anchored
 from tune_at.study.study import Study
 from tune_at.study.trials import Trial
@@ -77,7 +79,11 @@ class Sweep:
         if not isinstance(path, LocalPlace):
             path.require_bucket()
         opened = SweepFolder(sweep_folder(path).place.resolve())
-        return cls(opened, Study.from_yaml(opened.study.read_text(encoding="utf-8"), str(opened.study)))
+        study = Study.from_yaml(opened.study.read_text(encoding="utf-8"), str(opened.study))
+        if study.curves:
+            read = cache(lambda: trials_of(read_snapshot(opened, ("trials",)).arrow("trials").to_pylist()))
+            study = replace(study, curves=replace(study.curves, read=read))
+        return cls(opened, study)
 
     def create(self, beside: Mapping[str, bytes] | None = None) -> None:
         """Make the folder and record the study, with files `beside` it. Raises `UserError` if another was faster.
@@ -137,7 +143,9 @@ class Sweep:
         return [trial for trial in self.trials(snapshot) if trial.name not in done]
 
     def trials(self, snapshot: Snapshot | None = None) -> list[Trial]:
-        """All trials that are known: those of the study, or those that a search has drawn so far."""
+        """All trials that are known: those of the study, those that a search has drawn so far, or those imported."""
+        if self.study.curves and snapshot:
+            return trials_of(snapshot.arrow("trials").to_pylist())
         if not self.study.dynamic:
             return self.study.trials()
         return [trial for trial, _ in self.drawn(snapshot)]

@@ -87,6 +87,8 @@ def _require_runs(sweeps: "Mapping[str, Sweep]") -> None:
     empty = [sweep for sweep in sweeps.values() if count_runs(sweep.folder) == 0]
     if len(empty) == len(sweeps):
         where = str(empty[0].folder) if len(empty) == 1 else "tensorboard"
+        for sweep in empty:
+            sweep.require_trained("curves of theirs are drawn by `report`")
         remedy = "wait until the first trial has started, or resume the sweep"
         raise UserError(where, "has no trial yet of which there is something to show", remedy)
     for sweep in empty:
