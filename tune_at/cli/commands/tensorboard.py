@@ -24,6 +24,9 @@ EVERY = 15.0
 FORGOTTEN = 12.0
 """Seconds in which TensorBoard notices that a run is gone: it looks every five."""
 
+TICKED = 40
+"""Runs up to which TensorBoard's older pages draw all by themselves."""
+
 
 def add_options(parser: ArgumentParser) -> None:
     """The sweeps, and where the page is."""
@@ -102,6 +105,8 @@ def _announce(address: str, sweeps: "Mapping[str, Sweep]", logdir: "Logdir", bes
     print(f"{shown}{', '.join(sweeps)}: {counted(logdir.trials, 'trial')}")
     if any(isinstance(sweep.folder.place, RemotePlace) for sweep in sweeps.values()):
         print(f"from copies of the far event files, brought again every {EVERY:.0f} s while a sweep runs")
+    if logdir.trials > TICKED:
+        print(f"of more than {TICKED} runs Scalars and Custom scalars draw those that are ticked; --best 10 shows few")
     print(f"TensorBoard: {address} (Ctrl-C ends it)", flush=True)
 
 
