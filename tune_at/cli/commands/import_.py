@@ -2,14 +2,19 @@
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from tune_at.cli.command import Command
+from tune_at.cli.terminal import width
 from tune_at.errors import UserError
 from tune_at.wording import counted, program, shell
 
 if TYPE_CHECKING:
     from tune_at.exchange.imported_sweep import Imported
+
+LOOK = "look at it  "
+"""Before the command that shows what was made."""
 
 KINDS = ("csv", "parquet", "jsonl", "ray", "tensorboard", "wandb")
 SHORTER = ("completed", "stopped", "failed")
@@ -64,7 +69,11 @@ def run(arguments: Namespace) -> int:
     made = import_curves(
         arguments.source, arguments.into, asked, arguments.kind, arguments.title, words_of(arguments)
     )  # fmt: skip
-    print("\n".join(told(made, arguments.source, arguments.into)))
+    wide = width()
+    for line in told(made, arguments.source, arguments.into):
+        if wide and not line.startswith(LOOK):  # a command has to be whole, and so is each line in a file or a pipe
+            line = fill(line, wide, subsequent_indent=" " * len(LOOK), break_on_hyphens=False)
+        print(line)
     return 0
 
 
@@ -109,7 +118,7 @@ def told(made: "Imported", source: str, into: str) -> list[str]:
     lines += [f"kept        {', '.join(kept)}"] if kept else []
     lines += [f"judged      on {made.sweep.study.selection} data"]
     lines += [f"note        {note}" for note in made.notes]
-    return [*lines, f"look at it  {shell(*program(), 'report', into)}"]
+    return [*lines, LOOK + shell(*program(), "report", into)]
 
 
 COMMAND = Command("import", "learning curves from elsewhere as a sweep, for report, query and replay", add_options, run)
