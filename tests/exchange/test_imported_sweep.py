@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from imported_curves import MAPPED, SAID, imported, refused, table  # noqa: F401
 from s3_server import s3  # noqa: F401
@@ -101,6 +103,20 @@ def test_ray_s_folder(tmp_path):
         ("5e946_00000", "completed", 5, 2, 0.1), ("5e946_00001", "failed", 3, 3, 0.5),
         ("5e946_00002", "diverged", 5, 3, 1.0),
     ]  # fmt: skip
+
+
+def test_our_own_tables_come_back_as_they_were(tmp_path):
+    own = Path(__file__).parents[1] / "stores" / "v1" / "grid-finished"
+    tables = query(str(own), "SELECT * FROM epochs JOIN (SELECT trial, seed, objective FROM trials) USING (trial)")
+    pq.write_table(tables, tmp_path / "c.parquet")
+    asked = Asked({"objective": "objective"}, **SAID, selection="validation")
+    folder = str(import_curves(str(tmp_path / "c.parquet"), str(tmp_path / "s"), asked).sweep.folder)
+    there, here = read_table(str(own), "epochs"), read_table(folder, "epochs")
+    assert set(there.columns) == set(here.columns)
+    pd.testing.assert_frame_equal(here[there.columns], there, check_dtype=False)
+    there, here = read_table(str(own), "trials"), read_table(folder, "trials")
+    for column in ("trial", "seed", "status", "epochs", "best_epoch", "objective"):
+        assert here[column].tolist() == there[column].tolist(), column
 
 
 def test_names_that_no_file_can_have_are_replaced_and_remembered(imported):  # noqa: F811

@@ -136,6 +136,12 @@ def test_a_source_that_is_not_there_or_says_nothing_of_itself_is_one_line(tmp_pa
     assert refused(tmp_path / "x", "ray") == "x: is a file, and --from ray reads a folder; name its folder"
 
 
+def test_a_sweep_of_ours_needs_no_import(tmp_path):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "study.yaml").write_text("")
+    assert refused(tmp_path / "s") == "s: is a sweep already; report, query and replay read it as it is"
+
+
 def test_ray_s_own_folder_of_three_trials():
     rows = read_source(str(RAY))
     assert rows.trials == ("5e946_00000", "5e946_00001", "5e946_00002")

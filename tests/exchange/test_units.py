@@ -49,6 +49,11 @@ def test_percentages_and_fractions_mean_the_same():
         ([50, 100.1], {"percent": ()}, "a.csv line 3: acc 100.1 is not a percentage"),
         ([-1, 50], {"percent": ()}, "a.csv line 2: acc -1 is not a percentage"),
         ([45, 0.46], {"percent": ()}, "a.csv line 3: acc 0.46 may be a fraction: at a.csv line 2 it is 45; convert it"),
+        (
+            [0.4, 0.46],
+            {"percent": ()},
+            "a.csv line 2: acc 0.4 may be a fraction: no value is above 1; convert it, or say",
+        ),
         ([45, "x"], {"percent": ()}, "a.csv line 3: acc 'x' is not a number"),
         ([45], {"percent": ("nat",)}, "--percent: 'nat' is no column of accuracies; those are acc"),
     ],

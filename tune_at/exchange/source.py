@@ -9,6 +9,7 @@ from tune_at.exchange.ray_results import find_results, read_ray
 from tune_at.exchange.rows import Rows
 from tune_at.exchange.tables import SUFFIXES, read_table
 from tune_at.exchange.wandb_panels import is_panel, read_panels
+from tune_at.store.layout import SweepFolder
 
 KINDS = ("csv", "parquet", "jsonl", "ray", "tensorboard", "wandb")
 """What `--from` takes; `wandb` are exports of line plots, its histories are CSV, Parquet or JSON lines as any."""
@@ -30,6 +31,8 @@ def read_source(source: str, kind: str = "") -> Rows:
         raise UserError(source, "is neither a file nor a folder", "name the curves that are to be imported")
     if path.is_file():
         return _read_files([path], name, kind or SUFFIXES.get(path.suffix.lower(), ""), alone=True)
+    if SweepFolder.of(path).study.is_file():
+        raise UserError(source, "is a sweep already", "report, query and replay read it as it is")
     kind = kind or _kind_of(path, source)
     if kind == "ray":
         return read_ray(path, name)

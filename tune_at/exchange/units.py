@@ -59,8 +59,8 @@ def to_epochs(rows: Rows, theirs: str, column: Numbers, asked: Asked) -> tuple[V
 def to_fractions(rows: Rows, theirs: str, column: Numbers, asked: Asked) -> tuple[Values, list[UserError]]:
     """An accuracy in [0, 1], and a mistake for each row where it is out of bounds, or in other units than elsewhere.
 
-    Percentages may be below 1; a column that has both such and larger ones is taken only where it was named, since it
-    may as well be fractions in some rows.
+    Percentages may be below 1; a column that has such is taken only where it was named, since they may as well be
+    fractions, in some rows or in all.
     """
     percent = bool(_percent(theirs, asked))
     most = HUNDRED if percent else 1.0
@@ -74,10 +74,12 @@ def to_fractions(rows: Rows, theirs: str, column: Numbers, asked: Asked) -> tupl
         return values, [
             UserError(rows.where(row), f"{theirs} {values[row]:g} is not {unit}{mixed}") for row in np.flatnonzero(bad)
         ]
-    small = finite & (values > 0) & (values < 1)
-    if percent and theirs not in (asked.percent or ()) and small.any() and (values[finite] > 1).any():
-        row, large = int(np.flatnonzero(small)[0]), int(np.flatnonzero(finite & (values > 1))[0])
-        problem = f"{theirs} {values[row]:g} may be a fraction: at {rows.where(large)} it is {values[large]:g}"
+    small, large = finite & (values > 0) & (values < 1), finite & (values > 1)
+    if percent and theirs not in (asked.percent or ()) and small.any():
+        row = int(np.flatnonzero(small)[0])
+        above = [f"at {rows.where(at)} it is {values[at]:g}" for at in np.flatnonzero(large)[:1]]
+        other = "".join(above) or "no value is above 1"
+        problem = f"{theirs} {values[row]:g} may be a fraction: {other}"
         remedy = f"convert it, or say --percent {theirs} if it is a percentage below 1 indeed"
         return values, [UserError(rows.where(row), problem, remedy)]
     return values / HUNDRED if percent else values, []
