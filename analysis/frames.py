@@ -19,6 +19,7 @@ from tune_at.store.snapshot import Snapshot
 from tune_at.store.status import Status
 from tune_at.study.comparison import plain
 from tune_at.study.study import Study
+from tune_at.study.sweep import Sweep
 from tune_at.wording import program, shell
 
 
@@ -29,7 +30,8 @@ class Frames:
     `epochs`: one row a (trial, epoch) with the trial's columns beside it. `decisions`: one row a scheduler's decision.
     `scheduler`: the study's. `swept`: the columns of `trials` that tell the study's points apart. `seeds`: how many
     seeds each point has. `read`: a table that training does not write, by name; it is read when it is first asked for.
-    `elsewhere`: whether the curves were imported, so that of configs only that is known which was told.
+    `elsewhere`: whether the curves were imported, so that of configs only that is known which was told. `sweep`: where
+    all of it is from; None if it was made by hand.
     """
 
     trials: pd.DataFrame
@@ -40,6 +42,7 @@ class Frames:
     seeds: int = 1
     read: Callable[[str], pd.DataFrame] = field(default=lambda table: pd.DataFrame(columns=TABLES[table].schema.names))
     elsewhere: bool = False
+    sweep: Sweep | None = None
 
     @property
     def weights_alone(self) -> bool:
@@ -97,8 +100,8 @@ def frames_of(sweep: Where | SweepFolder, study: Study, results: Snapshot) -> Fr
     trials, joined = join(rows, epochs)
     if elsewhere:
         trials, joined = (frame.assign(**_unknown(frame)) for frame in (trials, joined))
-    read = partial(read_table, sweep)
-    return Frames(trials, joined, decisions, study.scheduler, swept, len(study.seeds), read, elsewhere)
+    whole, read = Sweep(SweepFolder.of(sweep), study), partial(read_table, sweep)
+    return Frames(trials, joined, decisions, study.scheduler, swept, len(study.seeds), read, elsewhere, whole)
 
 
 UNKNOWN = "unknown"

@@ -70,6 +70,10 @@ FIGURES = Registry(
                 "the scheduler's metric by epoch: what it stopped or let run, and PBT's exploits",
             ),
             (
+                "replay", "replay:FIGURE", "ours",
+                "early stopping replayed over whole curves: epochs saved, regret, and each rung's Kendall's tau",
+            ),
+            (
                 "pareto_front", "pareto_front:FIGURE", "Tab. 1",
                 "natural against robust accuracy of each trial, and those that no other beats in both",
             ),

@@ -7,8 +7,10 @@ from boards import AXES, decisions, make_curves, make_study, play, recording
 from simulation import Simulation
 from simulation import make_study as simulated
 
+from tune_at.config.scheduler import ASHA, HyperBand, Median
+from tune_at.errors import UserError
 from tune_at.scheduling.curves import read_recording
-from tune_at.scheduling.replay import replay_live
+from tune_at.scheduling.replay import Replays, policy_of, replay_live, settings
 from tune_at.store import read_table
 from tune_at.study.sweep import Sweep
 
@@ -63,3 +65,76 @@ def test_a_recorded_sweep_without_early_stopping_replays_as_the_live_one(tmp_pat
     expected = [tuple(None if v != v else v for v in row) for row in rows.itertuples(index=False)]
     assert sorted(made) == sorted(expected)
     assert len(made) > 5
+
+
+def test_an_order_shuffles_points_and_keeps_their_seeds_together(tmp_path):
+    study = make_study(tmp_path, "{name: fifo}", seeds="[3, 0, 1]")
+    whole = recording(study, make_curves(study.trials(), 0))
+    orders = list(whole.orders(6, seed=0))
+    assert orders[0] == list(range(24))
+    assert len({tuple(order) for order in orders}) == 6
+    for order in orders:
+        assert sorted(order) == list(range(24))
+        assert all(order[at] + 1 == order[at + 1] == order[at + 2] - 1 for at in range(0, 24, 3))
+    assert orders[:4] == list(whole.orders(4, seed=0)) != list(whole.orders(4, seed=1))
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "hyperband", "median"])
+def test_another_order_decides_as_a_live_sweep_that_starts_in_it(tmp_path, scheduler):
+    """The trials of another order are the rows of another study, here with the axis written in that order."""
+    axes = "{optim.lr: [0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.2, 0.3]}"
+    study = make_study(tmp_path, SCHEDULERS[scheduler], axes)
+    curves = make_curves(study.trials(), 3)
+    whole = recording(study, curves)
+    order = list(whole.orders(2, seed=5))[1]
+    made = []
+    policy_of(whole, study.scheduler).course(whole.states).play(order, made)
+    lrs = [whole.states[trial].trial.config.optim.lr for trial in order[::2]]
+    other = make_study(tmp_path, SCHEDULERS[scheduler], f"{{optim.lr: {lrs}}}")
+    names = {(t.config.optim.lr, t.config.seed): t.name for t in study.trials()}
+    theirs = {t.name: curves[names[t.config.optim.lr, t.config.seed]] for t in other.trials()}
+    _, board = play(other, theirs, 3, random.Random(0))
+    assert {(order.index(d.trial), *d[1:]) for d in made} == {
+        (place, epoch, *decision) for (place, epoch), decision in decisions(board).items()
+    }
+
+
+def test_settings_are_each_combination_that_a_scheduler_has(tmp_path):
+    study = make_study(tmp_path, "{name: fifo}")
+    whole = recording(study, make_curves(study.trials(), 0))
+    given = {"grace": (1, 2), "eta": (2.5, 4), "smooth": (3,)}
+    found = settings(whole, ["asha", "median"], "robust_loss", given)
+    assert found[:4] == [
+        ASHA(metric="robust_loss", grace=grace, eta=eta, smooth=3) for grace in (1, 2) for eta in (2.5, 4)
+    ]
+    assert found[4:] == [Median(metric="robust_loss", grace=grace, smooth=3) for grace in (1, 2)]
+    found = settings(whole, ["hyperband"], "robust_accuracy", {"grace": (99,)})
+    assert found == [HyperBand(eta=eta) for eta in (2, 3, 4)]
+
+
+def test_what_would_never_judge_is_refused_if_it_was_asked_for(tmp_path):
+    study = make_study(tmp_path, "{name: fifo}", "{optim.lr: [0.1, 0.2], train.epochs: [4]}")
+    whole = recording(study, make_curves(study.trials(), 0))
+    by_default = settings(whole, ["asha"], "robust_accuracy", {})
+    assert {scheduler.grace for scheduler in by_default} == {1, 3}  # of 1, 3 and 5
+    with pytest.raises(UserError, match="--grace 4: with median no epoch from 4 on is evaluated before the last"):
+        settings(whole, ["median"], "robust_accuracy", {"grace": (1, 4)})
+    with pytest.raises(UserError, match="--eta 5: with hyperband 5 leaves no rung"):
+        settings(whole, ["hyperband"], "robust_accuracy", {"eta": (5,)})
+    with pytest.raises(UserError, match="--scheduler: pbt changes what its trials learn"):
+        settings(whole, ["pbt"], "robust_accuracy", {})
+    with pytest.raises(UserError, match=r"--scheduler: fifo stops nothing: .*; choose from asha, hyperband, median"):
+        settings(whole, ["fifo"], "robust_accuracy", {})
+
+
+def test_several_processes_find_what_one_does(tmp_path, monkeypatch):
+    study = make_study(tmp_path, "{name: fifo}")
+    whole = recording(study, make_curves(study.trials(), 1))
+    schedulers = settings(whole, ["asha", "median"], "robust_accuracy", {"grace": (1,), "eta": (2,)})
+    alone = Replays(whole, schedulers, 7, seed=0).run()
+    monkeypatch.setattr("tune_at.scheduling.replay.SMALL", 0)
+    told = []
+    together = Replays(whole, schedulers, 7, seed=0).run(2, lambda *progress: told.append(progress))
+    assert [str(replay) for replay in together] == [str(replay) for replay in alone]  # NaN is NaN
+    assert [len(replay.outcomes) for replay in together] == [7, 7]
+    assert told[-1] == (14, 14) and len(told) == 4

@@ -29,8 +29,9 @@ AXES = {
 
 
 def make_study(folder, scheduler, axes="plain", seeds="[0, 1]"):
+    """`axes`: a key of `AXES`, or YAML."""
     path = folder / "curves.yaml"
-    path.write_text(GRID % (AXES[axes], seeds, scheduler))
+    path.write_text(GRID % (AXES.get(axes, axes), seeds, scheduler))
     return Study.resolve(str(path))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tune_at.config.scheduler import METRICS, find_metric
@@ -112,11 +113,10 @@ def _states(
     board = Board(len(trials))
     board.add(trials)
     epochs = snapshot.arrow("epochs")
-    split = SELECTION_SPLITS[selection]
-    columns = {metric: epochs[f"{split}_{metric}"] for metric in METRICS}
-    known = {metric: column.to_numpy() for metric, column in columns.items() if column.null_count < len(column)}
-    metrics = [metric for metric, column in known.items() if np.isfinite(column.astype(np.float64)).any()]
-    for name, row in zip(epochs["trial"].to_pylist(), epochs.to_pylist(), strict=True):
+    columns = {metric: f"{SELECTION_SPLITS[selection]}_{metric}" for metric in METRICS}
+    metrics = [metric for metric, column in columns.items() if pc.any(pc.is_finite(epochs[column])).as_py()]
+    rows = epochs.select(["epoch", *columns.values()]).to_pylist()
+    for name, row in zip(epochs["trial"].to_pylist(), rows, strict=True):
         if name in board.by_name:
             board.by_name[name].report(row["epoch"], row, metrics)
     for state in board.states:

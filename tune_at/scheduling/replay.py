@@ -23,35 +23,53 @@ from tune_at.study.sampling import parse_scheduler
 MOST_RUNGS = 12
 """Rungs whose ranks are looked at; the median rule has one at every evaluation."""
 
-SMALL = 2_000_000
+SMALL = 20_000_000
 """Trials times epochs times orders times settings below which a second process is not worth its start."""
 
 
+DEFAULTS: Mapping[str, Sequence[float]] = {"grace": (1, 3, 5), "eta": (2, 3, 4), "smooth": (1,)}
+"""What is tried where nothing is said; of these, what would never judge such curves is left out."""
+
+
 def settings(
-    recording: Recording, names: Sequence[str], metric: str, options: Mapping[str, Sequence[float]]
+    recording: Recording, names: Sequence[str], metric: str, given: Mapping[str, Sequence[float]]
 ) -> list[SchedulerSection]:
-    """Each scheduler with each combination of those options that it has.
+    """Each scheduler with each combination of the values of those options that it has.
+
+    Args:
+        recording: of what.
+        names: of the schedulers.
+        metric: what they judge by.
+        given: values by option, in place of `DEFAULTS`.
 
     Raises:
         UserError: an unknown scheduler, one that cannot be replayed, or a value that it refuses or never judges with.
     """
-    found = []
+    found: dict[SchedulerSection, None] = {}
+    kinds = {(s.trial.config.train.epochs, s.trial.config.evaluation.every): s.trial.config for s in recording.states}
+    refusal = None
     for name in names:
         section: type[SchedulerSection] = SCHEDULERS[name].config
         if not section.stops:
             problem = "changes what its trials learn" if section.population else "stops nothing"
             raise UserError("--scheduler", f"{name} {problem}: there is nothing to replay", f"choose from {_known()}")
-        taken = {key: values for key, values in options.items() if key in section.model_fields}
+        taken = {key: values for key, values in {**DEFAULTS, **given}.items() if key in section.model_fields}
         for values in itertools.product(*taken.values()):
             tree = {"name": name, "metric": metric, **dict(zip(taken, map(_plain, values), strict=True))}
-            found.append(parse_scheduler(tree, f"--scheduler {name}"))
-    kinds = {(s.trial.config.train.epochs, s.trial.config.evaluation.every): s.trial.config for s in recording.states}
-    for scheduler in found:
-        for broken in scheduler.never_judging(list(kinds.values())):
+            scheduler = parse_scheduler(tree, f"--scheduler {name}")
+            broken = next(scheduler.never_judging(list(kinds.values())), None)
+            if broken is None:
+                found[scheduler] = None
+                continue
             key = broken.where.rpartition(".")[2]
-            problem = broken.problem if key == "eta" else f"{getattr(scheduler, key)}: {broken.problem}"
-            raise UserError(f"--{key}", problem, "give a lower one")
-    return list(dict.fromkeys(found))
+            refusal = UserError(
+                f"--{key} {getattr(scheduler, key):g}", f"with {name} {broken.problem}", "give a lower one"
+            )
+            if key in given:
+                raise refusal
+    if refusal and not found:
+        raise refusal
+    return list(found)
 
 
 def _known() -> str:
@@ -85,7 +103,12 @@ class Replay:
     outcomes: list[Outcome] = field(default_factory=list)
     """By order, the live one first."""
     judged: Mapping[int, Mapping[int, float]] = field(default_factory=dict)
-    """By rung, of each trial that gets there if nothing stops it: what is judged, signed so that more is better."""
+    """See `Course.judged`."""
+
+    @property
+    def options(self) -> dict[str, float]:
+        """What of `DEFAULTS` the scheduler has."""
+        return {key: getattr(self.scheduler, key) for key in DEFAULTS if key in type(self.scheduler).model_fields}
 
 
 class Replays:

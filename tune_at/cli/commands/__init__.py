@@ -25,6 +25,7 @@ NAMES = (
     "tensorboard",
     "report",
     "query",
+    "replay",
 )
 """In the order of the help."""
 

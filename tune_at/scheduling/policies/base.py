@@ -45,20 +45,34 @@ class Course(Protocol):
         ...
 
     def judged(self, most: int) -> dict[int, dict[int, float]]:
-        """By rung, of each trial that gets there if nothing stops it: what is judged, signed so that more is better.
+        """What is judged, signed so that more is better, of each trial that gets to a rung if nothing stops it.
 
-        Of more than `most` rungs those that are evenly spread on a logarithmic scale.
+        By the epoch at which the last trial gets there: rungs between two evaluations are one. Of more than `most`
+        epochs those that are evenly spread on a logarithmic scale.
         """
         ...
 
 
-def spread(rungs: Iterable[int], most: int) -> list[int]:
-    """At most so many of some rungs, ascending, the first and the last among them, evenly spread by their logarithm."""
-    known = sorted(set(rungs))
+def by_epoch(arrivals: Iterable[tuple[int, int, int, float]], most: int) -> dict[int, dict[int, float]]:
+    """`Course.judged` from (rung, trial, epoch, what is judged), in any order."""
+    rungs: dict[int, dict[int, float]] = {}
+    last: dict[int, int] = {}
+    for rung, trial, epoch, judged in arrivals:
+        rungs.setdefault(rung, {})[trial] = judged
+        last[rung] = max(last.get(rung, 0), epoch)
+    found: dict[int, dict[int, float]] = {}
+    for rung in sorted(rungs):
+        found.setdefault(last[rung], {}).update(rungs[rung])
+    return {epoch: found[epoch] for epoch in spread(found, most)}
+
+
+def spread(epochs: Iterable[int], most: int) -> list[int]:
+    """At most so many of some epochs, ascending, with the first and the last, evenly spread by their logarithms."""
+    known = sorted(set(epochs))
     if len(known) <= most:
         return known
     wanted = np.geomspace(known[0], known[-1], most)
-    return sorted({min(known, key=lambda rung: abs(rung - want)) for want in wanted})
+    return sorted({min(known, key=lambda epoch: abs(epoch - want)) for want in wanted})
 
 
 @dataclass

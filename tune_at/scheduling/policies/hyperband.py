@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from tune_at.config.scheduler import HyperBand
 from tune_at.scheduling.board import Board, TrialState
-from tune_at.scheduling.policies.base import Course, Marks, Replayed, Verdict, spread
+from tune_at.scheduling.policies.base import Course, Marks, Replayed, Verdict, by_epoch
 from tune_at.scheduling.policies.together import Together
 from tune_at.study.groups import Group
 from tune_at.study.judged import brackets_of, judged_trials
@@ -113,9 +113,10 @@ class HyperBandCourse:
 
     def judged(self, most: int) -> dict[int, dict[int, float]]:
         """See `Course`."""
-        found: dict[int, dict[int, float]] = {}
-        for trial in range(len(self.states)):
-            for halvings in range(self.policy.config.most_halvings(self.policy.longest), 0, -1):
-                for rung, (_, score) in self.arrivals(trial, halvings).items():
-                    found.setdefault(rung, {})[trial] = score
-        return {rung: found[rung] for rung in spread(found, most)}
+        arrivals = (
+            (rung, trial, epoch, score)
+            for trial in range(len(self.states))
+            for halvings in range(self.policy.config.most_halvings(self.policy.longest), 0, -1)
+            for rung, (epoch, score) in self.arrivals(trial, halvings).items()
+        )
+        return by_epoch(arrivals, most)

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from tune_at.scheduling.board import Board, TrialState
-from tune_at.scheduling.policies.base import Course, Marks, Policy, Replayed, Verdict, spread
+from tune_at.scheduling.policies.base import Course, Marks, Policy, Replayed, Verdict, by_epoch
 from tune_at.store.status import Status
 from tune_at.study.groups import Group
 
@@ -231,9 +231,10 @@ class InOrderCourse:
 
     def judged(self, most: int) -> dict[int, dict[int, float]]:
         """See `Course`."""
-        found: dict[int, dict[int, float]] = {}
-        for trial in range(len(self.states)):
-            for bracket in range(self.policy.brackets):
-                for _, _, rung, judged, _ in self.arrivals(trial, bracket):
-                    found.setdefault(rung, {})[trial] = judged
-        return {rung: found[rung] for rung in spread(found, most)}
+        arrivals = (
+            (rung, trial, epoch, judged)
+            for trial in range(len(self.states))
+            for bracket in range(self.policy.brackets)
+            for _, epoch, rung, judged, _ in self.arrivals(trial, bracket)
+        )
+        return by_epoch(arrivals, most)

@@ -38,7 +38,8 @@ class MedianPolicy(InOrder):
 
     def entered(self, state: TrialState, epoch: int, judged: float) -> float:
         """The running mean."""
-        return float(np.mean(self.scores(state, epoch)[bisect_left(state.evaluated, self.grace) :]))
+        scores = self.scores(state, epoch)[bisect_left(state.evaluated, self.grace) :]
+        return float(np.add.reduce(scores) / len(scores))  # as numpy.mean has it, without its detours
 
     def cutoff(self, scores: Sequence[float]) -> float | None:
         """The median of enough of them."""
