@@ -11,6 +11,7 @@ from tune_at.config.scheduler import METRICS, find_metric
 from tune_at.config.section import SELECTION_SPLITS
 from tune_at.errors import UserError
 from tune_at.scheduling.board import Board, TrialState
+from tune_at.scheduling.told import told_trials
 from tune_at.seeding import derive_seed
 from tune_at.store.snapshot import Snapshot
 from tune_at.store.status import Status
@@ -87,6 +88,8 @@ def read_recording(sweep: Sweep, snapshot: Snapshot | None = None, stopped_too: 
         raise UserError(where, problem, "replay a sweep with scheduler=fifo")
     statuses = sweep.statuses(snapshot)
     trials = sweep.trials(snapshot)
+    if study.curves:
+        study, trials = told_trials(study, snapshot)
     ended = [trial for trial in trials if statuses.get(trial.name, Status.PENDING).ended]
     stopped = sum(statuses[trial.name] is Status.STOPPED for trial in ended)
     if stopped and not stopped_too:
@@ -94,7 +97,7 @@ def read_recording(sweep: Sweep, snapshot: Snapshot | None = None, stopped_too: 
             where,
             f"{stopped} of {counted(len(trials), 'trial')} {'was' if stopped == 1 else 'were'} stopped early:"
             " what they would have come to is not recorded",
-            "replay a sweep with scheduler=fifo, or --stopped-too to take their curves as they are",
+            "replay curves that ran to their end, or --stopped-too to take their curves as they are",
         )
     states, metrics = _states(ended, statuses, snapshot, study.selection)
     points = _points(ended, len(study.seeds))
@@ -114,6 +117,7 @@ def _states(
     board.add(trials)
     epochs = snapshot.arrow("epochs")
     columns = {metric: f"{SELECTION_SPLITS[selection]}_{metric}" for metric in METRICS}
+    columns = {metric: column for metric, column in columns.items() if column in epochs.column_names}
     metrics = [metric for metric, column in columns.items() if pc.any(pc.is_finite(epochs[column])).as_py()]
     rows = epochs.select(["epoch", *columns.values()]).to_pylist()
     for name, row in zip(epochs["trial"].to_pylist(), rows, strict=True):

@@ -46,7 +46,7 @@ def settings(
         UserError: an unknown scheduler, one that cannot be replayed, or a value that it refuses or never judges with.
     """
     found: dict[SchedulerSection, None] = {}
-    kinds = {(s.trial.config.train.epochs, s.trial.config.evaluation.every): s.trial.config for s in recording.states}
+    kinds = {(state.epochs, tuple(state.evaluated)): state.trial.config for state in recording.states}
     refusal = None
     for name in names:
         section: type[SchedulerSection] = SCHEDULERS[name].config
