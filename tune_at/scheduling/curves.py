@@ -1,7 +1,7 @@
 """The whole curves of a sweep's trials, as a replay needs them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow.compute as pc
@@ -11,7 +11,6 @@ from tune_at.config.scheduler import METRICS, find_metric
 from tune_at.config.section import SELECTION_SPLITS
 from tune_at.errors import UserError
 from tune_at.scheduling.board import Board, TrialState
-from tune_at.scheduling.told import told_trials
 from tune_at.seeding import derive_seed
 from tune_at.store.snapshot import Snapshot
 from tune_at.store.status import Status
@@ -88,8 +87,8 @@ def read_recording(sweep: Sweep, snapshot: Snapshot | None = None, stopped_too: 
         raise UserError(where, problem, "replay a sweep with scheduler=fifo")
     statuses = sweep.statuses(snapshot)
     trials = sweep.trials(snapshot)
-    if study.curves:
-        study, trials = told_trials(study, snapshot)
+    if study.curves:  # whatever way the study was opened
+        study = replace(study, curves=replace(study.curves, read=lambda: trials))
     ended = [trial for trial in trials if statuses.get(trial.name, Status.PENDING).ended]
     stopped = sum(statuses[trial.name] is Status.STOPPED for trial in ended)
     if stopped and not stopped_too:

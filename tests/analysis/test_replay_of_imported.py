@@ -5,8 +5,11 @@ import copy
 import pytest
 from boards import make_curves, make_study, recording
 
+from analysis.figures.replay import FIGURE
+from analysis.frames import load_frames
 from tune_at.cli.main import main
 from tune_at.config.scheduler import ASHA
+from tune_at.errors import UserError
 from tune_at.scheduling.curves import read_recording
 from tune_at.scheduling.regret import Judge
 from tune_at.scheduling.replay import replay_live, settings
@@ -69,8 +72,14 @@ def test_what_is_not_told_tells_no_groups_apart(imported):
     assert len(Judge(theirs).groups) == 1
 
 
-def test_epochs_that_are_recorded_are_those_that_can_be_judged(imported):
+def test_a_grace_that_no_recorded_epoch_follows_is_refused(imported):
     _, _, theirs = imported("{name: fifo}")
     assert settings(theirs, ["asha"], "robust_accuracy", {"grace": (11,), "eta": (2,)}) == [ASHA(grace=11, eta=2)]
-    config = theirs.states[0].trial.config
-    assert [config.evaluated_from(epoch) for epoch in (1, 12, 13)] == [1, 12, 12]
+    with pytest.raises(UserError, match="--grace 12: with asha no epoch from 12 on is evaluated before the last"):
+        settings(theirs, ["asha"], "robust_accuracy", {"grace": (12,)})
+
+
+def test_the_figure_of_imported_curves(imported, tmp_path):
+    imported("{name: fifo}")
+    frame, _ = FIGURE(load_frames(str(tmp_path / "s")))
+    assert {"saved", "regret_final", "tau_best"} <= set(frame["quantity"])
