@@ -1,16 +1,22 @@
 """A whole sweep's events, read back: by TensorBoard's reader and its HParams page, against the sweep's tables."""
 
 import json
+import re
+import shutil
 
 import pytest
 from events_read import points, runs, texts
 from hparams_page import HParamsPage
 from simulated_events import SimulatedEvents
+from simulation import WORKER
 from tensorboard.plugins.custom_scalar import layout_pb2
 
 from tune_at.recording.hparams import STATUS
 from tune_at.recording.run_folders import trial_number
+from tune_at.recording.tensorboard import TrialEvents
+from tune_at.store.failures import StorageFailed
 from tune_at.store.reader import read_table
+from tune_at.store.status import Status
 from tune_at.study.study import Study
 
 STUDY = """\
@@ -126,6 +132,26 @@ def test_a_sweep_that_was_begun_in_the_older_layout_has_no_trial_twice(sweep):
     test_the_page_of_hyperparameters_says_what_became_of_each_trial(sweep.folder)
 
 
+def test_events_that_cannot_be_written_stop_no_driver(sweep, monkeypatch):
+    monkeypatch.setenv("TUNE_AT_STORAGE_PATIENCE", "0")
+    for _ in range(8):
+        sweep.step()
+    ledger, states = sweep.run.ledger, sweep.run.board.states
+    shutil.rmtree(sweep.folder / "tensorboard")
+    (sweep.folder / "tensorboard").write_text("no folder")
+    with pytest.raises(StorageFailed):
+        begin(ledger.spec(states[0]))
+    states[0].status = Status.COMPLETED
+    ledger.tell_end(states[0])
+    ledger.events.decided(ledger.spec(states[1]), {2: "**stopped**"}, [2])
+    ledger.events.close()
+
+
+def begin(spec):
+    """What a worker would do, which minds."""
+    return TrialEvents(spec, spec.config_after(0), [], WORKER["started"])
+
+
 def test_what_version_1_declared_is_no_run_any_more(sweep):
     old = sweep.folder / "tensorboard" / "events.out.tfevents.1795617280.vm.19063.49d7a2af"
     old.write_bytes(b"")
@@ -144,8 +170,6 @@ def test_the_sweep_itself_counts_how_its_trials_have_ended(finished):
 
 
 def test_each_chart_of_the_layout_has_curves(finished):
-    import re
-
     (content,) = runs(finished / "tensorboard")["sweep"].Tensors("custom_scalars__config__")
     layout = layout_pb2.Layout.FromString(content.tensor_proto.string_val[0])
     tags = {tag for events in of_trials(finished).values() for tag in events.Tags()["scalars"]}

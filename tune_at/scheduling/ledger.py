@@ -17,6 +17,7 @@ from tune_at.recording.spec import TrialSpec
 from tune_at.scheduling.board import Board, Decision, TrialState
 from tune_at.scheduling.decision_text import decision_text
 from tune_at.scheduling.policies.base import Policy, Verdict
+from tune_at.store.failures import StorageFailed
 from tune_at.store.files import write_whole
 from tune_at.store.fold import BATCH, fold
 from tune_at.store.snapshot import Snapshot
@@ -99,8 +100,10 @@ class Ledger:
             self.unfolded.clear()
 
     def tell_end(self, state: TrialState) -> None:
-        """Tell TensorBoard how a trial has ended."""
-        if self.events is not None:
+        """Tell TensorBoard how a trial has ended, as far as its storage lets us: the tables have it all."""
+        if self.events is None:
+            return
+        with contextlib.suppress(StorageFailed):
             worker = state.worker or worker_columns(self.sweep.folder, state.name)
             self.events.ended(self.spec(state), state.status, state.epoch, worker.get("started"), self._texts(state))
 
