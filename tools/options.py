@@ -3,16 +3,14 @@
 import argparse
 from collections.abc import Iterator
 
-from tune_at.cli.main import build_parser
+from tune_at.cli.main import EXIT_CODES, build_parser
 
-HEAD = """\
+HEAD = f"""\
 # Every command
 
 `python run.py COMMAND`, or `tune-at COMMAND` where it is installed. `python run.py COMMAND --help` says the same.
 
-Exit codes: 0 done, 1 a trial failed (`doctor`: no run could work), 2 a mistake of the user's
-(one line with the remedy), 130 interrupted.
-
+{EXIT_CODES}
 `python -m tools.reference` makes this page from the code.
 """
 
@@ -44,12 +42,16 @@ def _command(name: str, parser: argparse.ArgumentParser) -> Iterator[str]:
     if actions:
         rows = (f"| {_written(action)} | {_cell(_help(parser, action))} |" for action in actions)
         yield "\n".join(["| argument | what it does |", "|---|---|", *rows, ""])
+    if parser.epilog:
+        yield f"{parser.epilog.strip()}\n"
 
 
 def _written(action: argparse.Action) -> str:
     """An option as one types it: `--preset PRESET`."""
     metavar = action.metavar or ("|".join(map(str, action.choices)) if action.choices else action.dest.upper())
     value = metavar if isinstance(metavar, str) else " ".join(metavar)
+    if action.nargs == "?" and action.option_strings:
+        value = f"[{value}]"
     if action.nargs in ("+", "*"):
         value = f"{value} …"
     spelled = list(action.option_strings)

@@ -8,17 +8,23 @@ from simulation import Simulation, make_study
 
 from tune_at.recording.rows import write_trial
 from tune_at.scheduling.driver import WORKER_RETRIES
+from tune_at.store.layout import SweepFolder
 from tune_at.store.status import Status
 from tune_at.tuning import callbacks
 from tune_at.tuning.callbacks import ProgressCallback
+from tune_at.tuning.heartbeat import Heartbeat
+from tune_at.tuning.machines import Capacity, Gpu
 
 
 class Progress:
     def __init__(self):
         self.said, self.failures = [], []
 
-    def say(self, line):
+    def say(self, line, always=False):
         self.said.append(line)
+
+    def add(self, trial):
+        pass
 
     def follow(self, states):
         pass
@@ -104,3 +110,36 @@ def test_a_trial_that_was_stopped_while_it_had_no_worker_has_not_failed(tmp_path
     state.status = Status.STOPPED
     ProgressCallback(progress, run, fail_fast=True).on_trial_error(0, [], lost(spec, WORKER_RETRIES + 1))
     assert state.status == "stopped" and not progress.failures and not progress.said and not run.aborted
+
+
+def test_what_machines_do_is_looked_at_and_shown(tmp_path, monkeypatch):
+    run = Simulation(tmp_path / "sweep", make_study(tmp_path, "fifo", trials=2), 1, None).run
+    progress, heartbeat = Progress(), Heartbeat(SweepFolder.of(tmp_path / "sweep"), 1)
+    heartbeat.gpus = [Gpu(0, "X", 0.5, 1024.0, 2048.0)]
+    monkeypatch.setattr(callbacks, "node_is_alive", lambda: True)
+    monkeypatch.setattr(callbacks, "capacity", lambda: Capacity(1, 2.0, 1.0, 1.0, 0.5))
+    first = run.next_trial()
+    ProgressCallback(progress, run, False, heartbeat).on_step_end(0, [])
+    assert heartbeat.working == (first.name,)
+    assert progress.machines == ["1 node, 1 of 2 CPUs, 0.5 of 1 GPU taken", "GPU 0 (X): 50% busy, 1.0 of 2.0 GiB"]
+
+
+def test_whoever_is_told_hears_of_each_end_once_and_of_its_own_faults(tmp_path, monkeypatch):
+    simulation = Simulation(tmp_path / "sweep", make_study(tmp_path, "fifo", trials=3, epochs=2), 1, random.Random(0))
+    monkeypatch.setattr(callbacks, "node_is_alive", lambda: True)
+    ended, faults = [], ["--notify: x", "", "", ""]
+
+    class Told:
+        def look(self, states):
+            ended.extend(state.name for state in states)
+
+        def complaint(self):
+            return faults.pop(0) if faults else ""
+
+    progress = Progress()
+    callback = ProgressCallback(progress, simulation.run, False, None, Told())
+    while simulation.step():
+        callback.on_step_end(0, [])
+    callback.on_step_end(0, [])
+    assert ended == [state.name for state in simulation.run.board.states]
+    assert progress.said == ["--notify: x"]

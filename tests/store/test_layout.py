@@ -36,13 +36,13 @@ def test_a_folder_is_parsed_once_and_travels(where):
     places = [
         folder.study, folder.lock, folder.part("epochs", "t"), folder.part("probes", "t", "k"), folder.log("t"),
         folder.checkpoint("t", 12), folder.best("t"), folder.exploit("t", 12), folder.events(), folder.events("t"),
-        folder.point("0007"), folder.report,
+        folder.point("0007"), folder.report, folder.driver, folder.notices,
     ]  # fmt: skip
     below = str(folder).partition("?")[0] + "/"
     assert [str(place).partition("?")[0].removeprefix(below) for place in places] == [
         "study.yaml", ".lock", "store/epochs/t.parquet", "store/probes/t/k.parquet", "logs/t.txt",
         "checkpoints/t/epoch-000012.pt", "checkpoints/t/best.pt", "checkpoints/t/exploit-000012.pt", "tensorboard",
-        "tensorboard/t", "search/0007.json", "report",
+        "tensorboard/t", "search/0007.json", "report", "driver.json", "notices.json",
     ]  # fmt: skip
     assert checkpoint_name(3) == "epoch-000003.pt"
 

@@ -1,16 +1,18 @@
 """The live view of a sweep, at the widths that terminals have."""
 
 import io
+from datetime import UTC, datetime
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from tune_at.scheduling.board import TrialState
+from tune_at.scheduling.board import Decision, TrialState
 from tune_at.store.status import Status
-from tune_at.study.cost import rough_cost
+from tune_at.study.cost import TrialCost, rough_cost
 from tune_at.study.forecast import Forecast
 from tune_at.study.study import Study
+from tune_at.tuning.live_tables import Stop
 from tune_at.tuning.live_view import SweepProgress
 from tune_at.wording import trial_label
 
@@ -153,7 +155,6 @@ def test_a_view_goes_on_from_an_earlier_run(view):
 
 
 def test_what_is_left_begins_at_what_was_announced_and_learns(view, monkeypatch):
-    from tune_at.study.cost import TrialCost
     from tune_at.tuning import live_view
 
     class Clock:
@@ -182,3 +183,127 @@ def test_what_is_left_begins_at_what_was_announced_and_learns(view, monkeypatch)
     assert shown.forecast.left({second: 1}) < 165
     report(shown, second, 40, 0.5, history=[{"epoch": 39}])  # came back, and has run none of these now
     assert shown.forecast.left({second: 40}) < 85
+
+
+SEARCHED = """\
+title: Live
+base: {data: {subset: 64}, train: {epochs: 80, batch_size: 32}, objective: trades}
+axes: {objective.beta: [1.5, 2.5, 3.5, 4.5, 5.5, 6.5], optim.weight_decay: [1.0e-4, 5.0e-4]}
+scheduler: {name: asha, grace: 5}
+"""
+
+
+def stop(shown, name, epoch, value, cutoff, rung=None, bracket=0):
+    """The scheduler stops a trial."""
+    state = TrialState(0, shown.views[name].trial, status=Status.RUNNING, epoch=epoch)
+    state.decide(Decision(epoch, rung or epoch, value, cutoff, "stop", bracket))
+    shown.follow([state])
+
+
+@pytest.mark.parametrize("width", [200, 80])
+def test_what_was_stopped_is_told_with_value_cutoff_and_rung(view, width):
+    shown = view(SEARCHED, width)
+    names = list(shown.views)
+    for place, name in enumerate(names[:6]):
+        shown.started(name)
+        report(shown, name, 5, 0.5)
+        stop(shown, name, 5, 0.5 + place / 100, 0.6, bracket=place % 2)
+    out = lines(shown)
+    start = out.index("stopped early: 6, the last 4")
+    assert out[start + 1].split()[-4:] == ["robust", "accuracy", "cutoff", "rung"]
+    newest, before = (out[start + line].split() for line in (2, 3))
+    assert newest[0][:2] == names[5][:2]
+    assert newest[-7:] == ["55.0%", "<", "60.0%", "5", "of", "bracket", "1"]
+    assert before[-4:] == ["54.0%", "<", "60.0%", "5"]
+    assert ("epoch 5" in out[start + 2]) == (width == 200)
+
+
+def test_a_stop_is_one_plain_line_with_its_reason(view):
+    piped = view(SEARCHED, None)
+    name = next(iter(piped.views))
+    report(piped, name, 5, 0.5)
+    stop(piped, name, 5, 0.5, 0.6)
+    (line,) = (line for line in piped.console.file.getvalue().splitlines() if "stopped" in line)
+    assert line.endswith(f"stopped {name} after 5 epochs  robust accuracy 50.0% < 60.0% at rung 5")
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "cutoff", "expected"),
+    [
+        ("robust_accuracy", 0.5, 0.6, ("50.0%", "< 60.0%")),
+        ("robust_accuracy", 0.77246, 0.77249, ("77.246%", "< 77.249%")),
+        ("robust_accuracy", 0.5, 0.5, ("50.000%", "= 50.000%")),  # of equal ones Hyperband keeps the earlier
+        ("robust_loss", 1.25, 0.75, ("1.25", "> 0.75")),
+    ],
+)
+def test_a_value_and_its_cutoff_are_told_apart(metric, value, cutoff, expected):
+    assert Stop("t", 5, 5, 0, value, cutoff).judged(metric) == expected
+
+
+def test_stops_of_an_earlier_run_are_known(view):
+    shown = view(SEARCHED)
+    states = []
+    for place, name in enumerate(list(shown.views)[:2]):
+        state = TrialState(place, shown.views[name].trial)
+        decided = datetime(2026, 1, 2, 3, 4 - place, tzinfo=UTC)  # the first trial was stopped last
+        state.decide(Decision(5, 5, 0.5, 0.6, "stop", decided=decided))
+        states.append(state)
+    shown.recall(states)
+    assert [found.trial for found in shown.stops] == list(shown.views)[:2]
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 24), (80, 50), (80, 12)])
+def test_the_view_fits_the_terminal(view, width, height):
+    shown = view(SEARCHED + "seeds: [0, 1]\n", width)
+    names = list(shown.views)
+    for name in names:
+        shown.started(name)
+        report(shown, name, 5, 0.5)
+    for name in names[:8]:
+        stop(shown, name, 5, 0.5, 0.6)
+    shown.machines = ["2 nodes, 12 of 16 CPUs, 1.5 of 2 GPUs taken", "GPU 0 (NVIDIA H100): 93% busy"]
+    shown.console.height = height
+    out = lines(shown)
+    assert len(out) <= max(height - 1, 18)  # a row of each at the least
+    assert len(out) > min(height, 32) - 5
+    for title in ("running", "best val robust accuracy so far", "stopped early: 8"):
+        assert any(line.startswith(title) for line in out)
+    assert all(line in out for line in shown.machines)
+
+
+def test_where_there_are_several_nodes_it_is_said_where_trials_run(view):
+    shown = view(SEARCHED, 200)
+    first, second, *_ = shown.views
+    shown.started(first)
+    report(shown, first, 1, 0.5, worker={"node": "alpha"})
+    assert "node" not in lines(shown)[3].split()
+    shown.started(second)
+    report(shown, second, 1, 0.5, worker={"node": "beta"})
+    rows = [line.split() for line in lines(shown)]
+    assert [first, "alpha"] in [row[:2] for row in rows]
+    assert [second, "beta"] in [row[:2] for row in rows]
+
+
+def test_early_stopping_shortens_what_is_left_and_the_bar(view):
+    shown = view(SEARCHED)
+    shown.forecast = Forecast({}, TrialCost(0.0, 3600.0, 0.0, 80, 1), 1)
+    assert shown.time_left() == "at most about 40.0 days left"  # 12 trials of 80 hours
+    names = list(shown.views)
+    for name in names[:8]:
+        report(shown, name, 5, 0.5, train_seconds=3600.0)
+        stop(shown, name, 5, 0.5, 0.6)
+    assert shown.time_left() == "about 20.0 h left, at most 13.3 days"  # none came further: 4 x 5 of 80 epochs
+    assert (shown.page().done, shown.page().planned) == (8 * 5, 8 * 5 + 4 * 80)
+
+
+def test_quiet_is_quiet_but_for_failures(view, capsys):
+    shown = view()
+    shown.console = Console(quiet=True, force_terminal=True)
+    shown.shown = False
+    first, _ = shown.views
+    with shown:
+        report(shown, first, 1, 0.5, notes=["x"])
+        shown.failed({"trial": first, "error": "boom", "log": "l"}, {}, 1)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == f"failed: {first} (base) after epoch 1: boom\n  full log: l\n"

@@ -111,7 +111,7 @@ def test_a_sweep_on_s3_through_an_outage_and_a_killed_driver(
         outputs.append(capsys.readouterr().out)
         assert ended.value.code == 0
     assert "2 trials: 2 completed" in outputs[-3]
-    assert "running now" not in outputs[-3]
+    assert "running" not in outputs[-3]
     assert "24" in outputs[-2]
     objects = s3.objects(sweep)
     assert objects["report/memorization_curves.png"].startswith(b"\x89PNG")

@@ -16,7 +16,14 @@ from tune_at.errors import UserError, suggestion
 from tune_at.tuning import interruption
 from tune_at.version import __version__
 
-EPILOG = """\
+EXIT_CODES = """\
+Exit codes: 0 done; 1 a trial failed, or the sweep stopped before its end for a reason that is printed (`doctor`: no run
+could work); 2 a mistake of the user's, or storage that fails (one line with the remedy); 130 interrupted by Ctrl-C or
+SIGTERM (one line that says how to go on); 141 whoever reads the output, such as head, has seen enough.
+"""
+
+EPILOG = f"""\
+{EXIT_CODES}
 A study is the name of a shipped one (`list studies`) or the path of a YAML file. Storage that fails is tried again for
 TUNE_AT_STORAGE_PATIENCE seconds (default: 60); docs/storage.md says how addresses and credentials work.
 """
@@ -53,7 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run a command and exit: 0 done, 1 a trial failed or no run could work, 2 a user's mistake, 130 interrupted."""
+    """Run a command and exit with one of `EXIT_CODES`."""
     with interruption.interruptible(program=argv is None):
         code = _run(argv)
     sys.exit(code)

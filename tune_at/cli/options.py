@@ -40,6 +40,13 @@ def add_launch(parser: argparse.ArgumentParser) -> None:
     """What `sweep` and `resume` take on where and how trials run; see `Launch`."""
     add_cluster(parser)
     parser.add_argument("--fail-fast", action="store_true", help="stop the sweep at the first failed trial")
+    parser.add_argument(
+        "--notify",
+        metavar="CMD",
+        help="run CMD in a shell when the sweep ends, fails or has a new best point, with $TUNE_AT_EVENT, $TUNE_AT_TEXT"
+        " and JSON on its standard input",
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="print nothing but what fails")
 
 
 def add_address(parser: argparse.ArgumentParser) -> None:

@@ -14,12 +14,15 @@ if TYPE_CHECKING:
 UNBOUNDED = 100_000
 
 
-def console(wide: bool = False) -> "Console":
-    """The terminal; 120 columns where output goes to a file or a pipe, or if `wide`, as many as it takes."""
+def console(wide: bool = False, quiet: bool = False) -> "Console":
+    """The terminal; 120 columns where output goes to a file or a pipe, or if `wide`, as many as it takes.
+
+    `quiet`: one that shows nothing.
+    """
     from rich.console import Console
 
-    terminal = Console(highlight=False)
-    return terminal if terminal.is_terminal else Console(highlight=False, width=UNBOUNDED if wide else 120)
+    terminal = Console(highlight=False, quiet=quiet)
+    return terminal if terminal.is_terminal else Console(highlight=False, quiet=quiet, width=UNBOUNDED if wide else 120)
 
 
 def width() -> int | None:

@@ -33,6 +33,8 @@ class SweepRun:
         """Trials that were given another worker; it says that they run when it begins, whatever was decided by then."""
         self.drawn: list[TrialState] = []
         """Trials drawn since the last look, for the live view."""
+        self.done: list[TrialState] = []
+        """Trials that have ended and left their workers since the last look, for notices."""
         self.aborted = ""
         """Why no further trial is started, if so."""
         self.failure: StorageFailed | None = None
@@ -117,6 +119,8 @@ class SweepRun:
         state = self.board.by_name[name]
         state.active, self.news = False, True
         self.paused.discard(name)
+        if state.ended:
+            self.done.append(state)
         if state.ended and self.failure is None:
             try:
                 if state.status == Status.STOPPED and name in self.restarted:

@@ -1,6 +1,7 @@
 """Where each thing of a sweep's folder lies. No other file spells these names.
 
 - `study.yaml`: the study as it was resolved; `launch.json`: where its data was, for `resume`; `.lock`: who runs it
+- `driver.json`: what its driver last said of itself; `notices.json`: what was told by `--notify`
 - `store/TABLE/TRIAL.parquet`: a trial's rows, as training writes them
 - `store/TABLE/TRIAL/KEY.parquet`: rows that come from elsewhere, one file a key
 - `store/folded/TABLE/000001-000016.parquet`: the parts of many trials, see `tune_at.store.fold`
@@ -68,6 +69,16 @@ class SweepFolder:
     def lock(self) -> Place:
         """The file that a driver locks, or the lease that it renews."""
         return self.place / ".lock"
+
+    @property
+    def driver(self) -> Place:
+        """What the driver says of itself and its machines while it runs: see `tune_at.tuning.heartbeat`."""
+        return self.place / "driver.json"
+
+    @property
+    def notices(self) -> Place:
+        """What has been told by a command of the user's: see `tune_at.tuning.notices`."""
+        return self.place / "notices.json"
 
     @property
     def store(self) -> Place:

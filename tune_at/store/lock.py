@@ -49,6 +49,20 @@ def sweep_lock(folder: Where | SweepFolder) -> Iterator[None]:
         yield
 
 
+def holder_pid(folder: Where | SweepFolder) -> int:
+    """The number of the process that runs the sweep, on whatever machine; 0 if it is not known. Writes nothing."""
+    lock = SweepFolder.of(folder).lock
+    if not isinstance(lock, LocalPlace):
+        from tune_at.store.lease import read_holder
+
+        holder = read_holder(lock)
+        return holder.pid if holder else 0
+    try:
+        return int(lock.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
 def is_locked(folder: Where | SweepFolder) -> bool:
     """Whether another process is running the sweep. Writes nothing."""
     folder = SweepFolder.of(folder)

@@ -10,11 +10,14 @@ from tune_at.recording.rows import write_failure
 from tune_at.scheduling.driver import WORKER_RETRIES, SweepRun
 from tune_at.store.failures import StorageFailed
 from tune_at.store.status import Status
-from tune_at.tuning.cluster.session import node_is_alive
+from tune_at.tuning.cluster.session import capacity, node_is_alive
+from tune_at.tuning.heartbeat import Heartbeat
 from tune_at.tuning.live_view import SweepProgress
+from tune_at.tuning.machines import in_lines
+from tune_at.tuning.notices import Notices
 
 NODE_CHECK = 5.0
-"""Seconds between two looks at the driver's own node."""
+"""Seconds between two looks at the driver's own node, and at what is taken of all of them."""
 
 
 class WorkerLost(Exception):
@@ -22,16 +25,26 @@ class WorkerLost(Exception):
 
 
 class ProgressCallback(tune.Callback):
-    """Hands trials' results to the live view. Tune pickles its callbacks; view and run stay behind."""
+    """Hands trials' results to the live view. Tune pickles its callbacks; all that they know stays behind."""
 
-    def __init__(self, progress: SweepProgress, run: SweepRun, fail_fast: bool) -> None:
+    def __init__(
+        self,
+        progress: SweepProgress,
+        run: SweepRun,
+        fail_fast: bool,
+        heartbeat: Heartbeat | None = None,
+        notices: Notices | None = None,
+    ) -> None:
+        """`heartbeat`: tells others what the machines do; `notices`: is told of trials that have ended."""
         self.progress: SweepProgress | None = progress
         self.run: SweepRun | None = run
+        self.heartbeat, self.notices = heartbeat, notices
         self.fail_fast = fail_fast
-        self.looked = time.monotonic()
+        self.looked = 0.0
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"progress": None, "run": None, "fail_fast": self.fail_fast, "looked": self.looked}
+        left = dict.fromkeys(("progress", "run", "heartbeat", "notices"))
+        return {**left, "fail_fast": self.fail_fast, "looked": self.looked}
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Tune has given a trial up; it reports its own retries as `on_trial_recover`."""
@@ -82,9 +95,22 @@ class ProgressCallback(tune.Callback):
             self.looked = time.monotonic()
             if not node_is_alive():
                 self.run.aborted = self.run.aborted or "Ray's process on this machine has died"
+            elif self.heartbeat is not None:
+                self._look_at_machines(self.heartbeat)
         if self.progress is not None and self.run is not None:
             self._show_drawn()
             self.progress.follow(self.run.board.states)
+            if self.notices is not None:
+                self.notices.look(self.run.done)
+                if complaint := self.notices.complaint():
+                    self.progress.say(complaint, always=True)
+            self.run.done.clear()
+
+    def _look_at_machines(self, heartbeat: Heartbeat) -> None:
+        assert self.run is not None and self.progress is not None
+        heartbeat.capacity = capacity()
+        heartbeat.working = tuple(state.name for state in self.run.board.states if state.active)
+        self.progress.machines = in_lines(heartbeat.capacity, heartbeat.gpus or ())
 
     def _started_again(self, name: str) -> None:
         assert self.progress is not None

@@ -1,8 +1,8 @@
 """How a sweep is started: what `sweep` and `resume` take from the command line beside the study. Imports no Ray.
 
 Where the data is, and whether it is shipped, is recorded in the sweep's folder, so that a plain `resume` starts it as
-before. The address of a cluster and the number of trials at a time are of one start alone; a command that is printed
-names them.
+before. The address of a cluster, the number of trials at a time and the command of notices are of one start alone; a
+command that is printed names them.
 """
 
 import json
@@ -38,14 +38,21 @@ class Launch:
     """The folder of the data sets as given with `--data-dir`, absolute; empty if it was not."""
     as_recorded: bool = False
     """Whether a study's file that has changed since is passed over."""
+    notify: str = ""
+    """Command that is told of the sweep's end and of new best points; see `tune_at.tuning.notices`."""
+    quiet: bool = False
+    """Whether nothing but failures is printed."""
     trials: int = 0
     """Points that a search is to be extended to, as long as that is not recorded; 0 leaves it as it is."""
 
     @classmethod
     def of(cls, arguments: Namespace) -> "Launch":
-        """The launch options of parsed arguments. Raises `UserError` for an address that can be none."""
+        """The launch options of parsed arguments. Raises `UserError` for an address or a command that can be none."""
         if arguments.address not in ("", "auto"):
             parse_address(arguments.address, f"--address {arguments.address}")
+        notify = getattr(arguments, "notify", None)
+        if notify is not None and not notify.strip():
+            raise UserError("--notify", "is empty", "give a command, as in --notify 'notify-send \"$TUNE_AT_TEXT\"'")
         given = arguments.data_dir
         return cls(
             address=arguments.address,
@@ -54,6 +61,8 @@ class Launch:
             fail_fast=getattr(arguments, "fail_fast", False),
             data_dir=absolute(given) if given else "",
             as_recorded=getattr(arguments, "as_recorded", False),
+            notify=notify or "",
+            quiet=getattr(arguments, "quiet", False),
             trials=getattr(arguments, "trials", 0),
         )
 
@@ -127,4 +136,6 @@ def resume_command(folder: SweepFolder, launch: Launch | None = None) -> str:
         words += ["--address", launch.address]
     if launch.concurrency:
         words += ["--concurrency", str(launch.concurrency)]
+    if launch.notify:
+        words += ["--notify", launch.notify]
     return shell(*words)

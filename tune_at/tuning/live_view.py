@@ -1,25 +1,25 @@
 """The one live view of a sweep: counts, time left, best and running trials. Plain lines without a terminal."""
 
 import time
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
 
+from tune_at.config.scheduler import find_metric
 from tune_at.config.section import SELECTION_SPLITS
-from tune_at.scheduling.board import TrialState
+from tune_at.scheduling.board import Decision, TrialState
 from tune_at.store.status import Status
 from tune_at.study.forecast import Forecast
 from tune_at.study.study import Study
+from tune_at.study.survival import Survival
 from tune_at.study.trials import Trial
-from tune_at.tuning.live_tables import Standings, TrialView, running_table
-from tune_at.wording import counted, duration, trial_label
+from tune_at.tuning.live_page import Page, clock, counted_by_status, in_words, left_in_words
+from tune_at.tuning.live_tables import Room, Standings, Stop, TrialView
+from tune_at.wording import counted, trial_label
 
 PLAIN_INTERVAL = 15.0
 """Seconds between two plain lines."""
@@ -29,7 +29,10 @@ SLACK = 1.0
 
 
 class SweepProgress:
-    """Keeps the state of all trials and shows it while it is entered as a context."""
+    """Keeps the state of all trials and shows it while it is entered as a context.
+
+    A console that is quiet shows nothing but what has failed, on stderr.
+    """
 
     def __init__(
         self,
@@ -53,24 +56,33 @@ class SweepProgress:
         self.stages = list(study.stages)
         self.standings = Standings(self.split, len(study.seeds))
         self.best: RenderableType | None = None
-        self.changed, self.width = True, 0
-        """Whether the best so far may be others than those that are shown; and for how many columns these are made."""
+        self.changed, self.size = True, (0, 0)
+        """Whether the best so far may be others than those that are shown; and for which size these are made."""
+        self.metric = judged_metric(study)
+        self.stopping = study.scheduler.stops
+        """Whether trials may end before their last epoch."""
+        self.stops: deque[Stop] = deque(maxlen=Room().stopped)
+        """The newest first."""
+        self.machines: Sequence[str] = ()
+        """What is known of the machines, in lines."""
         self.began = time.monotonic()
         self.forecast = forecast
         self.marks: dict[str, tuple[float, int]] = {}
         """When each running trial was last heard of, and the epoch that it had finished by then."""
         self.last_line = 0.0
+        self.asked, self.left = -2.0, ""
         self.live = Live(get_renderable=self.render, console=console, refresh_per_second=4, transient=True)
+        self.shown = console.is_terminal and not console.quiet
 
     def __enter__(self) -> "SweepProgress":
-        if self.console.is_terminal:
+        if self.shown:
             self.live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.console.is_terminal:
+        if self.shown:
             self.live.stop()
 
     def add(self, trial: Trial) -> None:
@@ -78,7 +90,7 @@ class SweepProgress:
         self.views.setdefault(trial.name, TrialView(trial))
         self.changed = True
 
-    def recall(self, states: Iterable[TrialState]) -> None:
+    def recall(self, states: Sequence[TrialState]) -> None:
         """What is known of the trials from earlier runs: how far they are, and their best epochs."""
         for state in states:
             view = self.views[state.name]
@@ -86,6 +98,9 @@ class SweepProgress:
             view.epoch = view.epochs if state.status == Status.COMPLETED else state.epoch
             rows = [{f"{self.split}_{k}": v for k, v in m.items()} | {"epoch": e} for e, m in state.metrics.items()]
             view.best = max(rows, key=self._standing, default={})
+        stopped = [state for state in states if state.status == Status.STOPPED]
+        for state, decision in sorted(_stops(stopped), key=lambda stop: stop[1].decided):
+            self._note_stop(state, decision)
 
     def follow(self, states: Iterable[TrialState]) -> None:
         """Show trials that the scheduler has stopped, or that wait for its decision without a worker."""
@@ -95,8 +110,10 @@ class SweepProgress:
                 continue
             if state.status == Status.STOPPED and not view.status.ended:
                 view.status = Status.STOPPED
+                for _, decision in _stops([state]):
+                    self._note_stop(state, decision)
                 if not self.console.is_terminal:
-                    self._plain_line(view)
+                    self._plain_line(view, self.stops[0].because(self.metric) if self.stops else "")
             elif view.status == Status.RUNNING and not state.active and not state.ended:
                 view.status = Status.PAUSED
 
@@ -105,8 +122,11 @@ class SweepProgress:
         view = self.views[str(result["trial"])]
         view.status, view.epoch, self.changed = Status.FAILED, epoch, True
         config = ", ".join(f"{key}={value}" for key, value in swept.items() if value is not None)
-        self.say(f"failed: {trial_label(view.name)} ({config or 'base'}) after epoch {epoch}: {result['error']}")
-        self.say(f"  full log: {result['log']}")
+        self.say(
+            f"failed: {trial_label(view.name)} ({config or 'base'}) after epoch {epoch}: {result['error']}",
+            f"  full log: {result['log']}",
+            always=True,
+        )
 
     def started(self, trial: str) -> None:
         """A worker has taken the trial."""
@@ -122,6 +142,7 @@ class SweepProgress:
         if "epoch" in result:
             self._observe(view, result)
             view.epoch = result["epoch"]
+        view.node = str((result.get("worker") or {}).get("node") or view.node)
         view.metrics |= {k: v for k, v in result.items() if k.endswith("accuracy") and isinstance(v, float)}
         if f"{self.split}_robust_accuracy" in result and self._standing(view.metrics) > self._standing(view.best):
             view.best = {**view.metrics, "epoch": view.epoch}
@@ -141,16 +162,23 @@ class SweepProgress:
             start = self.forecast.cost(view.name).start if before == 0 else 0.0
             self.forecast.observe(view.name, before, epoch, min(now - since, worked + 3 * start + SLACK))
 
-    def say(self, text: str) -> None:
-        """Print a line above the live view, as it is."""
-        self.console.print(text, soft_wrap=True, highlight=False, markup=False)
+    def say(self, *lines: str, always: bool = False) -> None:
+        """Print lines above the live view, as they are; `always`: on stderr where the console is quiet."""
+        console = Console(stderr=True) if always and self.console.quiet else self.console
+        for line in lines:
+            console.print(line, soft_wrap=True, highlight=False, markup=False)
 
-    def _plain_line(self, view: TrialView) -> None:
+    def _note_stop(self, state: TrialState, decision: Decision) -> None:
+        if decision.cutoff is not None:
+            values = decision.epoch, decision.rung, decision.bracket, decision.value, decision.cutoff
+            self.stops.appendleft(Stop(state.name, *values))
+
+    def _plain_line(self, view: TrialView, why: str = "") -> None:
         now = time.monotonic()
         if view.status != Status.RUNNING:
             self.say(
                 f"[{clock(now - self.began)}] {view.status} {trial_label(view.name)}{self._stage(view)} after"
-                f" {counted(view.epoch, 'epoch')}  {accuracies(view)}"
+                f" {counted(view.epoch, 'epoch')}  {why or accuracies(view)}"
             )
         elif now - self.last_line > PLAIN_INTERVAL:
             self.last_line = now
@@ -160,42 +188,53 @@ class SweepProgress:
 
     def counts(self) -> str:
         """Trials by status, in words."""
-        numbers = Counter(view.status for view in self.views.values())
-        numbers[Status.PENDING] += self.total - len(self.views)
-        order = (
-            Status.COMPLETED, Status.RUNNING, Status.PAUSED, Status.PENDING, Status.STOPPED, Status.DIVERGED,
-            Status.FAILED,
-        )  # fmt: skip
-        return ", ".join(f"{numbers[status]} {status}" for status in order if numbers[status])
+        return in_words(counted_by_status((view.status for view in self.views.values()), self.total))
 
     def time_left(self) -> str:
         """Time until the last trial ends, by the forecast that was announced and what has been observed since."""
         ranked = sorted(
             (v for v in self.views.values() if not v.status.ended), key=lambda v: v.status != Status.RUNNING
         )
-        left = self.forecast.left({view.name: view.epoch for view in ranked}, self.total - len(self.views))
-        return "time left unknown" if left is None else f"about {duration(left)} left"
+        epochs, undrawn = {view.name: view.epoch for view in ranked}, self.total - len(self.views)
+        most = self.forecast.left(epochs, undrawn)
+        if not self.stopping:
+            return left_in_words(most, most, False)
+        stopped = [view.epoch for view in self._with(Status.STOPPED)]
+        others = [view.epoch for view in self.views.values() if view.status not in (Status.STOPPED, Status.PENDING)]
+        return left_in_words(self.forecast.left(epochs, undrawn, Survival(stopped, others)), most, True)
 
     def _with(self, status: Status) -> list[TrialView]:
         return [view for view in self.views.values() if view.status == status]
 
     def render(self) -> RenderableType:
         """The live view."""
-        total = sum(view.epochs for view in self.views.values())
-        done = sum(view.epoch for view in self.views.values())
-        head = Text(f"{self.counts()}  ·  {clock(time.monotonic() - self.began)} elapsed, {self.time_left()}")
-        width = self.console.width
-        bar = Table.grid()  # a bar of its own would not end its line
-        bar.add_row(ProgressBar(total=max(1, total), completed=done, width=min(60, width)))
-        parts: list[RenderableType] = [head, bar]
-        if running := self._with(Status.RUNNING):
-            parts.append(running_table(running, self.split, width, len(self.stages) > 1))
-        if self.changed or self.width != width:
-            self.changed, self.width = False, width
-            self.best = self.standings.table(self.views, width)
-        if self.best is not None:
-            parts.append(self.best)
-        return Group(*parts)
+        return self.page().render(self.console.width, self.console.height)
+
+    def page(self) -> Page:
+        """What is known now."""
+        views = self.views.values()
+        counts = counted_by_status((view.status for view in views), self.total)
+        return Page(
+            counts=counts, elapsed=time.monotonic() - self.began, left=self._left(),
+            done=sum(view.epoch for view in views),
+            planned=sum(view.epoch if view.status.ended else view.epochs for view in views),
+            machines=self.machines, running=self._with(Status.RUNNING), best=self._best,
+            stops=list(self.stops), stopped=counts[Status.STOPPED], metric=self.metric, split=self.split,
+            staged=len(self.stages) > 1,
+        )  # fmt: skip
+
+    def _left(self) -> str:
+        """`time_left`, which looks at all trials, at most once a second."""
+        if (now := time.monotonic()) - self.asked > 1:
+            self.asked, self.left = now, self.time_left()
+        return self.left
+
+    def _best(self, width: int, most: int) -> RenderableType | None:
+        """The table of the best, made again only where it may be another."""
+        if self.changed or self.size != (width, most):
+            self.changed, self.size = False, (width, most)
+            self.best = self.standings.table(self.views, width, most)
+        return self.best
 
     def _standing(self, metrics: Mapping[str, float]) -> tuple[float, ...]:
         """By what an epoch is the best of its trial, as `best_record` has it."""
@@ -215,8 +254,11 @@ def accuracies(view: TrialView) -> str:
     return ", ".join(parts)
 
 
-def clock(seconds: float) -> str:
-    """Elapsed time as h:mm:ss or mm:ss."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes:02d}:{rest:02d}"
+def judged_metric(study: Study) -> str:
+    """What the study's scheduler judges trials by, without the split; empty if it judges none."""
+    return find_metric(study.scheduler.metric, study.selection, study.origin) if study.scheduler.early else ""
+
+
+def _stops(states: Iterable[TrialState]) -> list[tuple[TrialState, Decision]]:
+    """The decisions that have stopped trials; their workers may not have heard of them yet."""
+    return [(state, decision) for state in states for decision in state.decisions.values() if decision.action == "stop"]

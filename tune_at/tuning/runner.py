@@ -45,9 +45,11 @@ from tune_at.scheduling.driver import WORKER_RETRIES, SweepRun
 from tune_at.scheduling.ledger import Ledger
 from tune_at.scheduling.policies import build_policy
 from tune_at.tuning.callbacks import ProgressCallback
+from tune_at.tuning.heartbeat import Heartbeat
 from tune_at.tuning.interruption import calm, last_words, own_handlers
 from tune_at.tuning.launch import Launch, resume_command
 from tune_at.tuning.live_view import SweepProgress
+from tune_at.tuning.notices import Notices
 from tune_at.tuning.packing import Packing, pack, whole_needs
 from tune_at.tuning.preflight import family, preflight, slowdown
 from tune_at.tuning.requirements import require, require_cluster
@@ -74,13 +76,17 @@ class Team:
     at_once: int
     """Trials at a time at most."""
     forecast: Forecast
+    heartbeat: Heartbeat
+    notices: Notices | None
     scratch: str
     """A folder for what Ray writes of its own."""
     trainable: type[ATTrainable]
     events: SweepEvents
 
 
-def run_sweep(sweep: Sweep, launch: Launch, console: Console, snapshot: Snapshot | None = None) -> str:
+def run_sweep(
+    sweep: Sweep, launch: Launch, console: Console, snapshot: Snapshot | None = None, notices: Notices | None = None
+) -> str:
     """Run the trials that are left, creating the sweep's folder if this is the first time.
 
     Returns when all have ended or the user has interrupted; if a failure has stopped it, the reason. Raises
@@ -92,6 +98,7 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console, snapshot: Snapshot
         launch: how.
         console: where its progress is shown.
         snapshot: its tables, of a caller that holds its lock; see `Sweep.held`.
+        notices: who is told of a new best point.
     """
     with contextlib.ExitStack() as held:
         new = not sweep.folder.exists()
@@ -132,12 +139,13 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console, snapshot: Snapshot
         remove_temporaries(sweep.folder)
         console.print(_announcement(sweep, left, total, forecast, snapshot), highlight=False, markup=False)
         write_declaration(sweep.folder, {sweep.name: sweep.study})
-        trainable = _with_data(tried) if launch.ship_data else ATTrainable
         statuses, complete, stopped = sweep.statuses(snapshot), True, ""
         again = {trial.name for trial in left}
         events = SweepEvents(sweep.folder, {name: status for name, status in statuses.items() if name not in again})
         held.callback(events.close)
-        team = Team(sweep, snapshot, statuses, launch, console, packing, at_once, forecast, scratch, trainable, events)
+        heartbeat = held.enter_context(Heartbeat(sweep.folder, at_once))
+        common = (sweep, snapshot, statuses, launch, console, packing, at_once, forecast, heartbeat, notices, scratch)
+        team = Team(*common, _with_data(tried) if launch.ship_data else ATTrainable, events)
         for stage in dict.fromkeys(trial.stage for trial in (left or tried)):
             ready = _with_teachers(statuses, [trial for trial in left if trial.stage == stage], console)
             if not ready and not sweep.study.dynamic:
@@ -149,6 +157,7 @@ def run_sweep(sweep: Sweep, launch: Launch, console: Console, snapshot: Snapshot
         if complete:
             remove_temporaries(sweep.folder)  # of workers that were killed on the way
         fold(sweep.folder, {name for name, status in statuses.items() if status.ended}, last=True)
+        heartbeat.finished, heartbeat.reason = complete, stopped
     calm()
     if complete:
         last_words("interrupted")
@@ -210,6 +219,8 @@ def _run_trials(team: Team, trials: Sequence[Trial]) -> tuple[bool, str]:
     finished = {name: status for name, status in statuses.items() if name not in left}
     progress = SweepProgress(study, everything, finished, team.console, team.forecast)
     progress.recall(board.states)
+    if team.notices is not None:
+        team.notices.begin(study, board.states)
     # As many workers start at a time as there are places; Tune's default for a searcher is one after the other.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(at_once)
     # What Ray writes of its own is of no use once it has ended: every result is in the sweep's folder by then.
@@ -230,9 +241,11 @@ def _run_trials(team: Team, trials: Sequence[Trial]) -> tuple[bool, str]:
                     storage_path=team.scratch,
                     verbose=0,
                     failure_config=tune.FailureConfig(max_failures=WORKER_RETRIES),
-                    callbacks=[ProgressCallback(progress, run, team.launch.fail_fast)],
+                    callbacks=[ProgressCallback(progress, run, team.launch.fail_fast, team.heartbeat, team.notices)],
                 ),
             ).fit()
+    if team.notices is not None:
+        team.notices.look(run.done)
     statuses |= {state.name: state.status for state in run.board.states}
     if run.failure is not None:
         where, problem, remedy = run.failure.parts

@@ -30,7 +30,7 @@ def run(arguments: Namespace) -> int:
     name = arguments.name or "-".join(filter(None, (study.name, study.preset, time.strftime("%Y%m%d-%H%M%S"))))
     planned = Sweep.plan(study, arguments.storage, name, tried=arguments.dry_run)
     for warning in warnings_of(study):
-        console().print(warning, markup=False, soft_wrap=True)
+        console(quiet=launch.quiet).print(warning, markup=False, soft_wrap=True)
     if arguments.dry_run:
         from tune_at.cli.dry_run import dry_run
 

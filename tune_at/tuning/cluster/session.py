@@ -22,6 +22,7 @@ from tune_at.errors import UserError
 from tune_at.tuning.cluster.connect import find_cluster
 from tune_at.tuning.cluster.tokens import cluster_authentication, local_authentication
 from tune_at.tuning.interruption import uninterrupted
+from tune_at.tuning.machines import Capacity
 
 # Tune hands these on to its workers by way of a runtime environment, which Ray writes into its logs in clear. Workers
 # on this machine inherit the driver's environment; nodes of a cluster have credentials of their own.
@@ -104,6 +105,12 @@ class Need:
 def live_nodes() -> list[dict[str, float]]:
     """The resources of each node of the running cluster."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def capacity() -> Capacity:
+    """What the cluster's nodes have together, and what of it is taken, by whomever."""
+    nodes = sum(bool(node["Alive"]) for node in ray.nodes())
+    return Capacity.of(nodes, ray.cluster_resources(), ray.available_resources())
 
 
 def unplaceable(wanted: Iterable[Need], nodes: Sequence[Mapping[str, float]], joined: bool = False) -> list[UserError]:
