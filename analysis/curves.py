@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from analysis.frames import Frames, add_series
+from analysis.notes import noted, trials_left_out
 from tune_at.errors import UserError
 from tune_at.store.status import Status
 
@@ -31,7 +32,8 @@ def mean_curves(
     Returns:
         Columns series, `shown`, `names`, epoch, value (mean), spread (standard deviation over seeds, ddof 1; NaN for
         one), seeds, mark: empty, or `best` and `final`, which are rows of their own: means of each trial's value at its
-        best epoch (and of that epoch), and of those that are completed at the last evaluated one.
+        best epoch (and of that epoch), and of those that are completed at the last evaluated one. Trials that are left
+        out are noted.
 
     Raises:
         UserError: none of the columns has a value.
@@ -40,7 +42,7 @@ def mean_curves(
     measured = frames.epochs.dropna(subset=present, how="all") if present else frames.epochs.iloc[:0]
     if measured.empty:
         raise UserError("report", f"no epoch has {' or '.join(_words(c) for c in columns)}", _remedy(columns, frames))
-    rows = add_series(measured, shown)
+    rows = add_series(measured, shown, frames.drawn)
     keys = ["series", *shown]
     rows = rows[~_cut_among_whole(rows, keys)]
     parts = []
@@ -58,7 +60,8 @@ def mean_curves(
         parts.append(by_epoch[by_epoch["seeds"] == whole].assign(mark=""))
         parts += [_marked(part, group, mark) for mark in (BEST, FINAL)]
     found = pd.concat([part for part in parts if len(part)], ignore_index=True)
-    return found[[*keys, *names, "epoch", "value", "spread", "seeds", "mark"]]
+    found = found[[*keys, *names, "epoch", "value", "spread", "seeds", "mark"]]
+    return noted(found, trials_left_out(frames, rows["trial"].unique()))
 
 
 def lines_of(frame: pd.DataFrame) -> pd.DataFrame:

@@ -12,12 +12,14 @@ from tune_at.config.objective import OBJECTIVES
 from tune_at.config.scheduler import FIFO, SchedulerSection
 from tune_at.errors import UserError
 from tune_at.store.layout import SweepFolder
+from tune_at.store.lock import is_locked
 from tune_at.store.place import Where
 from tune_at.store.reader import read_results, read_table, sweep_folder
 from tune_at.store.schema import TABLES, TRIALS
 from tune_at.store.snapshot import Snapshot
 from tune_at.store.status import Status
 from tune_at.study.comparison import plain
+from tune_at.study.names import linked_columns
 from tune_at.study.study import Study
 from tune_at.study.sweep import Sweep
 from tune_at.wording import program, shell
@@ -32,6 +34,8 @@ class Frames:
     seeds each point has. `read`: a table that training does not write, by name; it is read when it is first asked for.
     `elsewhere`: whether the curves were imported, so that of configs only that is known which was told. `sweep`: where
     all of it is from; None if it was made by hand.
+    `linked`: the columns that the mappings of one axis or choice set together. `drawn`: the keys of a search's space.
+    `live`: whether somebody runs the sweep.
     """
 
     trials: pd.DataFrame
@@ -43,6 +47,18 @@ class Frames:
     read: Callable[[str], pd.DataFrame] = field(default=lambda table: pd.DataFrame(columns=TABLES[table].schema.names))
     elsewhere: bool = False
     sweep: Sweep | None = None
+    linked: tuple[tuple[str, ...], ...] = ()
+    drawn: tuple[str, ...] = ()
+    live: bool = True
+
+    @cached_property
+    def told(self) -> pd.DataFrame:
+        """`trials` with each status as it is told: of a sweep that nobody runs, what the table calls running was
+        interrupted.
+        """
+        if self.live or self.trials.empty:
+            return self.trials
+        return self.trials.assign(status=self.trials["status"].replace(Status.RUNNING, Status.INTERRUPTED))
 
     @property
     def weights_alone(self) -> bool:
@@ -101,7 +117,12 @@ def frames_of(sweep: Where | SweepFolder, study: Study, results: Snapshot) -> Fr
     if elsewhere:
         trials, joined = (frame.assign(**_unknown(frame)) for frame in (trials, joined))
     whole, read = Sweep(SweepFolder.of(sweep), study), partial(read_table, sweep)
-    return Frames(trials, joined, decisions, study.scheduler, swept, len(study.seeds), read, elsewhere, whole)
+    corners = {path: distribution.corners() for path, distribution in study.space.items()}
+    linked = linked_columns({**study.axes, **corners}, swept)
+    return Frames(
+        trials, joined, decisions, study.scheduler, swept, len(study.seeds), read, elsewhere, whole,
+        linked=tuple(map(tuple, linked)), drawn=tuple(study.space), live=is_locked(SweepFolder.of(sweep)),
+    )  # fmt: skip
 
 
 UNKNOWN = "unknown"
@@ -154,39 +175,43 @@ def without_gap(frames: Frames, where: str) -> UserError:
     return UserError(where, "no completed trial has training accuracies", remedy)
 
 
-def add_series(epochs: pd.DataFrame, shown: Sequence[str]) -> pd.DataFrame:
+def add_series(epochs: pd.DataFrame, shown: Sequence[str], drawn: Sequence[str] = ()) -> pd.DataFrame:
     """A copy with the column `series`: the objective and what tells its trials apart, but for the keys `shown`.
 
     So an average over seeds is never one over, say, two values of beta: these are two series. A key is named only if it
     tells apart what `shown` and the keys before it do not (a section's name comes first), and where trials have it; of
     three and more keys a value that most trials share goes without saying. Group by series and all of `shown`.
+
+    `drawn`: the keys of a search's space. Any of their values tells trials apart by itself, and all are named where
+    they are known.
     """
     trials = epochs.drop_duplicates("trial")  # what varies, varies from trial to trial
     series = trials["objective.name"].astype(object)
     known = {"objective.name", "seed", *shown}
     keys = sorted((c for c in trials.columns if "." in c and c not in known), key=lambda c: not c.endswith(".name"))
+    drawn = [key for key in keys if key in drawn and trials[key].map(str).nunique() > 1]
     for _, part in trials.groupby("objective.name"):
-        telling = _telling(part, keys, [key for key in shown if key in part])
+        telling = _telling(part, keys, [key for key in shown if key in part], drawn)
         for key in telling:
             values = part[key].map(plain)
             said = part[key].notna()
             usual = values.value_counts()
-            if len(telling) > 2 and usual.iloc[0] > len(part) / 2:
+            if key not in drawn and len(telling) > 2 and usual.iloc[0] > len(part) / 2:
                 said &= values != usual.index[0]
             prefix = "" if key.endswith(".name") else key.rpartition(".")[2] + " "
             series.loc[part.index[said]] += ", " + prefix + values[said]
     return epochs.assign(series=epochs["trial"].map(dict(zip(trials["trial"], series, strict=True))))
 
 
-def _telling(part: pd.DataFrame, keys: Sequence[str], shown: Sequence[str]) -> list[str]:
-    """The keys that tell trials apart which those before, and those `shown`, do not."""
+def _telling(part: pd.DataFrame, keys: Sequence[str], shown: Sequence[str], drawn: Sequence[str]) -> list[str]:
+    """The keys that tell trials apart which those before, and those `shown`, do not; and any that is `drawn`."""
     telling: list[str] = []
     told = pd.Series("", index=part.index)
     for key in shown:
         told = told + "|" + part[key].map(str)
     for key in keys:
         finer = told + "|" + part[key].map(str)
-        if finer.nunique() > told.nunique():
+        if finer.nunique() > told.nunique() or key in drawn:
             telling.append(key)
             told = finer
     return telling

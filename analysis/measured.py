@@ -51,7 +51,7 @@ def probe_rows(frames: Frames, probe: str, *, last: bool = False) -> pd.DataFram
         remedy = f"name it in the study's `probes`, or measure it afterwards: {command}"
         what = "has no rows of any trial's last network" if last else "has no rows in this sweep"
         raise UserError(probe, what, remedy if last else "name it in the study's `probes`")
-    trials = add_series(frames.trials, ["data.noise_rate"])
+    trials = add_series(frames.trials, ["data.noise_rate"], frames.drawn)
     return rows.merge(trials.drop(columns=["sweep", "study", "stage"], errors="ignore"), on="trial")
 
 

@@ -1,16 +1,19 @@
 """A sweep's points as a table: what was swept, and what came out of it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from analysis.exploits import values_at
 from analysis.frames import Frames
+from analysis.notes import left_out, noted
 from analysis.ranking import rank
 from tune_at.errors import UserError
 from tune_at.store.status import Status
 from tune_at.study.comparison import plain
 from tune_at.study.points import Point
+from tune_at.wording import counted
 
 
 def completed_points(frames: Frames, figure: str) -> tuple[pd.DataFrame, list[Point]]:
@@ -20,7 +23,7 @@ def completed_points(frames: Frames, figure: str) -> tuple[pd.DataFrame, list[Po
         A frame with a row a point, and the points in its order. Columns trial (of several seeds the point's name),
         objective, seeds, natural, robust (in [0, 1]), natural_spread, robust_spread (standard deviation over seeds,
         ddof 1; NaN for one), group (in words, what metrics are measured on where that differs), front (False); and each
-        swept or mutated value by its dotted path, as it was at that epoch.
+        swept or mutated value by its dotted path, as it was at that epoch. The points that are left out are noted.
 
     Raises:
         UserError: there is no such point; `figure` is where the message says it is missing.
@@ -46,7 +49,16 @@ def completed_points(frames: Frames, figure: str) -> tuple[pd.DataFrame, list[Po
         if first["trial"] in made:
             values |= values_at(made[first["trial"]], first["trial"], int(first["best_epoch"]))
         rows.append({**row, "front": False, **values})
-    return pd.DataFrame(rows), completed
+    told = dict(zip(frames.told["trial"], frames.told["status"], strict=True))
+    reasons = [_reason(point, told) for point in ranking.points if point not in completed]
+    return noted(pd.DataFrame(rows), left_out(reasons, len(ranking.points))), completed
+
+
+def _reason(point: Point, told: Mapping[str, str]) -> str:
+    """Why a point is not shown: the status of its first trial that is not completed, or what it lacks."""
+    others = [told[row["trial"]] for row in point.trials if row["status"] != Status.COMPLETED]
+    lacking = "not evaluated" if len(point.trials) >= point.planned else "without all of its seeds"
+    return str(others[0]) if others else lacking
 
 
 def _none_completed(frames: Frames, figure: str) -> UserError:
@@ -69,23 +81,40 @@ def swept_keys(frames: Frames) -> list[str]:
 def varied(frames: Frames, figure: str) -> tuple[pd.DataFrame, list[str]]:
     """`completed_points`, and the columns of it that differ between points, the objective among them.
 
-    Of keys that say the same of every point (a schedule and its name) only the first is there.
+    Of keys that one axis sets together and that part the points alike (a schedule's name and its milestones) only the
+    first is there. A key of a search's space, or an axis of its own, always is: two that were drawn from ranges part
+    the points alike, and neither follows from the other. What is not there, or not of every point, is noted, and where
+    points were measured on different things.
 
     Raises:
         UserError: there are fewer than two points, or nothing differs.
     """
     frame, _ = completed_points(frames, figure)
     keys: list[str] = []
+    said: list[str] = []
     for key in dict.fromkeys(("objective", *swept_keys(frames))):
-        if key not in frame or frame[key].dropna().map(plain).nunique() < 2:
+        if key not in frame:
             continue
         values = frame[key].map(plain)
-        if not any(_same(values, frame[other].map(plain)) for other in keys):
+        known = values[frame[key].notna()]
+        if known.nunique() < 2:
+            if key in swept_keys(frames) and len(known):
+                which = "each" if len(known) == len(frame) else "its"
+                said.append(f"not shown: {key}, {known.iloc[0]} at {which} point")
+            continue
+        together = {other for group in frames.linked if key in group for other in group}
+        same = next((other for other in keys if other in together and _same(values, frame[other].map(plain))), None)
+        if same is None:
             keys.append(key)
+        else:
+            said.append(f"not shown: {key}, which follows from {same}")
     if len(frame) < 2 or not keys:
-        what = f"{len(frame)} completed point{'s' * (len(frame) != 1)}: nothing differs"
+        what = f"{counted(len(frame), 'completed point')}: nothing differs"
         raise UserError(figure, what, "let a sweep of several finish")
-    return frame, keys
+    if frame["group"].nunique() > 1:
+        words = sorted({part.partition("=")[0] for label in frame["group"] for part in label.split(", ") if part})
+        said.append(f"points that differ in {' or '.join(words)} do not compare")
+    return noted(frame, *said), keys
 
 
 def _same(one: "pd.Series[Any]", other: "pd.Series[Any]") -> bool:

@@ -6,17 +6,24 @@ plots next does not land in a figure of ours.
 
 import functools
 import io
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from analysis.notes import notes_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
 SCREEN_DPI = 110
+
+LETTERS, LEGEND_LETTERS = 14, 12.5
+"""In an inch, of small print and of a legend's."""
 
 STYLE = {
     "figure.dpi": SCREEN_DPI,
@@ -65,14 +72,35 @@ Name = TypeVar("Name")
 
 
 def styled(draw: Draw) -> Draw:
-    """Let a drawing function work under `STYLE`, and leave matplotlib's settings as they were."""
+    """Let a drawing function work under `STYLE`, and leave matplotlib's settings as they were.
+
+    What the frame that it draws is noted to leave out stands above the picture; axes of epochs have whole numbers.
+    """
 
     @functools.wraps(draw)
     def inside(*arguments: Any, **keywords: Any) -> Any:
         with matplotlib.rc_context(STYLE):
-            return draw(*arguments, **keywords)
+            made = draw(*arguments, **keywords)
+            if isinstance(made, Figure):
+                _finish(made, notes_of(next(iter(arguments), None)))
+            return made
 
     return cast(Draw, inside)
+
+
+def _finish(figure: Figure, notes: Sequence[str]) -> None:
+    for axis in figure.axes:
+        if axis.get_xlabel().partition(" ")[0] in ("epoch", "iteration") and axis.get_xscale() == "linear":
+            whole_ticks(axis)
+    if notes:
+        width = int(figure.get_figwidth() * LETTERS)
+        lines = [line for note in notes for line in textwrap.wrap(note, width)]
+        figure.suptitle("\n".join(lines), fontsize="small", color="0.35")
+
+
+def whole_ticks(axis: "Axes") -> None:
+    """Let the ticks below an axis be whole numbers: there is no epoch 2.5."""
+    axis.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
 
 
 class Picture(Figure):
@@ -117,7 +145,8 @@ def first_of(names: Iterable[Name], most: int = MOST_PANELS, noun: str = "series
 def legend_below(figure: Figure, axes: "Sequence[Axes]", columns: int = 2, title: str = "", note: str = "") -> None:
     """One legend for all panels, under them: each name that one of them has, once, below a title and a note.
 
-    More than `MOST_PANELS` lines are told apart by nobody: they stay without names.
+    It has as many columns as are wanted and as the figure is wide enough for. More than `MOST_PANELS` lines are told
+    apart by nobody: they stay without names.
     """
     entries: dict[str, Any] = {}
     for axis in axes:
@@ -126,6 +155,8 @@ def legend_below(figure: Figure, axes: "Sequence[Axes]", columns: int = 2, title
     if len(entries) > MOST_PANELS:
         note, entries = f"{len(entries)} lines, from dark to light in their order", {}
     title = "\n".join(filter(None, (title, note)))
+    longest = max(map(len, entries), default=0)
+    columns = max(1, min(columns, int(figure.get_figwidth() * LEGEND_LETTERS / (longest + 6))))
     figure.legend(
         entries.values(), entries.keys(), loc="outside lower center", ncols=columns, title=title or None,
         title_fontsize="small",

@@ -74,7 +74,7 @@ FIGURES = Registry(
                 "early stopping replayed over whole curves: epochs saved, regret, and each rung's Kendall's tau",
             ),
             (
-                "pareto_front", "pareto_front:FIGURE", "Tab. 1",
+                "pareto_front", "pareto_front:FIGURE", "ours",
                 "natural against robust accuracy of each trial, and those that no other beats in both",
             ),
             (

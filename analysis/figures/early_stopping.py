@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.base import Figure, alone
 from analysis.frames import Frames
@@ -106,7 +105,6 @@ def draw_early_stopping(frame: pd.DataFrame) -> "MatplotlibFigure":
         counts.append(f"{len(exploits)} exploit{'s' * (len(exploits) > 1)}")
     counts.append(f"{len(frame)} evaluated epochs")
     axis.set(title=", ".join(counts), ylabel=_value_label(frame))
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     legend_below(figure, [axis], columns=3)
     return figure
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis.figures.base import Figure, alone
 from analysis.frames import Frames, add_series, final_epochs, panel_title, without_gap
+from analysis.notes import noted, trials_left_out
 from analysis.style import DARK, LIGHT, first_of, legend_below, panels, styled
 from tune_at.errors import UserError, suggestion
 from tune_at.study.comparison import plain
@@ -29,7 +30,7 @@ def prepare_generalization_gap(frames: Frames, by: str = NOISE) -> pd.DataFrame:
     Returns:
         Columns series (the objective, and what else varies), key (`by`), at (its value), kind (natural, robust), gap
         (mean over seeds, in [-1, 1]), spread (standard deviation over seeds, ddof 1; NaN for one seed), seeds, and
-        train, test (mean accuracies).
+        train, test (mean accuracies). Trials that are left out are noted.
     """
     final = final_epochs(frames.epochs)
     final = final[final["train_robust_accuracy"].notna()]
@@ -38,7 +39,7 @@ def prepare_generalization_gap(frames: Frames, by: str = NOISE) -> pd.DataFrame:
     if by not in final or final[by].isna().all():
         known = [column for column in map(str, final.columns) if "." in column]
         raise UserError("generalization_gap", f"{by!r} is no key of the trials' configs", suggestion(by, known))
-    final = add_series(final, [by])
+    final = add_series(final, [by], frames.drawn)
     # A switch is a word: it has no place between 0 and 1.
     numbers = [isinstance(value, int | float) and not isinstance(value, bool) for value in final[by]]
     final["at"] = [value if number else plain(value) for value, number in zip(final[by], numbers, strict=True)]
@@ -58,19 +59,29 @@ def prepare_generalization_gap(frames: Frames, by: str = NOISE) -> pd.DataFrame:
         test=("test", "mean"),
     ).reset_index()
     frame.insert(1, "key", by)
-    return frame
+    constant = f"{by} is {plain(final[by].iloc[0])} in each completed trial" if frame["at"].nunique() == 1 else ""
+    return noted(frame, trials_left_out(frames, final["trial"], "without training accuracies"), constant)
 
 
 def prepare_gap_by_key(frames: Frames, by: str | None = None) -> pd.DataFrame:
-    """As `prepare_generalization_gap`, by default against the first key that the study sweeps beside the objective."""
-    if by is None:
-        swept = [key for key in frames.swept if not key.startswith("objective") and key in frames.trials]
-        numbers = [key for key in swept if pd.api.types.is_numeric_dtype(frames.trials[key])]
-        if not swept:
-            keys = "--by KEY, as train.epochs"
-            raise UserError("gap_by_key", "the study sweeps no key beside the objective", f"name one with {keys}")
-        by = (numbers or swept)[0]
-    return prepare_generalization_gap(frames, by)
+    """As `prepare_generalization_gap`, by default against the first key that the study sweeps beside the objective.
+
+    Raises:
+        UserError: the key has one value in all completed trials, or there is no such key.
+    """
+    swept = [key for key in frames.swept if not key.startswith("objective") and key in frames.trials]
+    if by is not None:
+        frame = prepare_generalization_gap(frames, by)
+        if frame["at"].nunique() == 1:
+            others = [key for key in swept if frames.trials[key].map(plain).nunique() > 1]
+            what = f"{by} is {plain(frame['at'].iloc[0])} in each completed trial"
+            raise UserError("gap_by_key", what, f"name a key that differs, as {others[0]}" if others else "sweep it")
+        return frame
+    numbers = [key for key in swept if pd.api.types.is_numeric_dtype(frames.trials[key])]
+    if not swept:
+        keys = "--by KEY, as train.epochs"
+        raise UserError("gap_by_key", "the study sweeps no key beside the objective", f"name one with {keys}")
+    return prepare_generalization_gap(frames, (numbers or swept)[0])
 
 
 @styled

@@ -6,6 +6,7 @@ import pandas as pd
 
 from analysis.figures.base import Figure, alone
 from analysis.frames import Frames
+from analysis.notes import noted, notes_of
 from analysis.points import is_number, is_wide, varied
 from analysis.style import DARK, LIGHT, legend_below, panels, styled
 from tune_at.errors import UserError
@@ -24,7 +25,7 @@ def prepare_importance(frames: Frames) -> pd.DataFrame:
     """The importance of each swept key for robust accuracy on the selection split at the best epoch.
 
     Functional ANOVA (Hutter et al. 2014) and mean decrease of impurity, both over random forests and as Optuna computes
-    them. Keys that only some points have are left out, as Optuna does.
+    them. Keys that only some points have are left out, as Optuna does, and noted.
 
     Returns:
         Columns key, evaluator, importance (in [0, 1]; an evaluator's sum to 1), points (their number). Sorted by
@@ -36,7 +37,8 @@ def prepare_importance(frames: Frames) -> pd.DataFrame:
     import optuna
 
     frame, keys = varied(frames, "importance")
-    keys = [key for key in keys if frame[key].notna().all()]
+    lacking = [key for key in keys if frame[key].isna().any()]
+    keys = [key for key in keys if key not in lacking]
     if len(frame) < FEWEST:
         raise UserError("importance", f"{len(frame)} completed points are too few", f"wait for {FEWEST}")
     if not keys or frame["robust"].nunique() < 2:
@@ -59,12 +61,9 @@ def prepare_importance(frames: Frames) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     first = table[table["evaluator"] == EVALUATORS[0]].set_index("key")["importance"]
     order = table["key"].map(first)
-    return (
-        table.assign(order=-order)
-        .sort_values(["order", "key", "evaluator"])
-        .drop(columns="order")
-        .reset_index(drop=True)
-    )
+    table = table.assign(order=-order).sort_values(["order", "key", "evaluator"], ignore_index=True)
+    said = [f"not shown: {key}, which not every point has" for key in lacking]
+    return noted(table.drop(columns="order"), *notes_of(frame), *said)
 
 
 def _distribution(column: "pd.Series[Any]") -> Any:

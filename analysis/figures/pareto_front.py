@@ -1,14 +1,14 @@
 """The trade-off between natural and robust accuracy over a sweep's points."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from analysis.figures.base import Figure, alone
-from analysis.frames import Frames, objective_label
-from analysis.points import completed_points
+from analysis.frames import Frames, add_series, series_label
+from analysis.points import completed_points, swept_keys
 from analysis.ranking import fronts
-from analysis.style import DARK, LIGHT, panels, shade, styled
+from analysis.style import DARK, LIGHT, legend_below, panels, shade, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 MARKERS = "os^Dv<>Pp*Xhd"
 
 LABELLED = 6
-"""Fronts that have a line each in the legend; of more groups, the colours alone tell the fronts apart."""
+"""Fronts, and series, that have a line each in the legend; of more groups the colours alone tell the fronts apart, and
+of more series an objective has one marker."""
+
+
+INSIDE = 24
+"""Letters of a name from which on the legend stands below: inside it would cover points."""
 
 
 def prepare_pareto_front(frames: Frames) -> pd.DataFrame:
@@ -25,10 +30,14 @@ def prepare_pareto_front(frames: Frames) -> pd.DataFrame:
 
     Returns:
         Columns of `analysis.points.completed_points`, and front: whether no other point of the group is at least as
-        good in both accuracies and better in one.
+        good in both accuracies and better in one; series (the objective, and what else tells the points of a group
+        apart). Points that are left out are noted.
     """
     frame, points = completed_points(frames, "pareto_front")
     frame["front"] = fronts(points, frame[["natural", "robust"]].to_numpy().tolist())
+    apart = [key for key in swept_keys(frames) if any(f"{key}=" in label for label in frame["group"])]
+    series = add_series(frames.trials, apart, frames.drawn).set_index("trial")["series"]
+    frame["series"] = [series[point.trials[0]["trial"]] for point in points]
     return frame.sort_values(["natural", "robust", "trial"], ignore_index=True)
 
 
@@ -41,7 +50,9 @@ def far_below(frame: pd.DataFrame) -> "pd.Series[bool]":
 
 @styled
 def draw_pareto_front(frame: pd.DataFrame) -> "MatplotlibFigure":
-    """A marker an objective; each front is joined, in a colour of its own, from dark to light by group.
+    """A marker a series; each front is joined. Of several groups each has a colour, from dark to light.
+
+    Filled points are on the front, hollow ones are not; of one group alone, dark ones are and light ones are not.
 
     Trials that failed to learn would squeeze all others into a corner: the title counts those that are left out.
     """
@@ -52,31 +63,51 @@ def draw_pareto_front(frame: pd.DataFrame) -> "MatplotlibFigure":
     frame = frame[~far]
     _draw_fronts(axis, frame)
     axis.set(xlabel="natural accuracy on the selection split (%)", ylabel="robust accuracy on the selection split (%)")
-    axis.legend(loc="best")
+    if any(len(text) > INSIDE for text in axis.get_legend_handles_labels()[1]):
+        legend_below(figure, [axis])
+    else:
+        axis.legend(loc="best")
     return figure
 
 
 def _draw_fronts(axis: "Axes", frame: pd.DataFrame) -> None:
-    groups = list(dict.fromkeys(frame["group"])) if "group" in frame else [""]
-    shades = [shade(place, len(groups)) for place in range(len(groups))] if len(groups) > 1 else [DARK]
-    for group, color in zip(groups, shades, strict=True):
-        part = frame[frame["group"] == group] if "group" in frame else frame
+    several = "group" in frame and frame["group"].nunique() > 1
+    groups = sorted(set(frame["group"])) if several else [""]
+    names = _names(frame)
+    for place, group in enumerate(groups):
+        part = frame[frame["group"] == group] if several else frame
+        color = shade(place, len(groups)) if several else DARK
         front = part[part["front"]].sort_values("natural")
-        label = f"front, {group}" if 1 < len(groups) <= LABELLED else "front" if group == groups[0] else None
+        label = "front" if not several else f"front, {group}" if len(groups) <= LABELLED else None
         axis.step(100 * front["natural"], 100 * front["robust"], where="pre", color=color, linewidth=1.2, label=label)
-    colours = dict(zip(groups, shades, strict=True))
-    named = set()
-    for marker, (name, part) in zip(MARKERS, frame.groupby("objective"), strict=False):
-        for on_front, points in part.groupby("front"):
-            label = objective_label(str(name)) + (", on the front" if on_front else "")
-            for group, own in points.groupby("group") if "group" in points else [("", points)]:
-                axis.errorbar(
-                    100 * own["natural"], 100 * own["robust"],
-                    xerr=_bars(own, "natural_spread"), yerr=_bars(own, "robust_spread"),
-                    fmt=marker, color=colours[group] if on_front else LIGHT, markersize=6, elinewidth=0.8,
-                    label=None if label in named else label,
-                )  # fmt: skip
-                named.add(label)
+        for (name, on_front), own in part.groupby([names, "front"]):
+            filled = bool(on_front) or not several
+            axis.errorbar(
+                100 * own["natural"], 100 * own["robust"],
+                xerr=_bars(own, "natural_spread"), yerr=_bars(own, "robust_spread"), elinewidth=0.8,
+                label=None if several else series_label(str(name)) + (", on the front" if on_front else ""),
+                color=color if several or on_front else LIGHT, **_shape(names, name, filled),
+            )  # fmt: skip
+    if several:
+        _name_shapes(axis, frame, names)
+
+
+def _names(frame: pd.DataFrame) -> "pd.Series[str]":
+    """What a marker stands for: the series, or of many the objective alone."""
+    return frame["series"] if "series" in frame and frame["series"].nunique() <= LABELLED else frame["objective"]
+
+
+def _shape(names: "pd.Series[str]", name: object, filled: bool) -> dict[str, Any]:
+    marker = MARKERS[sorted(set(names)).index(str(name)) % len(MARKERS)]
+    return {"fmt": marker, "markersize": 6} | ({} if filled else {"markerfacecolor": "white"})
+
+
+def _name_shapes(axis: "Axes", frame: pd.DataFrame, names: "pd.Series[str]") -> None:
+    """Legend entries of shapes that stand in each group, in a grey that is no group's."""
+    for name in sorted(set(names)):
+        axis.errorbar([], [], color="0.45", label=series_label(name), **_shape(names, name, filled=True))
+    if not frame["front"].all():
+        axis.plot([], [], "o", color="0.45", markersize=6, markerfacecolor="white", label="hollow: not on a front")
 
 
 def _bars(frame: pd.DataFrame, column: str) -> "pd.Series[float] | None":

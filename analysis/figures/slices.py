@@ -7,9 +7,11 @@ import pandas as pd
 
 from analysis.figures.base import Figure, alone
 from analysis.frames import Frames, objective_label
+from analysis.notes import noted, notes_of
 from analysis.points import is_number, is_wide, varied
-from analysis.style import first_of, legend_below, look, panels, styled
+from analysis.style import first_of, legend_below, look, panels, styled, whole_ticks
 from tune_at.study.comparison import plain
+from tune_at.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
@@ -20,12 +22,14 @@ def prepare_slices(frames: Frames) -> pd.DataFrame:
 
     Returns:
         Columns key, value (numbers, or words), at (the value as a number; NaN for words), trial, objective, robust
-        (mean over seeds), spread, seeds. Points that do not have a key are left out of its rows.
+        (mean over seeds), spread, seeds. Points that do not have a key are left out of its rows, and noted.
     """
     frame, keys = varied(frames, "slices")
-    parts = []
+    parts, lacking = [], []
     for key in keys:
         part = frame[frame[key].notna()]
+        if len(part) < len(frame):
+            lacking.append(f"{counted(len(frame) - len(part), 'point')} without {key}")
         number = is_number(part[key])
         parts.append(
             pd.DataFrame(
@@ -41,7 +45,7 @@ def prepare_slices(frames: Frames) -> pd.DataFrame:
                 }
             )
         )
-    return pd.concat(parts, ignore_index=True)
+    return noted(pd.concat(parts, ignore_index=True), *notes_of(frame), *lacking)
 
 
 @styled
@@ -68,6 +72,8 @@ def draw_slices(frame: pd.DataFrame) -> "MatplotlibFigure":
             axis.margins(x=0.15)
         elif is_wide(part["at"]):
             axis.set_xscale("log")
+        elif (part["at"] % 1 == 0).all():
+            whole_ticks(axis)
     axes[0].set_ylabel("robust accuracy, selection split (%)")
     legend_below(figure, axes, columns=min(4, len(objectives)), note=note)
     return figure

@@ -6,6 +6,7 @@ import pandas as pd
 
 from analysis.figures.base import Figure, alone
 from analysis.frames import Frames, add_series, series_label
+from analysis.notes import noted, trials_left_out
 from analysis.points import is_wide
 from analysis.ranking import scored
 from analysis.style import legend_below, look, panels, styled
@@ -21,12 +22,14 @@ def prepare_training_cost(frames: Frames) -> pd.DataFrame:
 
     Returns:
         Columns series, seconds (mean over seeds), seconds_spread, robust (mean on the selection split), robust_spread
-        (standard deviation over seeds, ddof 1; NaN for one), seeds, devices (their names).
+        (standard deviation over seeds, ddof 1; NaN for one), seeds, devices (their names). Trials that are left out are
+        noted.
     """
     completed = frames.trials[frames.trials["status"] == Status.COMPLETED]
     if completed.empty or "train_seconds" not in frames.epochs or frames.epochs["train_seconds"].isna().all():
         raise UserError("training_cost", "no completed trial has recorded its times", "let the sweep finish")
-    trials = scored(add_series(completed.assign(selection=completed["train.selection"]), []), frames.epochs)
+    named = add_series(completed.assign(selection=completed["train.selection"]), [], frames.drawn)
+    trials = scored(named, frames.epochs)
     trials = trials.rename(columns={"score": "robust"}).dropna(subset=["robust"])
     if trials.empty:
         raise UserError("training_cost", "no completed trial has a best epoch", "let the sweep finish")
@@ -36,7 +39,7 @@ def prepare_training_cost(frames: Frames) -> pd.DataFrame:
         robust_spread=("robust", "std"), seeds=("seed", "nunique"),
         devices=("device", lambda names: ", ".join(sorted({str(name) for name in names}))),
     )  # fmt: skip
-    return table.reset_index()
+    return noted(table.reset_index(), trials_left_out(frames, trials["trial"]))
 
 
 @styled

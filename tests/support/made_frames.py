@@ -32,3 +32,13 @@ def frames(*cases, swept=(), seeds=1, **tables):
         {"trial": [], "epoch": [], "probe": [], "quantity": [], "x": [], "value": [], "checkpoint": []}
     )
     return Frames(*made, swept=tuple(swept), seeds=seeds, read=lambda table: tables.get(table, empty))
+
+
+def point(objective, robust, status="completed", natural=0.9, **keys):
+    """A case of `frames` with all accuracies and times; `data__noise_rate` is the key data.noise_rate."""
+    keys = {key.replace("__", "."): value for key, value in keys.items()}
+    keys = {"train.selection": "validation", "status": status, **keys}
+    curves = {"val_natural_accuracy": [natural, 0.1], "val_robust_accuracy": [robust, 0.0], "train_seconds": [30.0] * 2,
+              "train_robust_accuracy": [0.5, 0.8], "test_robust_accuracy": [0.4, 0.3],
+              "train_natural_accuracy": [0.5, 0.9], "test_natural_accuracy": [0.4, 0.7]}  # fmt: skip
+    return (objective, keys, curves)
