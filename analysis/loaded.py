@@ -16,7 +16,6 @@ from analysis.frames import Frames, frames_of, require_epochs
 from analysis.overview import status_line
 from analysis.tables import draw_table, prepare_table
 from tune_at.errors import UserError, suggestion
-from tune_at.store.lock import is_locked
 from tune_at.store.place import LocalPlace, Where, to_place
 from tune_at.store.reader import read_results
 from tune_at.study.study import Study
@@ -39,11 +38,11 @@ class PaperTable:
     frame: pd.DataFrame
 
     def draw(self, form: str = "markdown") -> str:
-        """As `markdown`, `latex`, `html` or `csv`."""
+        """As `markdown`, `latex`, `html`, `csv` or plain `text`."""
         return draw_table(self.frame, form)
 
     def __repr__(self) -> str:
-        return self.draw()
+        return self.draw("text")
 
     def _repr_html_(self) -> str:
         return self.draw("html")
@@ -77,7 +76,7 @@ class LoadedSweep:
         sweep = Sweep.open(str(place.expanduser() if isinstance(place, LocalPlace) else place))
         results = read_results(sweep.folder)
         frames = frames_of(sweep.folder, sweep.study, results)
-        status = status_line(results.frame("trials"), sweep.study.size, is_locked(sweep.folder))
+        status = status_line(results.frame("trials"), sweep.study.size, frames.live)
         return cls(str(sweep.folder), sweep.study, frames, sweep.left(results), status)
 
     @property

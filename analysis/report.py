@@ -42,6 +42,8 @@ def write_report(
 ) -> list[Place]:
     """Draw the named figures of a sweep; returns the paths written, the pictures and the CSV behind them for each.
 
+    A file has the figure's name and what it was drawn by: `gap_by_key-attack.eps.png`.
+
     Args:
         sweep: its folder.
         figures: their names.
@@ -74,7 +76,11 @@ def write_report(
         tell(f"not drawn: {refusal}")
     folder = SweepFolder.of(sweep)
     return [
-        path for name, figure, frame in drawn for path in write_files(folder, name, frame, figure.draw(frame), formats)
+        path
+        for name, figure, frame in drawn
+        for path in write_files(
+            folder, "-".join([name, *_taken(figure, options).values()]), frame, figure.draw(frame), formats
+        )
     ]
 
 

@@ -1,6 +1,6 @@
 """Whether what the paper found shows in a sweep: one rule a study, in code, each with its numbers."""
 
-from analysis.findings.base import DOES_NOT, SHOWS, UNKNOWN, Finding, Rule, in_each_setting, judge
+from analysis.findings.base import DOES_NOT, NO_RULE, SHOWS, UNKNOWN, Finding, Rule, in_each_setting, judge
 from analysis.findings.memorization import (
     fails_in_every_setting,
     fits_in_every_setting,
@@ -16,7 +16,7 @@ from analysis.frames import NOTHING, Frames
 from tune_at.store.status import Status
 from tune_at.wording import counted
 
-__all__ = ["DOES_NOT", "RULES", "SHOWS", "UNKNOWN", "Finding", "find", "rule_text"]
+__all__ = ["DOES_NOT", "NO_RULE", "RULES", "SHOWS", "UNKNOWN", "Finding", "find", "rule_text"]
 
 RULES: dict[str, Rule] = {
     "architectures": in_each_setting(random_labels, "objective", "data.noise_rate"),
@@ -40,7 +40,7 @@ RULES: dict[str, Rule] = {
     "robust_overfitting": overfits,
     "threat_model": random_labels,
 }
-"""A rule by study. A study that is not here answers no figure or table of the paper."""
+"""A rule by study. In a study that is not here nothing of the paper has to show."""
 
 
 def rule_text(study: str) -> str:
@@ -51,6 +51,8 @@ def rule_text(study: str) -> str:
 def find(study: str, frames: Frames, left: int = 0) -> Finding:
     """The finding of a study. It cannot be told before all trials have ended, or where trials or rows are missing.
 
+    A study without a rule has no finding: its outcome is `NO_RULE`.
+
     Args:
         study: its name.
         frames: the sweep.
@@ -60,7 +62,7 @@ def find(study: str, frames: Frames, left: int = 0) -> Finding:
         return Finding(UNKNOWN, "the curves come from elsewhere, and so does their question")
     rule = RULES.get(study)
     if rule is None:
-        return Finding(UNKNOWN, "the study answers no figure or table of the paper")
+        return Finding(NO_RULE, "nothing of the paper has to show in this study")
     if left:
         return Finding(UNKNOWN, f"{counted(left, 'trial')} {'is' if left == 1 else 'are'} left")
     if frames.epochs.empty:

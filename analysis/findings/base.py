@@ -12,6 +12,9 @@ from tune_at.study.comparison import plain
 
 SHOWS, DOES_NOT, UNKNOWN = "shows", "does not show", "cannot be told"
 
+NO_RULE = "no rule"
+"""Of a study that asks something else than the paper did: nothing has to show, and nothing is wrong."""
+
 CLOSE = 0.02
 """A difference of accuracies that one seed does not tell."""
 
@@ -20,7 +23,7 @@ FITTED, NOT_FITTED = 0.9, 0.2
 
 
 class Finding(NamedTuple):
-    """An outcome, one of `SHOWS`, `DOES_NOT` and `UNKNOWN`, and the numbers that it follows from."""
+    """An outcome, one of `SHOWS`, `DOES_NOT`, `UNKNOWN` and `NO_RULE`, and the numbers that it follows from."""
 
     outcome: str
     numbers: str

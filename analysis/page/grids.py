@@ -36,10 +36,11 @@ class Grid:
 
 def point_grid(frames: Frames) -> Grid:
     """The points, best first: means ± standard deviations over seeds on the selection split at each best epoch."""
+    split = _selection(frames)
     columns = [
         ("point", "trials that differ in their seed alone"), ("seeds", "seeds that count"),
-        ("robust", "robust accuracy on the selection split at the best epoch, %"),
-        ("natural", "natural accuracy there, %"),
+        (f"robust, {split}", f"robust accuracy on the {split} split at the best epoch, %"),
+        (f"natural, {split}", "natural accuracy there, %"),
     ]  # fmt: skip
     if frames.trials.empty:
         return Grid(columns, [])
@@ -61,26 +62,29 @@ def point_grid(frames: Frames) -> Grid:
     return Grid(columns, rows)
 
 
-def trial_grid(frames: Frames, running: bool = True) -> Grid:
-    """All trials with what tells them apart, and their accuracies at the best and the last evaluated epoch.
+def _selection(frames: Frames) -> str:
+    """The split by which trials are judged, in a word."""
+    splits = list(frames.trials["train.selection"].unique()) if "train.selection" in frames.trials else []
+    return str(splits[0]) if len(splits) == 1 else "selection"
 
-    `running`: whether somebody runs the sweep; if not, what the table calls running was interrupted.
-    """
-    shown = {} if running else {Status.RUNNING: Status.INTERRUPTED}
+
+def trial_grid(frames: Frames) -> Grid:
+    """All trials with what tells them apart, and their accuracies at the best and the last evaluated epoch."""
     keys = [key for key in frames.swept if key in frames.trials]
     columns = [
         ("trial", "a click shows its curve and its config"), ("status", "where it stands"),
         *((key, "a swept key") for key in keys), ("seed", ""), ("epochs", "that have finished"),
-        ("best epoch", "by robust accuracy on the selection split"),
-        ("best robust", "test accuracy at the best epoch, %"), ("final natural", "test accuracy at its end, %"),
-        ("final robust", "test accuracy at its end, %; empty for trials that were cut short"),
+        ("best epoch", f"by robust accuracy on the {_selection(frames)} split"),
+        ("best robust, test", "test accuracy at the best epoch, %"),
+        ("final natural, test", "test accuracy at its end, %"),
+        ("final robust, test", "test accuracy at its end, %; empty for trials that were cut short"),
         ("robust gap", "training − test accuracy at its end, points"),
     ]  # fmt: skip
     final = final_epochs(frames.epochs).set_index("trial") if len(frames.epochs) else pd.DataFrame()
     epochs = frames.epochs.groupby("trial")["epoch"].max() if len(frames.epochs) else pd.Series(dtype=float)
     at_best = frames.epochs[frames.epochs["epoch"] == frames.epochs["best_epoch"]].set_index("trial")
     rows = []
-    for row in frames.trials.to_dict("records"):
+    for row in frames.told.to_dict("records"):
         name = row["trial"]
         last = final.loc[name] if name in final.index else {}
         best = at_best.loc[name] if name in at_best.index else {}
@@ -88,7 +92,7 @@ def trial_grid(frames: Frames, running: bool = True) -> Grid:
         rows.append(
             [
                 Cell(name),
-                Cell(str(shown.get(row["status"], row["status"]))),
+                Cell(str(row["status"])),
                 *(_value(row[key]) for key in keys),
                 Cell(str(row["seed"]), float(row["seed"])),
                 _count(epochs.get(name)),

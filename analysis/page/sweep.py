@@ -10,12 +10,11 @@ import pandas as pd
 from analysis.findings import Finding, find, rule_text
 from analysis.frames import NOTHING, frames_of
 from analysis.overview import status_line
-from analysis.page.figures import Drawn, draw_figures
+from analysis.page.figures import Drawn, draw_figures, told_few
 from analysis.page.grids import Grid, decision_grid, failure_grid, point_grid, trial_grid
 from analysis.page.tables import Shown, draw_tables
 from analysis.page.trials import trial_data
 from tune_at.config.tree import leaves
-from tune_at.store.lock import is_locked
 from tune_at.store.place import Where
 from tune_at.store.reader import read_results
 from tune_at.study.comparison import plain
@@ -48,6 +47,8 @@ class SweepContent:
     swept: Sequence[tuple[str, str]]
     """(key, its values)."""
     figures: Sequence[Drawn]
+    few: str
+    """What is said of figures that have too few points; usually nothing."""
     tables: Sequence[Shown]
     points: Grid
     trials: Grid
@@ -86,7 +87,7 @@ def collect(sweep: Where, figures: Sequence[str] = ()) -> SweepContent:
     study, results = existing.study, read_results(existing.folder)
     trials = results.frame("trials")
     frames = frames_of(existing.folder, study, results)
-    left, running = existing.left(results), is_locked(existing.folder)
+    left = existing.left(results)
     drawn = draw_figures(frames, figures, study.figures)
     return SweepContent(
         name=existing.name,
@@ -94,7 +95,7 @@ def collect(sweep: Where, figures: Sequence[str] = ()) -> SweepContent:
         paper=study.paper or "",
         preset=study.preset or "",
         place=str(existing.folder.place),
-        status=status_line(trials, study.size, running),
+        status=status_line(trials, study.size, frames.live),
         finding=find(study.name, frames, left),
         rule=rule_text(study.name),
         setting=_setting(study.base, study.axes),
@@ -102,9 +103,10 @@ def collect(sweep: Where, figures: Sequence[str] = ()) -> SweepContent:
         + [("seeds", ", ".join(map(str, study.seeds)))] * (not study.curves or len(study.seeds) > 1)
         + _drawn(study),
         figures=drawn,
+        few=told_few(drawn, str(existing.folder.place)),
         tables=draw_tables(frames, study.paper or ""),
         points=point_grid(frames),
-        trials=trial_grid(frames, running),
+        trials=trial_grid(frames),
         decisions=decision_grid(frames),
         undecided=_undecided(study),
         failures=failure_grid(trials),

@@ -65,7 +65,7 @@ def prepare_table(frames: Frames, table: str, split: str = "test", images: int |
 
 
 def draw_table(frame: "pd.DataFrame", form: str = "markdown") -> str:
-    """A prepared table as `markdown`, `latex`, `html` or `csv`: see `analysis.tables.draw`."""
+    """A prepared table as `markdown`, `latex`, `html`, `csv` or `text`: see `analysis.tables.draw`."""
     from analysis.tables import draw
 
     return draw.draw_table(frame, form)

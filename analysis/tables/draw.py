@@ -1,4 +1,4 @@
-"""A prepared table as Markdown, LaTeX, HTML or CSV; pandas' Styler and tabulate draw it."""
+"""A prepared table as Markdown, LaTeX, HTML, CSV or plain text; pandas' Styler and tabulate draw it."""
 
 import html
 import re
@@ -12,7 +12,7 @@ from analysis.tables.labels import column_label
 from analysis.tables.notes import named_rows, notes, shown_cells
 from tune_at.errors import UserError, suggestion
 
-Format = Literal["markdown", "latex", "html", "csv"]
+Format = Literal["markdown", "latex", "html", "csv", "text"]
 
 FORMATS: tuple[str, ...] = get_args(Format)
 
@@ -38,8 +38,8 @@ def draw_table(frame: pd.DataFrame, form: str = "markdown") -> str:
 
     Args:
         frame: what `prepare_table` has given.
-        form: `markdown`, `latex` (needs the package booktabs), `html` (a fragment), or `csv`: numbers alone, unrounded,
-            a line a row of the table.
+        form: `markdown`, `latex` (needs the package booktabs), `html` (a fragment), `text` (to be read as it is), or
+            `csv`: numbers alone, unrounded, a line a row of the table.
 
     Raises:
         UserError: no such format.
@@ -48,7 +48,9 @@ def draw_table(frame: pd.DataFrame, form: str = "markdown") -> str:
         raise UserError("format", f"{form!r} is unknown", suggestion(form, FORMATS))
     if form == "csv":
         return _csv(frame)
-    draw: Callable[[_Panel, str], str] = {"markdown": _markdown, "latex": _latex, "html": _html}[form]
+    draw: Callable[[_Panel, str], str] = {
+        "markdown": _markdown, "latex": _latex, "html": _html, "text": _text,
+    }[form]  # fmt: skip
     named = named_rows(frame, _stub(frame))
     panels = [_panel(str(title), part, form) for title, part in named.groupby("panel", sort=False)]
     return "\n".join(draw(panel, f"{frame['table'].iloc[0]}-{number}") for number, panel in enumerate(panels, 1))
@@ -65,7 +67,7 @@ def escape_markdown(text: str) -> str:
 
 
 _ESCAPES: dict[str, Callable[[str], str]] = {
-    "latex": escape_latex, "html": html.escape, "markdown": escape_markdown,
+    "latex": escape_latex, "html": html.escape, "markdown": escape_markdown, "text": str,
 }  # fmt: skip
 
 
@@ -103,7 +105,7 @@ def _panel(title: str, part: pd.DataFrame, form: str) -> _Panel:
 def _note(line: str, form: str) -> str:
     """A note's text; what stands in backticks is a command."""
     escape = _ESCAPES[form]
-    begin, end = {"latex": (r"\texttt{", "}"), "html": ("<code>", "</code>"), "markdown": ("`", "`")}[form]
+    begin, end = {"latex": (r"\texttt{", "}"), "html": ("<code>", "</code>")}.get(form, ("`", "`"))
     parts = line.split("`")
     return "".join(begin + escape(text) + end if place % 2 else escape(text) for place, text in enumerate(parts))
 
@@ -119,11 +121,19 @@ def _number(value: float, spread: float = float("nan"), sign: bool = False) -> s
 
 
 def _markdown(panel: _Panel, name: str) -> str:
+    return _as_lines(panel, "pipe", f"**{panel.caption}**")
+
+
+def _text(panel: _Panel, name: str) -> str:
+    return _as_lines(panel, "simple", panel.caption)
+
+
+def _as_lines(panel: _Panel, layout: str, caption: str) -> str:
     flat = panel.cells.copy()
     flat.columns = pd.Index([f"{upper} {lower.lower()}" if upper else lower for upper, lower in panel.heads])
     align = ["left"] * panel.stub + ["right"] * (flat.shape[1] - panel.stub)
-    body = flat.to_markdown(index=False, disable_numparse=True, colalign=align)
-    return "\n\n".join([f"**{panel.caption}**", str(body), *("\n".join(f"- {n}" for n in panel.notes),)]) + "\n"
+    body = flat.to_markdown(index=False, disable_numparse=True, colalign=align, tablefmt=layout)
+    return "\n\n".join([caption, str(body), *("\n".join(f"- {n}" for n in panel.notes),)]) + "\n"
 
 
 def _latex(panel: _Panel, name: str) -> str:

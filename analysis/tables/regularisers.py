@@ -1,6 +1,6 @@
 """Table A.1: training and test accuracy and their gap, by regularisers and labels."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -33,13 +33,13 @@ def prepare_regularisers(frames: Frames, **others: object) -> pd.DataFrame:
     if not found:
         problem = "no trial has training and test accuracies at its last epoch"
         raise UserError("table A.1", problem, "let the sweep finish; evaluation.train_samples must not be 0")
-    trials = frames.trials
+    trials = frames.told
     compared = compare([{k: v for k, v in row.items() if k != "data.noise_rate"} for row in records(trials)])
     columns = [Column(name, KINDS) for name in ("training", "test", "gap")]
     rows = []
     for number in range(compared.count):
         panel = trials[[group == number for group in compared.groups]]
-        for members in _rows(panel):
+        for members in _rows(panel, frames.drawn):
             first = members[0]
             names = {"table": "A.1", "panel": _title(panel), **_names(first)}
             paper = _of_paper(first)
@@ -61,11 +61,11 @@ def _accuracies(frames: Frames) -> Iterator[tuple[tuple[str, str, str], Measured
                     yield (str(row["trial"]), column, kind), Measured(100 * float(value))
 
 
-def _rows(panel: pd.DataFrame) -> list[list[dict[str, Any]]]:
+def _rows(panel: pd.DataFrame, drawn: Sequence[str]) -> list[list[dict[str, Any]]]:
     """The trials of each row, in the paper's order, then in the sweep's."""
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     told = [key for key in TOLD if key in panel]
-    for row in records(add_series(panel, told)):
+    for row in records(add_series(panel, told, drawn)):
         groups.setdefault((row["series"], *(plain(row[key]) for key in told)), []).append(row)
     return sorted(groups.values(), key=lambda members: _place(members[0]))
 

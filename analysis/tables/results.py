@@ -46,7 +46,7 @@ class ResultsLayout:
 
     def __call__(self, frames: Frames, data: str = "", split: str = "test", images: int | None = None) -> pd.DataFrame:
         """The table's numbers, tidy: see `analysis.tables.prepare_table`; `data`: of one data set alone."""
-        trials = frames.trials[frames.trials["data.name"] == data] if data else frames.trials
+        trials = frames.told[frames.told["data.name"] == data] if data else frames.told
         if trials.empty:
             remedy = f"--table {self.table} has the sweep's own data sets"
             raise UserError(f"table {self.table}", f"no trial is on {data_label(data)}", remedy)
@@ -61,7 +61,7 @@ class ResultsLayout:
         rows: list[dict[str, Any]] = []
         for common, panel in self._panels(trials):
             title = common + ("" if split == "test" else f", {split} images")
-            for members in self._rows(panel):
+            for members in self._rows(panel, frames.drawn):
                 first = members[0]
                 stub = {"table": self.table, "panel": title, "method": series_label(str(first["series"]))}
                 if self.networks:
@@ -94,10 +94,10 @@ class ResultsLayout:
             panels.append((", ".join(shown), panel))
         return panels
 
-    def _rows(self, panel: pd.DataFrame) -> list[list[dict[str, Any]]]:
+    def _rows(self, panel: pd.DataFrame, drawn: Sequence[str]) -> list[list[dict[str, Any]]]:
         """The trials of each row, in the paper's order, then in the sweep's."""
         told = ["model.name", "attack.norm", "attack.eps", "attack.step"] if self.networks else []
-        series = add_series(panel, told)
+        series = add_series(panel, told, drawn)
         groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
         for row in records(series):
             groups.setdefault((row["series"], *(row[key] for key in told)), []).append(row)

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from made_frames import frames
 
-from analysis.findings import DOES_NOT, RULES, SHOWS, UNKNOWN, find
+from analysis.findings import DOES_NOT, NO_RULE, RULES, SHOWS, UNKNOWN, find
 from tune_at.study.file import SHIPPED
 
 NATURAL = "train_natural_accuracy"
@@ -26,10 +26,13 @@ def curve(objective, best, last, **keys):
 def test_every_study_of_the_paper_has_a_rule():
     ours = {"asha_search", "methods", "tradeoff"}
     assert {path.stem for path in SHIPPED.glob("*.yaml")} - ours == set(RULES)
-    assert find("tradeoff", frames(fitted("pgd_at", 0.1))) == (
-        UNKNOWN,
-        "the study answers no figure or table of the paper",
-    )
+
+
+@pytest.mark.parametrize("study", ["tradeoff", "asha_search", "a_study_of_ones_own"])
+def test_a_study_without_a_rule_has_no_finding_that_could_fail(study):
+    found = find(study, frames(fitted("pgd_at", 0.1)))
+    assert found == (NO_RULE, "nothing of the paper has to show in this study")
+    assert find(study, frames(fitted("pgd_at", 0.1)), left=1) == found
 
 
 @pytest.mark.parametrize("study", ["random_labels", "threat_model", "datasets", "architectures"])
@@ -45,6 +48,7 @@ def test_random_labels(study, pgd_at, trades, expected):
     assert found == (expected, f"of random labels PGD-AT fits {pgd_at:.1%}, TRADES {trades:.1%}")
     made.trials.loc[0, "status"] = "running"
     assert find(study, made) == (UNKNOWN, "1 trial is not completed")
+    assert find(study, made, left=2) == (UNKNOWN, "2 trials are left")
 
 
 def test_what_a_rule_needs_is_named():

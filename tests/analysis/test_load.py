@@ -124,7 +124,7 @@ def test_a_sweep_that_runs_and_has_no_epoch_yet(tmp_path):
     for new in (empty, begun):
         assert (len(new.best()), len(new.best(3)), len(new.final())) == (0, 0, 0)
         assert new.status in new._repr_html_()
-        assert new.finding().outcome == "cannot be told"
+        assert new.finding() == ("no rule", "nothing of the paper has to show in this study")
         for ask in (lambda s: s.figure("test_curves"), lambda s: s.table("1"), lambda s: s.curves("lr")):
             with pytest.raises(UserError, match="has no finished epoch yet; wait for the first, or continue it: "):
                 ask(new)
@@ -207,7 +207,7 @@ def test_a_figure_and_a_table_show_themselves(grid):
     assert grid.figure("gap_by_key", by="data.noise_rate").get_axes()
     table = grid.table("1")
     assert "<table" in table._repr_html_()
-    assert repr(table) == table.draw("markdown")
+    assert str(table) == repr(table) == table.draw("text")
     assert "tabular" in table._repr_latex_()
     assert {"value", "spread", "seeds"} <= set(table.frame)
 

@@ -13,9 +13,12 @@ import pandas as pd
 import pytest
 from browser import needs_browser, opened
 from made_frames import frames
+from made_frames import point as made_point
 
+from analysis.findings import Finding
 from analysis.frames import Frames
 from analysis.page import collect, render_page
+from analysis.page.figures import draw_figures, told_few
 from analysis.page.grids import decision_grid, failure_grid, point_grid, trial_grid
 from analysis.page.trials import MOST_EPOCHS, trial_data
 
@@ -41,21 +44,22 @@ MADE = frames(
 
 def test_a_stopped_trial_has_no_final_accuracy_and_a_missing_one_is_no_zero():
     whole, stopped, failed = texts(trial_grid(MADE))
-    assert (whole["final robust"], whole["best robust"], whole["robust gap"]) == ("40.0", "50.0", "55.0")
-    assert (stopped["final robust"], stopped["final natural"], stopped["best robust"]) == ("", "", "60.0")
-    assert (failed["final robust"], failed["best robust"], failed["status"]) == ("", "", "failed")
+    assert (whole["final robust, test"], whole["best robust, test"], whole["robust gap"]) == ("40.0", "50.0", "55.0")
+    assert (stopped["final robust, test"], stopped["final natural, test"]) == ("", "")
+    assert stopped["best robust, test"] == "60.0"
+    assert (failed["final robust, test"], failed["best robust, test"], failed["status"]) == ("", "", "failed")
     assert (whole["optim.lr"], whole["epochs"], whole["seed"]) == ("0.1", "2", "0")
 
 
 def test_what_runs_in_a_sweep_that_nobody_runs_was_interrupted():
     made = frames(point("pgd_at", [0.5, 0.4], "running"), point("trades", [0.5, 0.4]))
     assert [row["status"] for row in texts(trial_grid(made))] == ["running", "completed"]
-    assert [row["status"] for row in texts(trial_grid(made, running=False))] == ["interrupted", "completed"]
+    assert [row["status"] for row in texts(trial_grid(replace(made, live=False)))] == ["interrupted", "completed"]
 
 
 def test_points_decisions_and_failures():
     assert [row["point"] for row in texts(point_grid(MADE))] == ["b", "a", "c"]
-    assert [row["robust"] for row in texts(point_grid(MADE))] == ["60.0", "50.0", ""]
+    assert [row["robust, test"] for row in texts(point_grid(MADE))] == ["60.0", "50.0", ""]
     decided = pd.DataFrame({"trial": ["a", "b"], "epoch": [1, 1], "rung": [1, 1], "action": ["continue", "stop"],
                             "value": [0.5, 2 / 3], "cutoff": [0.4, float("nan")]})  # fmt: skip
     rows = texts(decision_grid(replace(MADE, decisions=decided)))
@@ -65,6 +69,40 @@ def test_points_decisions_and_failures():
     assert decision_grid(MADE).rows == []
     trials = pd.DataFrame({"trial": ["a", "b"], "status": ["completed", "failed"], "error": [None, "<b>out of memory"]})
     assert texts(failure_grid(trials)) == [{"trial": "b", "status": "failed", "reason": "<b>out of memory"}]
+
+
+def test_headings_name_the_split_on_which_they_were_measured():
+    made = frames(("pgd_at", {"train.selection": "validation"}, {"val_robust_accuracy": [0.5, 0.4],
+                   "val_natural_accuracy": [0.6, 0.7], "test_natural_accuracy": [0.1, 0.2],
+                   "test_robust_accuracy": [0.3, 0.4]}))  # fmt: skip
+    (point_row,), (trial_row,) = texts(point_grid(made)), texts(trial_grid(made))
+    assert (point_row["robust, validation"], point_row["natural, validation"]) == ("50.0", "60.0")
+    assert (trial_row["best robust, test"], trial_row["final robust, test"]) == ("30.0", "40.0")
+
+
+def test_a_study_without_a_rule_has_no_verdict(content):
+    assert content.rule == ""
+    page = render_page([content])
+    assert '<div class="verdict' not in page
+    assert "A study of its own: nothing of the paper has to show in this study." in page
+    told = replace(content, rule="It must show.", finding=Finding("shows", "1%"))
+    assert '<div class="verdict shows">' in render_page([told])
+
+
+def test_one_or_two_points_are_no_figure_that_a_page_has_unasked():
+    few = frames(*(made_point("pgd_at", 0.5 + i / 10, optim__lr=0.1 + i) for i in range(2)), swept=("optim.lr",))
+    unasked = draw_figures(few, (), ())
+    assert [(figure.name, figure.few, figure.source) for figure in unasked] == [
+        (name, 2, "") for name in ("pareto_front", "slices", "parallel_coordinates", "training_cost")
+    ]
+    assert told_few(unasked, "runs/1").startswith("Of 2 points not drawn here: pareto_front, slices, parallel_coord")
+    assert told_few(unasked, "runs/1").endswith("--figure pareto_front slices parallel_coordinates training_cost draws"
+                                                " them.")  # fmt: skip
+    named = draw_figures(few, (), ("pareto_front",))
+    assert named[0].source and not named[0].few  # a study that names a figure has it
+    three = frames(*(made_point("pgd_at", 0.5 + i / 10, optim__lr=0.1 + i) for i in range(3)), swept=("optim.lr",))
+    assert all(figure.source for figure in draw_figures(three, (), ()))
+    assert told_few(draw_figures(three, (), ()), "runs/1") == ""
 
 
 def unpacked(data):
@@ -129,7 +167,7 @@ def test_a_sweep_that_has_just_begun_has_a_page(tmp_path):
         for path in (sweep / "store").rglob(f"*{table}*"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     content = collect(str(sweep))
-    assert content.finding.outcome == "cannot be told"
+    assert content.finding.outcome == "no rule"
     assert any("no epoch has finished yet" in line for line in content.missing)
     assert "No trial has begun yet." in render_page([content])
 
@@ -150,7 +188,7 @@ def test_it_works_in_a_browser_by_keyboard_and_asks_nothing_of_a_network(content
         page.keyboard.press("Enter")
         assert head.get_attribute("aria-sort") == "descending"
         assert names() == sorted(before, reverse=True)
-        column = [name for name, _ in content.trials.columns].index("best robust")
+        column = [name for name, _ in content.trials.columns].index("best robust, test")
         first.locator("th button").nth(column).click()
         values = [t for t in first.locator(f"tbody td:nth-child({column + 1})").all_inner_texts() if t]
         assert values == sorted(values, key=float)
@@ -171,6 +209,9 @@ def test_it_works_in_a_browser_by_keyboard_and_asks_nothing_of_a_network(content
         assert not page.locator("nav").is_visible()
         assert logged == []
         assert asked == [f"file://{path}"]
+    with opened(path, viewport={"width": 1400, "height": 900}) as (page, _, _):
+        wide = "element => element.scrollWidth > element.clientWidth"
+        assert not page.locator("table.trials").first.locator("..").evaluate(wide)  # no column is cut off
     with opened(path, viewport={"width": 390, "height": 800}) as (page, _, _):
         assert page.evaluate("document.documentElement.scrollWidth") == 390  # tables scroll by themselves
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis.figures import FIGURES
 from tune_at.cli.commands import report
 from tune_at.cli.main import main
 
@@ -40,11 +41,28 @@ def test_any_figure_in_any_format_whatever_the_study_names(finished, capsys):
     assert written[1].read_bytes().startswith(b"%PDF")
 
 
+def test_all_figures_are_those_that_can_be_drawn(finished, capsys):
+    assert call(finished, "--figure", "all") == 0
+    captured = capsys.readouterr()
+    drawn = {Path(line).stem for line in captured.out.splitlines()}
+    assert {"memorization_curves", "test_curves", "pareto_front", "gap_by_key"} <= drawn
+    assert "not drawn: importance: 4 completed points are too few" in captured.err
+    assert drawn <= set(FIGURES)
+
+
 def test_a_gap_against_a_key(finished, capsys):
-    assert call(finished, "--by", "attack.eps") == 0
-    csv = (finished / "report" / "gap_by_key.csv").read_text().splitlines()
-    assert csv[0].startswith("series,key,at,kind,gap")
-    assert all(",attack.eps," in line for line in csv[1:])
+    for key in ("data.noise_rate", "objective.name"):
+        assert call(finished, "--by", key) == 0
+        written = [Path(line).name for line in capsys.readouterr().out.splitlines()]
+        assert written == [f"gap_by_key-{key}.png", f"gap_by_key-{key}.csv"]  # one key overwrites no other
+        csv = (finished / "report" / written[1]).read_text().splitlines()
+        assert csv[0].startswith("series,key,at,kind,gap")
+        assert all(f",{key}," in line for line in csv[1:])
+    assert call(finished, "--by", "attack.eps") == 2
+    assert (
+        "attack.eps is 0.05 in each completed trial; name a key that differs, as data.noise_rate"
+        in capsys.readouterr().err
+    )
     assert call(finished, "--figure", "generalization_gap", "--by", "attack.epsilon") == 2
     assert "'attack.epsilon' is no key of the trials' configs; did you mean attack.eps" in capsys.readouterr().err
     assert call(finished, "--figure", "test_curves", "--by", "attack.eps") == 2

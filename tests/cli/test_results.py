@@ -62,6 +62,13 @@ def test_points_are_means_over_their_seeds(status, tmp_path):
     assert any(line.startswith("best        for each data.noise_rate, by mean robust accuracy") for line in lines)
 
 
+def test_a_point_whose_trials_are_not_at_their_end_has_no_last_value_that_passes_for_one(status):
+    assert "test at the last" in " ".join(status("grid-finished")[-12:])
+    assert "so far" not in " ".join(status("grid-finished"))
+    killed = " ".join(" ".join(status("grid-killed")).split())
+    assert re.search(r"test at the last so far, \d of \d trials? short of its end", killed)
+
+
 @pytest.mark.parametrize("width", [200, 120, 80, 60, 40])
 @pytest.mark.parametrize("store", ["kd_swa-killed", "grid-finished", "optuna-finished"])
 def test_no_row_of_the_table_is_wrapped_at_any_width(status, store, width, tmp_path):

@@ -178,7 +178,12 @@ def points_table(points: Sequence[Point], epochs: "pd.DataFrame", width: int | N
             }
         )
     columns = [Column(selection, right=True) if c.name == "selection" else c for c in POINT_COLUMNS]
-    caption = f"mean ± standard deviation in %: {selection} at the best epochs, test at the last"
+    statuses = [row["status"] for point in shown for row in point.measured]
+    short = sum(status != Status.COMPLETED for status in statuses)
+    when = "test at the last"
+    if short:
+        when += f" so far, {short} of {counted(len(statuses), 'trial')} short of its end"
+    caption = f"mean ± standard deviation in %: {selection} at the best epochs, {when}"
     table = fitted(columns, cells, width, caption=caption)
     if len(points) > SHOWN:
         table.add_row(f"and {counted(len(points) - SHOWN, 'more point')}")

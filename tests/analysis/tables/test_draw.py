@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -146,6 +147,9 @@ def test_a_name_is_shown_as_it_is_in_every_format():
     assert text.count(escaped) == 2  # caption and row
     (row,) = csv.DictReader(io.StringIO(draw_table(frame, "csv")))
     assert row["method"] == ODD
+    plain = draw_table(frame, "text")
+    assert plain.count(ODD) == 2  # nothing is escaped
+    assert plain.startswith(f"Accuracy (%) in the layout of the paper's Table 1: {ODD}\n")
 
 
 def test_a_row_without_any_number_is_left_out_and_said_so():
@@ -168,6 +172,19 @@ def test_a_sweep_of_which_no_trial_is_completed_has_no_table_yet(table, status, 
         prepare_table(made, table)
     (shown,) = draw_tables(made, f"Tab. {table}")
     assert "let the sweep finish" in shown.refused
+
+
+@pytest.mark.parametrize(("live", "said"), [(True, "running"), (False, "interrupted")])
+def test_what_nobody_runs_was_interrupted_in_tables_too(live, said):
+    trained = {BEST: (0.9, 0.8, 0.7, 0.5), LAST: (0.9, 0.8, 0.7, 0.5)}
+    made = frames(
+        trial("a", config(), both(50, 44), trained=trained),
+        trial("b", config(seed=1), trained=trained, status="running"),
+        seeds=2,
+    )
+    for table in ("1", "A.1"):
+        missing = prepare_table(replace(made, live=live), table)["missing"]
+        assert f"1 of 2 {said}" in " ".join(missing)
 
 
 def test_a_panel_of_which_no_trial_is_completed_says_so_beside_one_that_is():

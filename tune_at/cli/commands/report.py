@@ -28,14 +28,14 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--watch", action="store_true", help=f"write the page again every {EVERY} s while a sweep runs")
     parser.add_argument(
         "--figures", "--figure", nargs="+", default=(), metavar="FIGURE",
-        help="files of these figures alone, whatever the study names: `list figures`",
+        help="files of these figures alone, whatever the study names: `list figures`; all: each that can be drawn",
     )  # fmt: skip
     parser.add_argument(
         "--by", metavar="KEY", help="the key against which the figures of a gap are drawn, as attack.eps"
     )
     parser.add_argument("--format", nargs="+", metavar="KIND", help="png (default), svg or pdf")
     parser.add_argument("--table", metavar="TABLE", help="print a table of the paper: 1, 1a, 1b, 1c, 2, A.1 or C.1")
-    parser.add_argument("--as", dest="form", metavar="FORM", help="the table as markdown (default), latex, html, csv")
+    parser.add_argument("--as", dest="form", metavar="FORM", help="as markdown (default), latex, html, csv, text")
 
 
 def run(arguments: Namespace) -> int:
@@ -52,7 +52,7 @@ def run(arguments: Namespace) -> int:
     options = {"by": arguments.by} if arguments.by else {}
     if arguments.figures or options:
         for sweep in existing:
-            for path in _files(sweep, arguments.figures or ["gap_by_key"], tell, formats, options):
+            for path in _files(sweep, _chosen(arguments.figures), tell, formats, options):
                 print(as_typed(path))
         return 0
     page, contents = _page(existing, arguments.to, arguments.watch, tell)
@@ -63,6 +63,13 @@ def run(arguments: Namespace) -> int:
                 for path in write_files(sweep.folder, figure.name, *figure.made, formats):
                     print(as_typed(path))
     return 0
+
+
+def _chosen(figures: "Sequence[str]") -> "Sequence[str]":
+    """The names of figures as they were given: `all` is every one, and none the gap against a key."""
+    from analysis.figures import FIGURES
+
+    return list(FIGURES) if "all" in figures else figures or ["gap_by_key"]
 
 
 def _require_one_thing(arguments: Namespace) -> None:
