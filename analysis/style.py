@@ -100,7 +100,7 @@ def _finish(figure: Figure, notes: Sequence[str]) -> None:
 
 def whole_ticks(axis: "Axes") -> None:
     """Let the ticks below an axis be whole numbers: there is no epoch 2.5."""
-    axis.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
+    axis.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))
 
 
 class Picture(Figure):
