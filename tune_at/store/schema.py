@@ -56,7 +56,8 @@ TRIALS = pa.schema(
         pa.field("proposal", pa.string()),  # JSON: the point of a search that later points depend on
     ]
 )
-"""One row a trial, and one further column a swept key, named by its dotted path."""
+"""One row a trial, and one further column a swept key, named by its dotted path; of imported curves also
+`config.KEY`."""
 
 EPOCHS = pa.schema(
     [
@@ -73,7 +74,8 @@ EPOCHS = pa.schema(
         pa.field("evaluation_seconds", pa.float64()),
     ]
 )
-"""One row a (trial, epoch), and one float64 column `objective_…` a scalar of the objective."""
+"""One row a (trial, epoch), and one float64 column `objective_…` a scalar of the objective. Imported curves keep further
+columns of theirs."""
 
 DECISIONS = pa.schema(
     [
