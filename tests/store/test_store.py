@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from tune_at.errors import UserError
 from tune_at.store import query, read_arrow, read_table
 from tune_at.store.files import create_folder, remove_temporaries, require_writable, write_whole
+from tune_at.store.fold import folded_file
+from tune_at.store.layout import SweepFolder
 from tune_at.store.lock import Locked, is_locked, sweep_lock
 from tune_at.store.patience import StorageFailed
 from tune_at.store.reader import read_part, sweep_folder
@@ -238,3 +241,26 @@ def test_a_mistake_in_a_query_comes_with_duckdbs_own_hint(sweep, sql, hint):
     assert hint in error.value.remedy
     assert "the tables are trials, epochs" in error.value.remedy
     assert "LINE 1" not in str(error.value)
+
+
+def test_rows_written_at_once_are_those_written_trial_by_trial(tmp_path):
+    rows = [
+        {
+            "trial": trial, "epoch": epoch, "lr": 0.1, "val_robust_accuracy": None if epoch == 2 else epoch / 10,
+            "objective_kl": 0.5, "words": trial * 2,
+        }
+        for trial in ("b", "a", "c")
+        for epoch in (3, 1, 2)
+    ]  # fmt: skip
+    for trial in ("a", "b", "c"):
+        write_rows(tmp_path / "one", "epochs", trial, [row for row in rows if row["trial"] == trial])
+    path, content = folded_file("epochs", pd.DataFrame(rows))
+    (tmp_path / "all" / path).parent.mkdir(parents=True)
+    (tmp_path / "all" / path).write_bytes(content)
+    one, together = (
+        read_snapshot(SweepFolder.of(tmp_path / name), ("epochs",), strict=True) for name in ("one", "all")
+    )
+    assert together.arrow("epochs").equals(one.arrow("epochs"))
+    write_rows(tmp_path / "all", "epochs", "b", [{**rows[0], "lr": 0.2}])  # a part counts more than a fold
+    again = read_snapshot(SweepFolder.of(tmp_path / "all"), ("epochs",), strict=True).frame("epochs")
+    assert again["trial"].tolist() == ["a"] * 3 + ["b"] + ["c"] * 3

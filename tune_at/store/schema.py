@@ -74,8 +74,8 @@ EPOCHS = pa.schema(
         pa.field("evaluation_seconds", pa.float64()),
     ]
 )
-"""One row a (trial, epoch), and one float64 column `objective_…` a scalar of the objective. Imported curves keep further
-columns of theirs."""
+"""One row a (trial, epoch), and one float64 column `objective_…` a scalar of the objective. Imported curves have
+further columns of theirs."""
 
 DECISIONS = pa.schema(
     [
