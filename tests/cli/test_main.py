@@ -1,5 +1,6 @@
 """The command line as a user meets it: help, lists, dry runs, and one line for each mistake."""
 
+import os
 import random
 import subprocess
 import sys
@@ -297,3 +298,26 @@ def test_resume_with_more_trials_than_a_space_has_says_so_once(call, tmp_path):
     assert (out + err).count("the space has 3 points that differ, search.trials asks for 9") == 1
     assert "sweep is complete: nothing is left to run" in " ".join((out + err).split())
     assert "point" not in "".join(call("resume", "sweep")[1:]).partition("complete")[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["list"], 0),
+        (["show", "random_labels"], 0),
+        (["show", "random_label"], 2),
+        (["status", str(ROOT / "tests/stores/v1/asha-killed"), "--watch"], 1),
+    ],
+)
+def test_exit_codes_and_that_of_an_output_that_nobody_reads(tmp_path, arguments, code):
+    command = [sys.executable, str(ROOT / "run.py"), *arguments]
+    whole = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert whole.returncode == code, whole.stderr
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        closed = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    finally:
+        os.close(writer)
+    assert closed.returncode == (141 if whole.stdout else code)
+    assert closed.stderr == whole.stderr

@@ -75,14 +75,13 @@ def test_a_driver_that_was_killed_has_said_nothing_of_an_end(tmp_path):
     assert (record.ended, record.outcome) == ("", "")
 
 
-def test_storage_that_fails_holds_up_nobody(folder, monkeypatch):
-    def fail(path, data):
-        raise StorageFailed(str(path), "is full", "")
-
-    monkeypatch.setattr(heartbeat, "write_whole", fail)
-    with Heartbeat(folder, 1, every=0.01):
+def test_storage_that_fails_holds_up_nobody_and_says_nothing(folder, caplog):
+    folder.driver.mkdir()  # where the file should go
+    with Heartbeat(folder, 1, every=0.01) as beat:
         pass
-    assert DriverRecord.read(folder) is None
+    assert not beat.thread.is_alive()
+    assert list(folder.driver.iterdir()) == []
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"pid": 3}', '{"news": 1}'])

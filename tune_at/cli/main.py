@@ -16,6 +16,9 @@ from tune_at.errors import UserError, suggestion
 from tune_at.tuning import interruption
 from tune_at.version import __version__
 
+CLOSED = 141
+"""Exit code where nobody reads the output any more; a shell's own for a program that SIGPIPE has ended."""
+
 EXIT_CODES = """\
 Exit codes: 0 done; 1 a trial failed, or the sweep stopped before its end for a reason that is printed (`doctor`: no run
 could work); 2 a mistake of the user's, or storage that fails (one line with the remedy); 130 interrupted by Ctrl-C or
@@ -68,6 +71,17 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _run(argv: Sequence[str] | None) -> int:
     try:
+        code = _answer(argv)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        # What is left in the buffer would fail once more at the interpreter's end, and change the exit code.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED
+    return code
+
+
+def _answer(argv: Sequence[str] | None) -> int:
+    try:
         arguments = build_parser().parse_args(argv)
         # Workers run elsewhere than here: the path must not depend on where they do.
         if folder := getattr(arguments, "data_dir", None) or os.environ.get("TUNE_AT_DATA"):
@@ -80,6 +94,5 @@ def _run(argv: Sequence[str] | None) -> int:
         interruption.end()
         print(f"tune-at: {interruption.last_words()}", file=sys.stderr)
         return interruption.CODE
-    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
-        sys.stderr.close()
-        return 141
+    except SystemExit as ended:  # by --help with 0; by rich with 1 where nobody reads
+        return CLOSED if ended.code else 0

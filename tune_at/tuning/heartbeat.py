@@ -17,7 +17,6 @@ from types import TracebackType
 from typing import Any
 
 from tune_at.errors import UserError
-from tune_at.store.files import write_whole
 from tune_at.store.layout import SweepFolder
 from tune_at.tuning.machines import Capacity, Gpu, local_gpus
 
@@ -104,8 +103,8 @@ class Heartbeat:
         self.record.heard, self.record.working = _now(), list(self.working)
         self.record.capacity = asdict(self.capacity) if self.capacity else None
         self.record.gpus = None if self.gpus is None else [asdict(gpu) for gpu in self.gpus]
-        with contextlib.suppress(UserError, OSError):  # who writes results will tell of it
-            write_whole(self.folder.driver, json.dumps(asdict(self.record), indent=1).encode())
+        with contextlib.suppress(UserError, OSError):  # who writes results will tell of it, and be patient
+            self.folder.driver.write_whole(json.dumps(asdict(self.record), indent=1).encode(), patience=0)
 
 
 def _now() -> str:

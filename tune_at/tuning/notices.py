@@ -20,7 +20,6 @@ from typing import Any
 from tune_at.errors import UserError
 from tune_at.scheduling.board import TrialState
 from tune_at.scheduling.leaders import METRIC, Lead, Leaders
-from tune_at.store.files import write_whole
 from tune_at.store.layout import SweepFolder
 from tune_at.study.study import Study
 from tune_at.wording import counted
@@ -160,7 +159,7 @@ class Notices:
             self.told["ended"] = then.get("ended", self.told["ended"])
             with contextlib.suppress(UserError, OSError):
                 if any(then.values()):
-                    write_whole(self.folder.notices, json.dumps(self.told, indent=1).encode())
+                    self.folder.notices.write_whole(json.dumps(self.told, indent=1).encode(), patience=HASTE)
             if self.killed.is_set():
                 return
 
