@@ -92,7 +92,7 @@ def final_trials(frames: Frames) -> pd.DataFrame:
 
 def _ranking(frames: Frames, seeds: int) -> Ranking:
     trials = frames.trials.assign(selection=frames.trials["train.selection"])
-    return rank(trials, frames.epochs, seeds, swept=frames.swept)
+    return rank(trials, frames.epochs, seeds, swept=frames.swept, within=frames.scheduler.compared_within)
 
 
 def _at(frames: Frames, rows: pd.DataFrame, measured_on: dict[str, str]) -> pd.DataFrame:

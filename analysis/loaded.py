@@ -76,7 +76,7 @@ class LoadedSweep:
         sweep = Sweep.open(str(place.expanduser() if isinstance(place, LocalPlace) else place))
         results = read_results(sweep.folder)
         frames = frames_of(sweep.folder, sweep.study, results)
-        status = status_line(results.frame("trials"), sweep.study.size, frames.live)
+        status = status_line(results.frame("trials"), sweep.size(results), frames.live)
         return cls(str(sweep.folder), sweep.study, frames, sweep.left(results), status)
 
     @property

@@ -30,7 +30,7 @@ def completed_points(frames: Frames, figure: str) -> tuple[pd.DataFrame, list[Po
     """
     paths = swept_keys(frames)
     trials = frames.trials.assign(selection=frames.trials["train.selection"])
-    ranking = rank(trials, frames.epochs, frames.seeds, swept=frames.swept)
+    ranking = rank(trials, frames.epochs, frames.seeds, swept=frames.swept, within=frames.scheduler.compared_within)
     completed = [p for p in ranking.points if p.whole and all(t["status"] == Status.COMPLETED for t in p.trials)]
     completed.sort(key=lambda point: point.trials[0]["trial"])
     if not completed:

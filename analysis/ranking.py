@@ -44,6 +44,7 @@ def rank(
     seeds: int = 1,
     metric: str = "robust_accuracy",
     swept: Sequence[str] | None = None,
+    within: Sequence[str] = (),
 ) -> Ranking:
     """The points of a sweep, best first by their robust accuracy at their best epochs on the selection split.
 
@@ -53,10 +54,11 @@ def rank(
         seeds: how many the study has.
         metric: what the points are to be compared by.
         swept: the columns that tell points apart; by default those that the table has beyond its schema.
+        within: keys within whose values alone points compare: `SchedulerSection.compared_within`.
     """
     rows: list[Any] = scored(trials, epochs).to_dict("records")
     configs = [config_leaves(row["config"]) if "config" in row else row for row in rows]
-    comparison = compare(configs, metric)
+    comparison = compare(configs, metric, within)
     columns = [c for c in trials.columns if c not in TRIALS.names] if swept is None else swept
     keys = [(row["stage"], *(repr(row[column]) for column in columns)) if seeds > 1 else None for row in rows]
     return arrange(rows, comparison, keys, seeds)

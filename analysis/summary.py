@@ -37,7 +37,7 @@ def summary(
         return _front(
             study, study.search.score, metrics, rank(trials, epochs, len(study.seeds), robust), epochs, picture
         )
-    ranking = rank(trials, epochs, len(study.seeds))
+    ranking = rank(trials, epochs, len(study.seeds), within=study.scheduler.compared_within)
     if not any(point.measured for point in ranking.points):
         return []
     selection = trials["selection"].iloc[0]

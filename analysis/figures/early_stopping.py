@@ -25,6 +25,9 @@ LABELS = {
 }
 """Legend entries by status; every other status is that of a trial under way."""
 
+PROMOTED, LEFT = "complete run, promoted", "complete run, not promoted"
+"""Legend entries of trials that ran to their end, where complete runs are the rungs."""
+
 MOST_RUNGS = 12
 """Epochs with decisions that are drawn as lines; the median rule has one at every evaluation."""
 
@@ -72,7 +75,8 @@ def _smoothed(measured: pd.DataFrame, smooth: int) -> "pd.Series[float]":
 def draw_early_stopping(frame: pd.DataFrame) -> "MatplotlibFigure":
     """Dark lines ran to their end, light ones were stopped where the dot is; crosses are diverged and failed trials.
 
-    A triangle is where a trial went on from another's weights, with new values.
+    A triangle is where a trial went on from another's weights, with new values. Where complete runs are the rungs a
+    light line's point got no longer run, and a thin dark one's, with a triangle at its end, did.
     """
     figure, (axis,) = panels(1, width=6.4, height=4.3)
     metric = frame["metric"].iloc[0]
@@ -81,12 +85,15 @@ def draw_early_stopping(frame: pd.DataFrame) -> "MatplotlibFigure":
     named = set()
     for _, line in frame.groupby("trial"):
         status = line["status"].iloc[0]
-        label = LABELS.get(status, "not ended yet")
-        ended_early = Status(status).ended and status != Status.COMPLETED
-        marker = "" if not ended_early else "o" if status == Status.STOPPED else "x"
+        action = line["action"].iloc[-1]
+        left = status == Status.COMPLETED and action == "stop"
+        promoted = status == Status.COMPLETED and action == "promote"
+        label = LEFT if left else PROMOTED if promoted else LABELS.get(status, "not ended yet")
+        ended_early = left or (Status(status).ended and status != Status.COMPLETED)
+        marker = "^" if promoted else "" if not ended_early else "o" if left or status == Status.STOPPED else "x"
         axis.plot(
             line["epoch"], line["shown"], color=LIGHT if ended_early else DARK,
-            linewidth=1.0 if ended_early else 1.8, zorder=2 if ended_early else 3,
+            linewidth=1.0 if ended_early or promoted else 1.8, zorder=2 if ended_early else 3,
             linestyle="-" if status in LABELS else "--", marker=marker, markevery=[-1], markersize=4,
             label=None if label in named else label,
         )  # fmt: skip
@@ -99,7 +106,10 @@ def draw_early_stopping(frame: pd.DataFrame) -> "MatplotlibFigure":
         )  # fmt: skip
     counts = [f"{frame['trial'].nunique()} trials"]
     stops = (frame.groupby("trial")["status"].first() == Status.STOPPED).sum()
-    if stops or not len(exploits):
+    promotions = (frame["action"] == "promote").sum()
+    if promotions:
+        counts.append(f"{promotions} promoted")
+    elif stops or not len(exploits):
         counts.append(f"{stops} stopped early")
     if len(exploits):
         counts.append(f"{len(exploits)} exploit{'s' * (len(exploits) > 1)}")

@@ -45,7 +45,7 @@ def point_grid(frames: Frames) -> Grid:
     if frames.trials.empty:
         return Grid(columns, [])
     trials = frames.trials.assign(selection=frames.trials["train.selection"])
-    ranking = rank(trials, frames.epochs, frames.seeds, swept=frames.swept)
+    ranking = rank(trials, frames.epochs, frames.seeds, swept=frames.swept, within=frames.scheduler.compared_within)
     several = ranking.comparison.count > 1
     rows = [
         [

@@ -217,6 +217,21 @@ def test_early_stopping_shows_the_metric_that_the_scheduler_judged():
     assert max(loss.axes[0].lines[0].get_ydata()) == 0.9  # no per cent
 
 
+def test_early_stopping_tells_complete_runs_that_were_promoted_from_those_that_were_not():
+    runs = searched(
+        [
+            ("completed", 2, [(0.5, 0.4), (0.6, 0.5)], {2: "promote"}),
+            ("completed", 2, [(0.5, 0.2), (0.6, 0.1)], {2: "stop"}),
+            ("completed", 4, [(0.5, 0.4), (0.6, 0.5), (0.7, 0.6), (0.8, 0.7)], {4: "completed"}),
+        ]
+    )
+    figure = draw_early_stopping(prepare_early_stopping(runs))
+    assert figure.axes[0].get_title() == "3 trials, 1 promoted, 8 evaluated epochs"
+    assert legend(figure) == {"ran to its end", "complete run, promoted", "complete run, not promoted"}
+    ends = {line.get_marker(): line.get_ydata()[-1] for line in figure.axes[0].lines if line.get_marker() in ("^", "o")}
+    assert ends == pytest.approx({"^": 50.0, "o": 10.0})
+
+
 def test_early_stopping_marks_exploits():
     changes = json.dumps({"optim.lr": 0.2})
     population = searched(

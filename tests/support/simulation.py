@@ -80,7 +80,8 @@ class Simulation:
         study = self.sweep.study
         policy = build_policy(study)
         ledger = Ledger(self.sweep, policy, events=self.events(snapshot, unfinished))
-        board = ledger.load(self.sweep.trials(snapshot), study.size, unfinished, snapshot)
+        known = self.sweep.trials(snapshot)
+        board = ledger.load(known, len(known) if study.lengths else study.size, unfinished, snapshot)
         self.run = SweepRun(board, policy, ledger, Proposer(study) if study.dynamic else None, self.at_once)
         self.at = {}
 

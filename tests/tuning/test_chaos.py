@@ -36,6 +36,8 @@ base:
 RANDOM = "search: {algorithm: random, trials: 8, space: {optim.lr: {loguniform: [0.001, 0.5]}, objective: %s}}\n"
 SWEEPS = {
     "asha": RANDOM % "[trades, pgd_at, pgd_at_te]" + "scheduler: {name: asha, grace: 2, eta: 2}\n",
+    "asha, complete runs": RANDOM % "[trades, pgd_at, pgd_at_te]"
+    + "scheduler: {name: asha, grace: 3, eta: 1.7, fidelity: schedule}\n",
     "fifo": "axes: {objective: [pgd_at_te, sat, mixed_pgd_at, co_teaching]}\n",
     "hyperband": RANDOM % "[trades, pgd_at_ls]" + "scheduler: hyperband\n",
     "median": RANDOM % "[fast_at, trades_te]" + "scheduler: {name: median, min_trials: 2}\n",

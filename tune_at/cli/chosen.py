@@ -92,7 +92,9 @@ def _best(sweep: Sweep, results: "Snapshot", word: str) -> tuple[list[str], int]
         raise UserError("--trials", f"{word!r} names no number above 0", "write best:5 for the five best points")
     trials: list[str] = []
     points = 0
-    for point in in_turn(rank(results.frame("trials"), results.frame("epochs"), len(sweep.study.seeds))):
+    within = sweep.study.scheduler.compared_within
+    ranking = rank(results.frame("trials"), results.frame("epochs"), len(sweep.study.seeds), within=within)
+    for point in in_turn(ranking):
         if point.measured and points < int(number):
             trials += [str(row["trial"]) for row in point.trials]
             points += any(row["status"] in WELL for row in point.measured)

@@ -5,6 +5,7 @@ import os
 from tune_at.config.data import Vision
 from tune_at.config.search import Sampled
 from tune_at.study.cost import RAY_START, WORKER_START, sweep_seconds, trial_seconds
+from tune_at.study.ladder import Ladder
 from tune_at.study.study import Study
 from tune_at.study.sweep import Sweep
 from tune_at.study.trials import Trial
@@ -16,7 +17,8 @@ def dry_run(planned: Sweep, concurrency: int, address: str = "") -> None:
     """Print what the sweep would run, two of its configs in full, a rough time, and what it needs and is not here."""
     study = planned.study
     trials = study.trials() or study.samples()
-    print(f"{counted(study.size, 'trial')} of {study.title!r} would go to {planned.folder}")
+    at_most = "at most " if study.lengths else ""
+    print(f"{at_most}{counted(study.size, 'trial')} of {study.title!r} would go to {planned.folder}")
     print(_engine(study))
     shown = {0: trials[0], len(trials) - 1: trials[-1]}
     if study.dynamic:
@@ -27,15 +29,17 @@ def dry_run(planned: Sweep, concurrency: int, address: str = "") -> None:
     # On this machine, one trial a GPU; a cluster may hold more.
     fit = 1 if trials[0].config.resources.gpu else max(1, (os.cpu_count() or 1) // trials[0].config.resources.cpu)
     at_once = min(fit, concurrency or fit, study.size)
-    each = [trial_seconds(t.config) for t in trials]
+    if study.ladder is not None:
+        print(f"\n{_runs(study.ladder)}")
+    each = [trial_seconds(t.config) for t in (study.ladder.all() if study.ladder else trials)]
     trials_seconds = sweep_seconds(each if len(each) == study.size else [sum(each) / len(each)] * study.size, at_once)
     seconds = RAY_START + WORKER_START + trials_seconds
     shown_at_once = f"{counted(at_once, 'trial')} at a time"
     print(f"\nroughly {duration(seconds)} with {shown_at_once}, from a count of operations; within a factor of")
     print("five. A real start measures one batch first and says more exactly.")
     if study.scheduler.stops:
-        name = study.scheduler.name
-        print(f"The estimate does not count what {name} stops early: every trial is taken to its last epoch.")
+        taken = "point is taken to its longest run" if study.lengths else "trial is taken to its last epoch"
+        print(f"The estimate does not count what {study.scheduler.name} stops early: every {taken}.")
     if study.probes:
         names = ", ".join(probe.name for probe in study.probes)
         print(f"The estimate does not count the probes (docs/probes.md): {names}.")
@@ -68,6 +72,13 @@ def _engine(study: Study) -> str:
     if isinstance(search, Sampled):
         line += f", {counted(search.trials, 'point')}, {counted(len(study.seeds), 'seed')} each"
     return f"{line}; scheduler: {scheduler.name}{f' by {scheduler.metric}' if scheduler.early else ''}"
+
+
+def _runs(ladder: Ladder) -> str:
+    """How many runs of each length there are at most: only the shortest are certain."""
+    first, *longer = [counted(epochs, "epoch") for epochs in ladder.lengths]
+    points = len(ladder.runs)
+    return f"{points} runs of {first}, then " + ", ".join(f"at most {points} of {epochs}" for epochs in longer)
 
 
 def _corner(number: int, trial: Trial) -> str:

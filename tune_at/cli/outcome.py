@@ -90,7 +90,7 @@ def finish(
         print(f"curves      {shell(*program(), 'tensorboard')} {as_typed(ended.folder.place)}")
     where = sys.stderr if launch.quiet else sys.stdout
     left = ended.unfinished(results)
-    count, total = ended.left(results), ended.study.size
+    count, total = ended.left(results), ended.size(results)
     failed = trials[trials["status"] == Status.FAILED]
     for row in [] if shown else failed.to_dict("records"):
         log = as_typed(ended.folder.log(row["trial"]))

@@ -70,7 +70,7 @@ def results_tables(
         known: all trials that are known; those without a row are pending.
         width: columns that a table may take; None is as many as it has to.
     """
-    ranking = rank(trials, epochs, len(study.seeds))
+    ranking = rank(trials, epochs, len(study.seeds), within=study.scheduler.compared_within)
     rows: list[Any] = trials.to_dict("records")
     listed = {row["trial"] for row in rows}
     rows += [_pending(trial) for trial in known if trial.name not in listed]

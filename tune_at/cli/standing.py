@@ -88,6 +88,11 @@ class Standing:
         return self.sweep.left(self.results)
 
     @cached_property
+    def size(self) -> int:
+        """How many trials there are, or may come to be."""
+        return self.sweep.size(self.results)
+
+    @cached_property
     def rows(self) -> dict[str, dict[str, Any]]:
         """The row of each trial that has one."""
         return {row["trial"]: row for row in self.results.arrow("trials").to_pylist()}
@@ -117,7 +122,7 @@ class Standing:
     @cached_property
     def counts(self) -> Mapping[Status, int]:
         """How many trials have each status."""
-        return counted_by_status(self.statuses.values(), max(self.sweep.study.size, len(self.statuses)))
+        return counted_by_status(self.statuses.values(), max(self.size, len(self.statuses)))
 
     @cached_property
     def split(self) -> str:
@@ -163,7 +168,7 @@ class Standing:
         paces = Paces(costs, {name: (int(counts[name]), float(sums[name])) for name in began})
         order = [name for status in (Status.RUNNING, Status.PAUSED, Status.PENDING) for name in self._with(status)]
         done = {name: self._epochs(name) for name in order}
-        undrawn = max(0, self.sweep.study.size - len(self.trials))
+        undrawn = max(0, self.size - len(self.trials))
         at_once = self.driver.at_once if self.driver and self.driver.at_once else len(self._with(Status.RUNNING))
         survival = None
         if self.sweep.study.scheduler.stops:
@@ -218,7 +223,12 @@ class Standing:
     def ranking(self) -> Ranking:
         """Its points, best first."""
         trials = self.results.frame("trials")
-        return rank(trials, self.results.frame("epochs"), len(self.sweep.study.seeds))
+        return rank(
+            trials,
+            self.results.frame("epochs"),
+            len(self.sweep.study.seeds),
+            within=self.sweep.study.scheduler.compared_within,
+        )
 
     @cached_property
     def winners(self) -> list[Point]:
@@ -258,7 +268,7 @@ class Standing:
         """Epochs that are left if no further trial is stopped; what is yet to be drawn counts as the others do."""
         known = {name: trial.config.train.epochs for name, trial in self.trials.items()}
         left = sum(n - self._epochs(name) for name, n in known.items() if not self.statuses[name].ended)
-        undrawn = max(0, self.sweep.study.size - len(known))
+        undrawn = max(0, self.size - len(known))
         return left + (round(undrawn * sum(known.values()) / len(known)) if known else 0)
 
     def _best(self, width: int, most: int) -> "RenderableType | None":

@@ -76,20 +76,22 @@ def read_line(name: str, folder: "SweepFolder") -> Line:
     from tune_at.store.lock import is_locked
     from tune_at.store.snapshot import read_snapshot
     from tune_at.study.study import Study
+    from tune_at.study.sweep import Sweep
 
     study = ""
     try:
         recorded = Study.from_yaml(folder.study.read_text(encoding="utf-8"), str(folder.study))
         study = f"{recorded.name} {recorded.preset}".strip()
-        trials = read_snapshot(folder, ("trials",), strict=True).arrow("trials")
+        tables = read_snapshot(folder, ("trials", "decisions") if recorded.lengths else ("trials",), strict=True)
+        trials, size = tables.arrow("trials"), Sweep(folder, recorded).size(tables)
     except UserError as error:
         return Line(name, study, "damaged", 0, {}, None, str(error))
     counts = Counter(trials["status"].to_pylist())
     ended = {str(status): counts[status] for status in ENDED if counts[status]}
     final = sum(number for status, number in counts.items() if Status(status).final)
-    state = "running" if is_locked(folder) else "finished" if final >= recorded.size else "unfinished"
+    state = "running" if is_locked(folder) else "finished" if final >= size else "unfinished"
     started = [moment for moment in trials["started"].to_pylist() if moment is not None]
-    return Line(name, study, state, recorded.size, ended, min(started, default=None))
+    return Line(name, study, state, size, ended, min(started, default=None))
 
 
 def print_storage(sweeps: "Mapping[str, SweepFolder]", as_json: bool = False) -> int:

@@ -32,6 +32,14 @@ class ObjectiveSection(Section):
         """Roles of teachers and the objectives that train them; none for most."""
         return {}
 
+    def phase(self, epoch: int, epochs: int) -> object:
+        """All that an epoch (from 1) does in its own way because of its place in a run of `epochs`.
+
+        Runs of different lengths are equal for as long as this is (`TrialConfig.shared_epochs`). A section with a
+        moment of the run has its own.
+        """
+        return None
+
     def rules(self, config: TrialParts) -> Iterator[Broken]:
         """The norm must be one of the method's."""
         if config.attack.norm not in self.norms:
@@ -74,6 +82,10 @@ class MixedPGDAT(ObjectiveSection):
     ramp_end: Annotated[When, Field(gt=0)] = 1.0
     """Epoch in which g reaches 1, on a line from 0 in the first; 1 is the last epoch of the run."""
 
+    def phase(self, epoch: int, epochs: int) -> object:
+        """The weight g."""
+        return self.gamma_at(epoch, epochs)
+
     def gamma_at(self, epoch: int, epochs: int) -> float:
         """g of an epoch (from 1)."""
         last = epochs if self.ramp_end == 1 else to_epoch(self.ramp_end, epochs)
@@ -91,6 +103,10 @@ class TemporalEnsembling(ObjectiveSection):
     """Epoch from which p is kept and the penalty counts: 90 of 200."""
     full: When = 0.75
     """Epoch from which the weight is w: 150 of 200."""
+
+    def phase(self, epoch: int, epochs: int) -> object:
+        """Whether p is kept, and w(t)."""
+        return epoch >= self.start_epoch(epochs), self.weight_at(epoch, epochs)
 
     def rules(self, config: TrialParts) -> Iterator[Broken]:
         """The weight must rise from `start` to `full`."""
@@ -154,6 +170,10 @@ class SAT(ObjectiveSection):
     beta: Annotated[float, Field(ge=0)] = 6.0
     """Weight of the KL term in the TRADES form."""
 
+    def phase(self, epoch: int, epochs: int) -> object:
+        """Whether targets move."""
+        return epoch >= self.start_epoch(epochs)
+
     def start_epoch(self, epochs: int) -> int:
         """`start` as an epoch."""
         return to_epoch(self.start, epochs)
@@ -170,6 +190,10 @@ class CoTeaching(ObjectiveSection):
     """Epochs over which the share left out grows from 0 to `forget_rate`, on a line; 0 leaves it out from the start."""
     delay: Annotated[Whole, Field(ge=0), Since(3, absent=1)] = 0
     """Epochs before that line begins."""
+
+    def phase(self, epoch: int, epochs: int) -> object:
+        """The share left out."""
+        return self.forget_at(epoch, epochs)
 
     def forget_at(self, epoch: int, epochs: int) -> float:
         """t(e) of an epoch (from 1): t · min(1, e / 9) by default, as the public code trains."""
@@ -221,6 +245,10 @@ class KDSWA(ObjectiveSection):
         """The teacher of each role, by the objective that trained it."""
         return {"standard": self.standard_teacher, "robust": self.robust_teacher}
 
+    def phase(self, epoch: int, epochs: int) -> object:
+        """Whether weights are averaged."""
+        return self.averages(epoch, epochs)
+
     def averages(self, epoch: int, epochs: int) -> bool:
         """Whether the weights at the end of this epoch are averaged."""
         return epoch >= to_epoch(self.swa_start, epochs)
@@ -237,10 +265,7 @@ OBJECTIVES = Registry(
     _entry(PGDAT, "pgd_at:PGDATObjective", "PGD-AT", "Eq. 1, 2", "CE on x' found by PGD"),
     _entry(TRADES, "trades:TRADESObjective", "TRADES", "Eq. 3", "CE on x + beta · KL(f(x) ‖ f(x'))"),
     _entry(
-        MixedPGDAT,
-        "mixed_pgd_at:MixedPGDATObjective",
-        "refined PGD-AT",
-        "Eq. 6",
+        MixedPGDAT, "mixed_pgd_at:MixedPGDATObjective", "refined PGD-AT", "Eq. 6",
         "(1-g) CE on x + g CE on x', g from 0 to 1",
     ),
     _entry(PGDATTE, "temporal_ensembling:PGDATTEObjective", "PGD-AT+TE", "Eq. 7", "PGD-AT + w(t) ‖f(x') - p̂‖²"),
@@ -250,24 +275,18 @@ OBJECTIVES = Registry(
     ),
     _entry(SAT, "sat:SATObjective", "SAT", "Tab. 2 (SAT)", "self-adaptive soft targets, PGD-AT or TRADES form"),
     _entry(
-        KDSWA,
-        "kd_swa:KDSWAObjective",
-        "KD-SWA",
-        "Tab. 2 (KD-SWA)",
+        KDSWA, "kd_swa:KDSWAObjective", "KD-SWA", "Tab. 2 (KD-SWA)",
         "two teachers of an earlier stage, averaged weights",
     ),
     _entry(
-        CoTeaching,
-        "co_teaching:CoTeachingObjective",
-        "Co-teaching",
-        "Sec. 4.2, footnote 2",
+        CoTeaching, "co_teaching:CoTeachingObjective", "Co-teaching", "Sec. 4.2, footnote 2",
         "two networks that choose samples",
     ),
     _entry(
         FGSMAT, "pgd_at:FGSMATObjective", "FGSM AT", "App. A.2.1", "CE on x' found by one step of length eps from x"
     ),
     _entry(FastAT, "pgd_at:FastATObjective", "Fast AT", "App. A.2.1", "CE on x' found by one step from a random start"),
-)
+)  # fmt: skip
 
 if TYPE_CHECKING:
     ObjectiveConfig = ObjectiveSection

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 
 from pydantic import Field
 
+from tune_at.config.rungs import Bracket, broken_runs, run_lengths
 from tune_at.config.section import SELECTION_SPLITS, Broken, Rate, Section, Whole
+from tune_at.config.versions import Since
 from tune_at.errors import UserError, suggestion
 from tune_at.registry import Entry, Registry
 
@@ -71,6 +72,15 @@ class SchedulerSection(Section):
         """What is drawn while trials run for each dotted path, as written."""
         return {}
 
+    @property
+    def compared_within(self) -> tuple[str, ...]:
+        """Keys of a config that tell trials apart which do not compare, beside what their metric is measured on."""
+        return ()
+
+    def runs(self, longest: int) -> tuple[int, ...]:
+        """The lengths, in epochs and ascending, of the complete runs that a point may have; none: one run each."""
+        return ()
+
     def _from(self, key: str, first: int, configs: Sequence["TrialConfig"]) -> Iterator[Broken]:
         """The rule of those that judge from an epoch on."""
         if not any(config.evaluated_from(first) < config.train.epochs for config in configs):
@@ -99,19 +109,23 @@ class ASHA(SchedulerSection):
     """At each rung a trial goes on if it is among the best 1/eta so far."""
     brackets: Annotated[Whole, Field(ge=1)] = 1
     """Ladders of rungs, each starting one rung later; a trial is in one of them at random."""
+    fidelity: Annotated[Literal["epochs", "schedule"], Since(3, absent="epochs")] = "epochs"
+    """What a rung is: `epochs` of the trial's one run, or a complete run of that length, its whole `schedule` in it."""
 
     def never_judging(self, configs: Sequence["TrialConfig"]) -> Iterator[Broken]:
         """The first rung must be before the end."""
+        if self.fidelity == "schedule":
+            return broken_runs(self.grace, self.eta, self.brackets, [config.train.epochs for config in configs])
         return self._from("grace", self.grace, configs)
 
+    @property
+    def compared_within(self) -> tuple[str, ...]:
+        """With complete runs of several lengths, their length."""
+        return ("train.epochs",) if self.fidelity == "schedule" else ()
 
-@dataclass(frozen=True)
-class Bracket:
-    """Trials that Hyperband judges together."""
-
-    halvings: int
-    places: Sequence[int]
-    """Of its trials, in the order in which they start."""
+    def runs(self, longest: int) -> tuple[int, ...]:
+        """With `fidelity: schedule` grace * eta^k epochs, the last of these made `train.epochs`."""
+        return run_lengths(self.grace, self.eta, longest) if self.fidelity == "schedule" else ()
 
 
 class HyperBand(SchedulerSection):
@@ -252,7 +266,7 @@ _POLICIES = "tune_at.scheduling.policies"
 SCHEDULERS = Registry(
     "scheduler",
     Entry("fifo", FIFO, f"{_POLICIES}.base:FifoPolicy", "ours", "every trial runs to its end"),
-    Entry("asha", ASHA, f"{_POLICIES}.asha:AshaPolicy", "Li et al. 2020", "the best 1/eta go on at each rung"),
+    Entry("asha", ASHA, f"{_POLICIES}.asha:asha_policy", "Li et al. 2020", "the best 1/eta go on at each rung"),
     Entry("hyperband", HyperBand, f"{_POLICIES}.hyperband:HyperBandPolicy", "Li et al. 2018", "halves whole brackets"),
     Entry("median", Median, f"{_POLICIES}.median:MedianPolicy", "Golovin et al. 2017", "stops the lower half"),
     Entry("pbt", PBT, f"{_POLICIES}.pbt:PbtPolicy", "Jaderberg et al. 2017", "the worst go on from the best's weights"),

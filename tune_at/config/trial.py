@@ -180,6 +180,24 @@ class TrialConfig(Section):
         """The first epoch at or after `epoch` that is evaluated."""
         return min(-(-epoch // self.evaluation.every) * self.evaluation.every, self.train.epochs)
 
+    def shared_epochs(self, epochs: int) -> int:
+        """How many of its first epochs are equal, bit for bit on a CPU, in a run of the same config of other length.
+
+        With piecewise decay at shares of the run it is the shorter one's first segment, where nothing of the objective
+        begins or grows before. The last epoch of the shorter run is never among them: it is evaluated in any case.
+        """
+        shorter, longer = sorted((self.train.epochs, epochs))
+
+        def phase(epoch: int, of: int) -> object:
+            return self.optim.lr_at(epoch, of), self.objective.phase(epoch, of)
+
+        same = (phase(epoch, shorter) == phase(epoch, longer) for epoch in range(1, shorter))
+        return next((before for before, equal in enumerate(same) if not equal), shorter - 1)
+
+    def lasting(self, epochs: int) -> "TrialConfig":
+        """The same config for a run of another length. Its rules are not checked."""
+        return self.model_copy(update={"train": self.train.model_copy(update={"epochs": epochs})})
+
     def as_tree(self) -> Tree:
         """All values as nested plain dictionaries, ready for JSON and YAML."""
         return json.loads(self.model_dump_json())

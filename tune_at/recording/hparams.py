@@ -173,7 +173,7 @@ def _known_values(study: Study) -> dict[str, dict[Value, None]]:
     """The values of each key that are known before anything is drawn."""
     values: dict[str, dict[Value, None]] = {}
     seen: set[int] = set()
-    for trial in study.trials() or study.samples():
+    for trial in study.ladder.all() if study.ladder else study.trials() or study.samples():
         sections = {id(getattr(trial.config, name)) for name in TrialConfig.model_fields if name != "seed"}
         if sections <= seen:
             continue  # of ten thousand points of a grid most share all their sections with others

@@ -59,8 +59,12 @@ class RunFolders:
 
 
 def trial_number(run: str) -> str:
-    """The number with which the name of a run's trial begins, whatever version has written the run."""
-    return run.rpartition("/")[2].partition("-")[0]
+    """What a run and its trial have in common and no other has, whatever version has written the run: the number with
+    which the trial's name begins, the length where a point has several runs (`study.ladder`), and the seed.
+    """
+    name = run.rpartition("/")[2]
+    first, seed = re.match(r"\d*(-\d+epochs(?=-))?", name), re.search(r"-s\d+$", name)
+    return (first[0] if first else "") + (seed[0] if seed else "")
 
 
 def _last(path: str) -> str:

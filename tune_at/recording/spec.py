@@ -26,6 +26,10 @@ class TrialSpec:
     """Trials of earlier stages, by the role they have for this one."""
     lineage: list[dict[str, Any]] = field(default_factory=list)
     """PBT's exploits, ascending: `epoch` after which they happen, `source`, and `changes` by dotted path."""
+    leaves: int = 0
+    """Epoch after which it leaves its state for the next, longer run of its point; 0 is none."""
+    begins: dict[str, Any] = field(default_factory=dict)
+    """The run whose state it begins with, `source`, after which `epoch`; empty is none."""
     proposal: str | None = None
     """JSON of what the search proposed, handed through to the `trials` table."""
     data: dict[str, Any] = field(default_factory=dict)

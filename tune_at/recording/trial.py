@@ -12,6 +12,7 @@ from typing import Any
 from tune_at.config.versions import SCHEMA
 from tune_at.data.identity import as_state
 from tune_at.engine.engine import prepare_device
+from tune_at.recording.branch import begin, leave
 from tune_at.recording.probing import Probing
 from tune_at.recording.rows import device_name, peak_memory_mb, stored_epochs, stored_row, write_trial
 from tune_at.recording.spec import TrialSpec
@@ -74,6 +75,8 @@ class RecordedTrial:
         if newest is not None:
             self.trainer.load_state_dict(newest)
             self._check_best(kept, newest)
+        elif spec.begins:
+            self._begin()
         if self.probing and not self.trainer.history:
             self.probing.after_epoch(self.trainer.snapshot())
         self.reported = not self.trainer.history
@@ -102,6 +105,8 @@ class RecordedTrial:
             if self.probing and record.finite:
                 # Before the checkpoint: an epoch that has one is not run again.
                 self.probing.after_epoch(trainer.snapshot())
+            if epoch == self.spec.leaves and record.finite:
+                leave(self.spec, trainer)
             if trainer.status.ended or epoch % trainer.config.train.checkpoint_every == 0:
                 trainer.save(checkpoint_path(self.checkpoints, epoch))
                 prune(self.checkpoints, epoch)
@@ -153,6 +158,15 @@ class RecordedTrial:
         if not kept and self.notes:
             self.notes.append("no good checkpoint is left; the trial starts again from its first epoch")
         return kept, newest
+
+    def _begin(self) -> None:
+        """Begin with the epochs that a shorter run of the same point has run already."""
+        there, best = begin(self.spec, self.trainer, self.notes)
+        if there:
+            if best is not None:
+                self._save_best(best)
+            self.trainer.save(checkpoint_path(self.checkpoints, len(self.trainer.history)))
+            self.folder.branch(self.spec.begins["source"]).unlink(missing_ok=True)
 
     def _exploit(self) -> None:
         """Go on from another trial's weights, if the scheduler has decided so after the newest epoch."""

@@ -82,6 +82,9 @@ def read_recording(sweep: Sweep, snapshot: Snapshot | None = None, stopped_too: 
     if study.stages:
         problem = "has stages: later trials learn from earlier ones, which no scheduler may stop"
         raise UserError(where, problem, "replay a sweep without stages")
+    if study.lengths:
+        problem = "its points have runs of several lengths, and only of some is the longest recorded"
+        raise UserError(where, problem, "replay a sweep with scheduler=fifo")
     if "exploit" in set(snapshot.arrow("decisions")["action"].to_pylist()):
         problem = "its trials went on from others' weights (pbt): none of their curves is one training's"
         raise UserError(where, problem, "replay a sweep with scheduler=fifo")

@@ -4,7 +4,7 @@ from tune_at.config.scheduler import is_loss
 from tune_at.scheduling.board import Decision
 from tune_at.wording import assignments, trial_label
 
-VERBS = {"stop": "stopped", "exploit": "exploited another trial", "continue": "went on"}
+VERBS = {"stop": "stopped", "exploit": "exploited another trial", "continue": "went on", "promote": "promoted"}
 
 
 def decision_text(decision: Decision, scheduler: str, metric: str) -> str:
@@ -26,4 +26,6 @@ def decision_text(decision: Decision, scheduler: str, metric: str) -> str:
     if decision.source is not None:
         text += f"; goes on from the weights of `{trial_label(decision.source)}`"
         text += f" with {assignments(decision.changes)}" if decision.changes else ""
+    elif decision.changes:
+        text += f"; its point goes on with {assignments(decision.changes)}"
     return text

@@ -1,7 +1,7 @@
 """The driver's side of a running sweep: what to start next, and what follows from a result. Knows no Ray."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tune_at.scheduling.board import Board, TrialState
@@ -32,16 +32,28 @@ class SweepRun:
         self.restarted: set[str] = set()
         """Trials that were given another worker; it says that they run when it begins, whatever was decided by then."""
         self.drawn: list[TrialState] = []
-        """Trials drawn since the last look, for the live view."""
+        """Trials drawn or promoted since the last look, for the live view."""
         self.done: list[TrialState] = []
         """Trials that have ended and left their workers since the last look, for notices."""
         self.aborted = ""
         """Why no further trial is started, if so."""
         self.failure: StorageFailed | None = None
         """What the storage has failed with; nothing is decided any more."""
+        self.ladder = ledger.sweep.study.ladder
+        """The complete runs of each point, where the scheduler promotes from one to the next."""
+        self.out: dict[str, int] = {}
+        """How many longer runs there will not be, by the trial after which its point goes no further."""
         self.news = True
         """Whether anything has happened since the last decisions."""
+        self._leave_out(board.states)
         self.decide()
+
+    @property
+    def most(self) -> int:
+        """How many trials the sweep has or, by what is decided so far, may come to have."""
+        if self.ladder is None:
+            return max(self.board.total, len(self.board.states))
+        return len(self.ladder.before) + len(self.ladder.runs) - sum(self.out.values())
 
     @property
     def active(self) -> int:
@@ -70,7 +82,24 @@ class SweepRun:
         except StorageFailed as error:
             self.fail(error)
             return []
+        self._leave_out(state for state, _ in verdicts)
+        self._promote(state for state, decision in verdicts if decision.action == "promote")
         return verdicts
+
+    def _promote(self, states: Iterable[TrialState]) -> None:
+        """Put the next runs of promoted trials on the board; after damage they may be there."""
+        if self.ladder is not None:
+            longer = (self.ladder.after[state.name] for state in states)
+            self.drawn += self.board.add(trial for trial in longer if trial.name not in self.board.by_name)
+
+    def _leave_out(self, states: Iterable[TrialState]) -> None:
+        """Count the runs that there will not be, now that such a trial has diverged, failed or was not promoted."""
+        if self.ladder is None:
+            return
+        for state in states:
+            made = state.decisions.get(state.epochs)
+            if state.status.void or (made is not None and made.action == "stop"):
+                self.out[state.name] = self.ladder.above(state.epochs)
 
     def fail(self, error: StorageFailed) -> None:
         """The storage does not work any more: stop everything, so that `resume` finds what is written now."""
@@ -102,7 +131,7 @@ class SweepRun:
     def _waiting(self) -> TrialState | None:
         """The first trial that may start and that Tune has not been given."""
         known = (state for state in self.board.states if not state.ended and state.name not in self.launched)
-        return next((state for state in known if not self.policy.held(state)), None)
+        return self.policy.first(state for state in known if not self.policy.held(state))
 
     def resumable(self) -> list[TrialState]:
         """Paused trials that have been judged and may go on, in order."""
@@ -118,6 +147,7 @@ class SweepRun:
         """A trial has left Tune."""
         state = self.board.by_name[name]
         state.active, self.news = False, True
+        self._leave_out([state])
         self.paused.discard(name)
         if state.ended:
             self.done.append(state)

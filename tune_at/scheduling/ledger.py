@@ -113,7 +113,9 @@ class Ledger:
 
     def _settle_stop(self, state: TrialState) -> None:
         """Finish what was killed between the decision to stop a trial and its row."""
-        stops = [decision.epoch for decision in state.decisions.values() if decision.action == "stop"]
+        # At a run's last epoch it is the point that was stopped, and not the run.
+        decided = state.decisions.values()
+        stops = [made.epoch for made in decided if made.action == "stop" and made.epoch < state.epochs]
         if stops and state.epoch >= stops[0]:
             state.status = Status.STOPPED
             self.write_stopped(state)
@@ -145,6 +147,8 @@ class Ledger:
         for state, decision in verdicts:
             if decision.action == "stop" and state.status == Status.STOPPED and state.name not in self.stopped:
                 self.write_stopped(state)
+            elif decision.action == "stop" and self.sweep.study.lengths:
+                folder.branch(state.name).unlink(missing_ok=True)  # no longer run will begin with it
             if self.events is not None:
                 self.events.decided(self.spec(state), self._texts(state), [decision.epoch])
 
@@ -189,6 +193,16 @@ class Ledger:
         for state in states:
             write_trial(self.spec(state), Status.PENDING, node=None, versions=None)
 
+    def _branches(self, trial: Trial) -> dict[str, Any]:
+        """Where the trial leaves its state for the next run of its point, and which run's state it begins with."""
+        study = self.sweep.study
+        if study.ladder is None or study.probes:  # what a probe measures in an epoch is not in a state
+            return {}
+        shorter, longer = study.ladder.before.get(trial.name), study.ladder.after.get(trial.name)
+        leaves = trial.config.shared_epochs(longer.config.train.epochs) if longer else 0
+        shared = trial.config.shared_epochs(shorter.config.train.epochs) if shorter else 0
+        return {"leaves": leaves, "begins": {"source": shorter.name, "epoch": shared} if shorter and shared else {}}
+
     def spec(self, state: TrialState) -> TrialSpec:
         """What the trial's worker has to know."""
         trial = state.trial
@@ -202,6 +216,7 @@ class Ledger:
             config=trial.config.as_tree(),
             swept=dict(trial.swept),
             teachers=dict(trial.teachers),
+            **self._branches(trial),
             lineage=[{"epoch": d.epoch, "source": d.source, "changes": dict(d.changes or {})} for d in exploits],
             proposal=state.proposal,
             gpu=self.gpus(trial.config),

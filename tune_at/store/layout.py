@@ -6,7 +6,7 @@
 - `store/TABLE/TRIAL/KEY.parquet`: rows that come from elsewhere, one file a key
 - `store/folded/TABLE/000001-000016.parquet`: the parts of many trials, see `tune_at.store.fold`
 - `store/damaged/`: what was damaged and set aside
-- `checkpoints/TRIAL/`: `epoch-000012.pt`, `best.pt`, `exploit-000012.pt`
+- `checkpoints/TRIAL/`: `epoch-000012.pt`, `best.pt`, `exploit-000012.pt`, `branch.pt`
 - `tensorboard/KEY=VALUE/…/TRIAL/`: a trial's events, for TensorBoard; `tensorboard/TRIAL/` in older sweeps
 - `tensorboard/sweep/`: those of the sweep as a whole
 - `search/0007.json`: a point that a searcher has drawn
@@ -119,6 +119,10 @@ class SweepFolder:
     def exploit(self, trial: str, epoch: int) -> Place:
         """The copy of another trial's checkpoint that this one goes on from after `epoch`."""
         return self.checkpoints(trial) / checkpoint_name(epoch, EXPLOIT)
+
+    def branch(self, trial: str) -> Place:
+        """What the trial has left for the next, longer run of its point."""
+        return self.checkpoints(trial) / "branch.pt"
 
     def events(self, run: str = "") -> Place:
         """TensorBoard's folder, or in it that of one run: a path such as `TrialSpec.run`, or `SWEEP_RUN`."""

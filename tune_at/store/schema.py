@@ -87,10 +87,11 @@ DECISIONS = pa.schema(
         pa.field("metric", pa.string(), nullable=False),
         pa.field("value", pa.float64(), nullable=False),  # what was judged, after smoothing; median: the best so far
         pa.field("cutoff", pa.float64()),  # what it was compared with; null where there was nothing yet
-        # continue, stop, exploit, or completed: a rung reached with the trial's last epoch, nothing left to decide
+        # continue, stop, exploit, promote (the point gets a longer run; then stop: it gets none), or completed: a rung
+        # reached with the trial's last epoch, nothing left to decide
         pa.field("action", pa.string(), nullable=False),
         pa.field("source", pa.string()),  # exploit: the trial whose weights are taken
-        pa.field("changes", pa.string()),  # exploit: JSON of the new values by dotted path
+        pa.field("changes", pa.string()),  # exploit, promote: JSON of the new values by dotted path
         pa.field("decided", pa.timestamp("us", tz="UTC"), nullable=False),
     ]
 )

@@ -73,15 +73,18 @@ def measured_on(config: Mapping[str, Any], metric: str) -> tuple[tuple[str, Any]
     return tuple(sorted(_measured(config, metric).items()))
 
 
-def compare(configs: Iterable[Mapping[str, Any]], metric: str = "robust_accuracy") -> Comparison:
+def compare(
+    configs: Iterable[Mapping[str, Any]], metric: str = "robust_accuracy", within: Sequence[str] = ()
+) -> Comparison:
     """Group trials by what `metric` is measured on.
 
     Args:
         configs: each trial's config as leaves by dotted path. Other keys are passed over, and so are absent values
             (None and NaN).
         metric: `robust_accuracy` and the like, without a split.
+        within: further keys whose values must be equal: `SchedulerSection.compared_within`.
     """
-    rows = [_measured(config, metric) for config in configs]
+    rows = [_measured(config, metric, within) for config in configs]
     # A key that some records lack is younger than they are, and tells nothing of them; but a key of `data` may belong
     # to one kind of data set alone.
     kinds: dict[Any, list[dict[str, Any]]] = {}
@@ -114,12 +117,12 @@ def plain(value: Any) -> str:
     return f"{value:.4g}"
 
 
-def _measured(config: Mapping[str, Any], metric: str) -> dict[str, Any]:
+def _measured(config: Mapping[str, Any], metric: str, within: Sequence[str] = ()) -> dict[str, Any]:
     selection = str(config.get("train.selection"))
     return {
         key: value if isinstance(value, str | int | float) else repr(value)
         for key, value in config.items()
-        if value is not None and value == value and is_measured_on(key, metric, selection)
+        if value is not None and value == value and (is_measured_on(key, metric, selection) or key in within)
     }
 
 

@@ -4,7 +4,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tune_at.config.scheduler import Bracket, HyperBand, find_metric
+from tune_at.config.rungs import Bracket
+from tune_at.config.scheduler import HyperBand, find_metric
 from tune_at.config.versions import FIRST
 from tune_at.study.groups import groups_of, telling_keys
 from tune_at.study.study import Study
@@ -42,7 +43,7 @@ def judged_trials(study: Study) -> Judged:
     metric = scheduler_metric(study)
     # A search whose trials depend on results has one group: another is refused.
     if study.dynamic or not is_apart(study):
-        return Judged(metric, [range(study.size)])
+        return Judged(metric, [range(study.ends[-1])])
     trials = study.trials()
     groups = groups_of(trials, metric)
     return Judged(metric, groups, telling_keys([trials[group[0]] for group in groups], metric))

@@ -4,8 +4,9 @@ import hashlib
 import re
 from typing import Any
 
+from tune_at.config.probes import probe_tree
 from tune_at.config.tree import Tree
-from tune_at.config.versions import require_known
+from tune_at.config.versions import FIRST, recorded, require_known
 from tune_at.errors import UserError
 from tune_at.study.yaml_text import dump, load
 from tune_at.version import __version__
@@ -14,6 +15,22 @@ from tune_at.version import __version__
 def digest(text: str) -> str:
     """SHA-256 in hexadecimal digits."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def parts(study: Any) -> Tree:
+    """All that a `Study` consists of, as plain values."""
+    return {
+        "study": study.name, "title": study.title, "paper": study.paper, "preset": study.preset,
+        "source": study.source, "overrides": dict(study.overrides), "base": study.base,
+        "axes": {k: list(v) for k, v in study.axes.items()}, "seeds": study.seeds, "figures": study.figures,
+        "stages": {stage: dict(changes) for stage, changes in study.stages.items()},
+        "search": recorded(study.search, study.schema), "scheduler": recorded(study.scheduler, study.schema),
+        **({"probes": [probe_tree(probe) for probe in study.probes]} if study.probes else {}),
+        **({"earlier": list(study.earlier)} if study.earlier else {}),
+        **({"curves": study.curves.as_record()} if study.curves else {}),
+        **({"data": known} if (known := study.data.as_record()) else {}),
+        **({"schema": study.schema} if study.schema > FIRST else {}),  # which version 1 did not write
+    }  # fmt: skip
 
 
 def signed(tree: Tree, configs: str) -> str:

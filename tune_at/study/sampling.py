@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from tune_at.config.scheduler import SCHEDULERS, SchedulerSection, find_metric
-from tune_at.config.search import SEARCHERS, SearchSection
+from tune_at.config.search import SEARCHERS, Sampled, SearchSection
 from tune_at.config.space import Choice, Distribution, Range, parse_distribution
 from tune_at.config.synonyms import NAMES, remedy_for
 from tune_at.config.tree import Tree, set_path
@@ -161,10 +161,29 @@ def check_search(
             f"{scheduler.name} judges by one metric, but the search has {len(metrics)} objectives",
             "set scheduler=fifo, or search for one objective",
         )
+    if scheduler.compared_within:
+        _check_runs(search, axes, scheduler.compared_within, where)
     if early:
         _check_scheduler(scheduler, trials, where)
     if search.dynamic and schema > FIRST and scheduler.bracketed:
         require_one_group(find_metric(scheduler.metric, selection, where), search.drawn, trials, where)
+
+
+def _check_runs(search: SearchSection, axes: Collection[str], set_by_rungs: Collection[str], where: str) -> None:
+    """Rules of complete runs as rungs: points do not depend on results, and the runs' length is the scheduler's."""
+    if search.dynamic:
+        raise UserError(
+            f"{where}: search.name",
+            f"{search.name} proposes points by their results, which complete runs of several lengths would mix",
+            "set search.name=random, or scheduler.fidelity=epochs",
+        )
+    for part, drawn in (("axes", axes), ("search.space", [p for p, w in search.drawn.items() if w is not None])):
+        for path in set(set_by_rungs) & set(drawn):
+            raise UserError(
+                f"{where}: {part}.{path}",
+                "is what scheduler.fidelity: schedule sets for each rung",
+                f"take it out of {part} and set {path} in base to the longest run's, or set scheduler.fidelity=epochs",
+            )
 
 
 def _check_scheduler(scheduler: SchedulerSection, trials: Sequence[Trial], where: str) -> None:
@@ -182,6 +201,22 @@ def _check_scheduler(scheduler: SchedulerSection, trials: Sequence[Trial], where
         for config, corner in itertools.product(configs, distribution.corners()):
             tree = with_values(config.as_tree(), {path: corner})
             TrialConfig.parse(tree, f"{where}: scheduler.mutations", data=config.data.known)
+
+
+def require_extensible(search: SearchSection, scheduler: SchedulerSection, trials: int) -> int:
+    """The number of points that a search has. Raises `UserError` if it cannot be extended to `trials`."""
+    if not isinstance(search, Sampled):
+        remedy = "resume without --trials, and begin a new sweep for more points"
+        raise UserError("--trials", "a grid has as many trials as its axes have points", remedy)
+    if scheduler.population:
+        raise UserError(
+            "--trials",
+            f"{scheduler.name} has one population from the start to the end",
+            "resume without --trials, and begin a new sweep for more",
+        )
+    if trials < search.trials:
+        raise UserError("--trials", f"{trials} is fewer than the {search.trials} it has", "give more, or none")
+    return search.trials
 
 
 def mutations_of(scheduler: SchedulerSection, known: Collection[str], where: str) -> dict[str, Distribution]:

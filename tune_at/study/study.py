@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from tune_at.config.facts import KnownData
-from tune_at.config.probes import ProbeSection, parse_probes, probe_tree
+from tune_at.config.probes import ProbeSection, parse_probes
 from tune_at.config.scheduler import FIFO, SchedulerSection
 from tune_at.config.search import Grid, Sampled, SearchSection
 from tune_at.config.space import Distribution
 from tune_at.config.tree import Tree
 from tune_at.config.trial import TrialConfig
-from tune_at.config.versions import FIRST, SCHEMA, recorded
+from tune_at.config.versions import FIRST, SCHEMA
 from tune_at.data.folder import take_facts
 from tune_at.errors import UserError, suggestion
 from tune_at.study import record
@@ -27,9 +27,10 @@ from tune_at.study.curves import ImportedCurves
 from tune_at.study.drawn import DrawnPoints, identity
 from tune_at.study.file import find_study, read_study
 from tune_at.study.grid import GridPoints, grid_size
+from tune_at.study.ladder import Ladder
 from tune_at.study.overrides import KNOWN, Draft, check_path, check_stage
 from tune_at.study.paths import PARTS, anchor_file, anchored
-from tune_at.study.sampling import check_search, parse_scheduler, parse_search, space_of
+from tune_at.study.sampling import check_search, parse_scheduler, parse_search, require_extensible, space_of
 from tune_at.study.trials import Trial
 from tune_at.study.yaml_text import in_version_1
 
@@ -122,7 +123,8 @@ class Study:
             raise UserError(
                 f"{resolved.origin}: search.space", "is empty", "name at least one key and its distribution"
             )
-        check_search(resolved.search, resolved.scheduler, axes, stages, resolved.samples(), resolved.origin, schema)
+        check_search(resolved.search, resolved.scheduler, axes, stages, resolved._samples, resolved.origin, schema)
+        resolved.samples()  # each length of a run obeys the rules
         resolved._check_probes()
         if broken := resolved.scheduler.broken_by_number(resolved.size, len(seeds)):
             raise UserError(f"{resolved.origin}: {broken.where}", broken.problem, broken.remedy)
@@ -130,8 +132,8 @@ class Study:
 
     @property
     def size(self) -> int:
-        """The number of trials: of a space that is exhausted before `search.trials`, of all its points."""
-        return self.ends[-1]
+        """The number of trials, of an exhausted space of all its points; of points with several runs the most."""
+        return self.ends[-1] * max(1, len(self.lengths))
 
     @property
     def points(self) -> int:
@@ -150,7 +152,7 @@ class Study:
     @property
     def selection(self) -> str:
         """The split on which trials are judged, `validation` or `test`; one for all that are judged together."""
-        return self.curves.selection if self.curves else self.samples()[0].config.train.selection
+        return self.curves.selection if self.curves else self._samples[0].config.train.selection
 
     @property
     def notes(self) -> list[str]:
@@ -165,14 +167,34 @@ class Study:
     def trials(self) -> list[Trial]:
         """All trials, seeds innermost, in the order in which they start.
 
-        Of a dynamic search these are none: its trials are what the sweep's table says. Raises `UserError` for an
-        invalid point.
+        Of a dynamic search these are none: its trials are what the sweep's table says. Where a point has several runs
+        it is its first, and the others are in `ladder`. Raises `UserError` for an invalid point.
         """
+        if self.ladder is not None:
+            return self.ladder.firsts()
         return [] if self.dynamic else list(self._resolved)
 
     def samples(self) -> list[Trial]:
-        """Trials that vouch for all: every trial of a grid, the corners of a space."""
-        return list(self._samples)
+        """Trials that vouch for all: every trial of a grid, the corners of a space, at each length of a run."""
+        return self._ladder(self._samples).all() if self.lengths else list(self._samples)
+
+    @cached_property
+    def lengths(self) -> tuple[int, ...]:
+        """The epochs of the complete runs that a point may have, ascending; none where each has one run."""
+        return self.scheduler.runs(max(trial.config.train.epochs for trial in self._samples))
+
+    @cached_property
+    def ladder(self) -> Ladder | None:
+        """The runs of all points, where a point may have several."""
+        return self._ladder(self._resolved) if self.lengths else None
+
+    def _ladder(self, points: list[Trial]) -> Ladder:
+        return Ladder(points, self.lengths, self._check)
+
+    @property
+    def grows(self) -> bool:
+        """Whether trials come to be while the sweep runs: drawn by its search, or promoted by its scheduler."""
+        return self.dynamic or bool(self.lengths)
 
     @cached_property
     def _resolved(self) -> list[Trial]:
@@ -217,21 +239,9 @@ class Study:
 
     def extended(self, trials: int) -> "Study":
         """The same search with more points. Raises `UserError` for a grid, or for fewer points than before."""
-        if not isinstance(self.search, Sampled):
-            remedy = "resume without --trials, and begin a new sweep for more points"
-            raise UserError("--trials", "a grid has as many trials as its axes have points", remedy)
-        if self.scheduler.population:
-            raise UserError(
-                "--trials",
-                f"{self.scheduler.name} has one population from the start to the end",
-                "resume without --trials, and begin a new sweep for more",
-            )
-        if trials < self.search.trials:
-            raise UserError("--trials", f"{trials} is fewer than the {self.search.trials} it has", "give more, or none")
-        if trials == self.search.trials:
-            return self
+        before = require_extensible(self.search, self.scheduler, trials)
         search = self.search.model_copy(update={"trials": trials})
-        return replace(self, search=search, earlier=(*self.earlier, self.search.trials))
+        return self if trials == before else replace(self, search=search, earlier=(*self.earlier, before))
 
     def _check_probes(self) -> None:
         """Raise `UserError` for a probe that is not defined for one of the trials."""
@@ -259,21 +269,7 @@ class Study:
 
     def as_yaml(self) -> str:
         """The resolved study as YAML, whose first line carries the digest of the rest."""
-        return record.signed(
-            {
-                "study": self.name, "title": self.title, "paper": self.paper, "preset": self.preset,
-                "source": self.source, "overrides": dict(self.overrides), "base": self.base,
-                "axes": {k: list(v) for k, v in self.axes.items()}, "seeds": self.seeds, "figures": self.figures,
-                "stages": {stage: dict(changes) for stage, changes in self.stages.items()},
-                "search": recorded(self.search, self.schema), "scheduler": recorded(self.scheduler, self.schema),
-                **({"probes": [probe_tree(probe) for probe in self.probes]} if self.probes else {}),
-                **({"earlier": list(self.earlier)} if self.earlier else {}),
-                **({"curves": self.curves.as_record()} if self.curves else {}),
-                **({"data": known} if (known := self.data.as_record()) else {}),
-                **({"schema": self.schema} if self.schema > FIRST else {}),  # which version 1 did not write
-            },
-            self.configs_digest(),
-        )  # fmt: skip
+        return record.signed(record.parts(self), self.configs_digest())
 
     @classmethod
     def from_yaml(cls, text: str, where: str) -> "Study":

@@ -146,6 +146,8 @@ class Sweep:
         """All trials that are known: those of the study, those that a search has drawn so far, or those imported."""
         if self.study.curves and snapshot:
             return trials_of(snapshot.arrow("trials").to_pylist())
+        if self.study.ladder is not None:
+            return self.study.ladder.known(*self._climbed(snapshot or self.read()))
         if not self.study.dynamic:
             return self.study.trials()
         return [trial for trial, _ in self.drawn(snapshot)]
@@ -169,10 +171,25 @@ class Sweep:
         return sorted(known.values(), key=lambda item: (_number(item[0].name), seeds.index(item[0].config.seed)))
 
     def left(self, snapshot: Snapshot | None = None) -> int:
-        """The number of trials that are unfinished or have yet to be drawn. Parses none of them."""
+        """The number of trials that are unfinished, have yet to be drawn or may yet be promoted. Parses none."""
         if self.study.curves:
             return 0  # they were trained elsewhere, and end as they end
-        return self.study.size - len(self.done(snapshot or self.read()))
+        snapshot = snapshot or self.read()
+        return self.size(snapshot) - len(self.done(snapshot))
+
+    def size(self, snapshot: Snapshot | None = None) -> int:
+        """How many trials the sweep has or, by what is decided so far, may come to have."""
+        if (ladder := self.study.ladder) is None:
+            return self.study.size
+        snapshot = snapshot or self.read()
+        promoted, begun = self._climbed(snapshot)
+        out = set(decided(snapshot, "stop", "completed"))
+        out |= {name for name, status in self.statuses(snapshot).items() if status.void}
+        return len(ladder.known(promoted, begun)) + ladder.open(promoted, begun, out)
+
+    def _climbed(self, snapshot: Snapshot) -> tuple[set[str], set[str]]:
+        """The trials that were promoted, and those that have a row."""
+        return set(decided(snapshot, "promote")), set(snapshot.arrow("trials")["trial"].to_pylist())
 
     def extended(self, trials: int) -> "Sweep":
         """The sweep with more points to search. Nothing is written yet: see `save`."""
@@ -210,6 +227,12 @@ class Sweep:
         changes = difference(_as_tree(recorded), _as_tree(current))
         if changes:
             raise UserError(recorded.source, f"has changed since the sweep began: {'; '.join(changes)}", remedy)
+
+
+def decided(snapshot: Snapshot, *actions: str) -> list[str]:
+    """The trials about which one of these actions was decided."""
+    rows = snapshot.arrow("decisions")
+    return [t for t, a in zip(rows["trial"].to_pylist(), rows["action"].to_pylist(), strict=True) if a in actions]
 
 
 def write_point(folder: SweepFolder, specs: Sequence[Mapping[str, Any]]) -> None:

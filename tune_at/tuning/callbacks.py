@@ -128,3 +128,5 @@ class ProgressCallback(tune.Callback):
         for state in self.run.drawn:
             self.progress.add(state.trial)
         self.run.drawn.clear()
+        if self.run.ladder is not None:
+            self.progress.total = self.run.most

@@ -98,8 +98,8 @@ class Stop:
 class Standings:
     """The best so far, by the rule that the tables at the sweep's end follow."""
 
-    def __init__(self, split: str, seeds: int) -> None:
-        self.split, self.seeds = split, seeds
+    def __init__(self, split: str, seeds: int, within: Sequence[str] = ()) -> None:
+        self.split, self.seeds, self.within = split, seeds, within
         self.configs: dict[str, dict[str, Any]] = {}
         self.comparison: Comparison | None = None
 
@@ -108,7 +108,7 @@ class Standings:
         if self.comparison is None or len(self.configs) != len(views):
             for name, view in views.items():
                 self.configs.setdefault(name, dict(leaves(view.trial.config.as_tree())))
-            self.comparison = compare([self.configs[name] for name in views])
+            self.comparison = compare([self.configs[name] for name in views], within=self.within)
         key = f"{self.split}_robust_accuracy"
         rows = [
             {

@@ -54,7 +54,7 @@ class SweepProgress:
         self.split = SELECTION_SPLITS[study.samples()[0].config.train.selection]
         self.console = console
         self.stages = list(study.stages)
-        self.standings = Standings(self.split, len(study.seeds))
+        self.standings = Standings(self.split, len(study.seeds), study.scheduler.compared_within)
         self.best: RenderableType | None = None
         self.changed, self.size = True, (0, 0)
         """Whether the best so far may be others than those that are shown; and for which size these are made."""

@@ -107,8 +107,8 @@ def run_sweep(
         if snapshot is None:
             snapshot = Snapshot() if new else held.enter_context(sweep.held())
         left = [] if new and sweep.study.dynamic else sweep.study.trials() if new else sweep.unfinished(snapshot)
-        # A search that depends on its results is tried by its corners.
-        tried = [*left, *sweep.study.samples()] if sweep.study.dynamic else left
+        # What depends on results, points of a search or longer runs, is tried by samples of it.
+        tried = [*left, *sweep.study.samples()] if sweep.study.grows else left
         require(sweep.study, tried, launch.address, sweep.folder.place.parent if new else None)
         where = "this machine's cluster" if launch.address == "auto" else launch.address
         start = f"joining {where}" if launch.address else "starting Ray"
@@ -148,7 +148,7 @@ def run_sweep(
         team = Team(*common, _with_data(tried) if launch.ship_data else ATTrainable, events)
         for stage in dict.fromkeys(trial.stage for trial in (left or tried)):
             ready = _with_teachers(statuses, [trial for trial in left if trial.stage == stage], console)
-            if not ready and not sweep.study.dynamic:
+            if not ready and not sweep.study.grows:
                 continue
             complete, stopped = _run_trials(team, ready)
             if not complete:
@@ -210,11 +210,11 @@ def _run_trials(team: Team, trials: Sequence[Trial]) -> tuple[bool, str]:
     ledger = Ledger(sweep, policy, lambda config: packing.need(config).gpu, team.events)
     # A stage is scheduled by itself; stages and early stopping do not go together.
     known = trials if study.stages else sweep.trials(snapshot)
-    total = len(known) if study.stages else study.size
+    total = len(known) if study.stages or study.lengths else study.size
     board = ledger.load(known, total, {trial.name for trial in trials}, snapshot)
     run = SweepRun(board, policy, ledger, _proposer(study), at_once)
     statuses |= {state.name: state.status for state in board.states if state.ended}
-    everything = sweep.trials(snapshot)
+    everything = [*sweep.trials(snapshot), *(state.trial for state in run.drawn)]
     left = {state.name for state in board.states if not state.ended}
     finished = {name: status for name, status in statuses.items() if name not in left}
     progress = SweepProgress(study, everything, finished, team.console, team.forecast)
@@ -280,7 +280,8 @@ def _forecast(trials: Sequence[Trial], speeds: Mapping[str, Speed], at_once: int
 
 def _announcement(sweep: Sweep, left: Sequence[Trial], total: int, forecast: Forecast, snapshot: Snapshot) -> str:
     """How many trials, how many at a time, and on CPUs how long, less the epochs of earlier runs."""
-    line = f"{counted(total, 'trial')}, {forecast.at_once} at a time"
+    at_most = "at most " if sweep.study.lengths else ""
+    line = f"{at_most}{counted(total, 'trial')}, {forecast.at_once} at a time"
     epochs = snapshot.frame("epochs").groupby("trial").size()
     seconds = forecast.left({trial.name: int(epochs.get(trial.name, 0)) for trial in left}, total - len(left))
     if seconds is None:

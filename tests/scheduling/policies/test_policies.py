@@ -19,6 +19,8 @@ SCHEDULERS = {
     "asha": "{name: asha, grace: 1, eta: 3}",
     "asha, two brackets, smoothed": "{name: asha, grace: 1, eta: 2, brackets: 2, smooth: 3}",
     "asha by loss": "{name: asha, grace: 2, metric: natural_loss}",
+    "asha, complete runs": "{name: asha, grace: 2, eta: 2, fidelity: schedule}",
+    "asha, complete runs, by loss": "{name: asha, eta: 3, fidelity: schedule, metric: natural_loss, smooth: 2}",
     "hyperband": "{name: hyperband, eta: 3}",
     "median": "{name: median, grace: 2, min_trials: 3}",
     "pbt": "{name: pbt, every: 4, mutations: {optim.lr: {loguniform: [0.001, 0.5]}}}",
@@ -42,7 +44,7 @@ def test_a_resumed_sweep_decides_as_an_uninterrupted_one(tmp_path, scheduler, ev
         scheduler = scheduler.replace("every: 4", "every: 5")
     study = make_study(tmp_path, scheduler, trials=12, epochs=11, every=every)
     whole = finish(Simulation(tmp_path / "whole", study, 1, random.Random(0)))
-    assert len(tables(whole.folder)["trials"]) == 12
+    assert (len(tables(whole.folder)["trials"]) > 12) if study.lengths else len(tables(whole.folder)["trials"]) == 12
     if "fifo" not in scheduler:
         assert len(tables(whole.folder)["decisions"]) > 12 or every == 5
     for seed in range(2):
@@ -58,7 +60,7 @@ def test_a_resumed_sweep_decides_as_an_uninterrupted_one(tmp_path, scheduler, ev
             assert rows.equals(tables(whole.folder)[table]), (seed, kills, table)
 
 
-@pytest.mark.parametrize("scheduler", ["asha", "hyperband", "median", "pbt"])
+@pytest.mark.parametrize("scheduler", ["asha", "asha, complete runs", "hyperband", "median", "pbt"])
 def test_lost_and_damaged_tables_are_written_again_as_they_were(tmp_path, scheduler):
     study = make_study(tmp_path, SCHEDULERS[scheduler], trials=5 if scheduler == "pbt" else 9, epochs=9)
     whole = finish(Simulation(tmp_path / "whole", study, 1, random.Random(0)))

@@ -150,7 +150,8 @@ def _show(
     from tune_at.store.reader import read_arrow
 
     seeds = len(sweep.study.seeds)
-    ranking = rank(results.frame("trials"), results.frame("epochs"), seeds)
+    within = sweep.study.scheduler.compared_within
+    ranking = rank(results.frame("trials"), results.frame("epochs"), seeds, within=within)
     asked = {t.trial.name: arguments.number or plan.split_size(t.trial.config, arguments.split) for t in targets}
     batches = {trial: batch_count(number) for trial, number in asked.items()}
     known = accuracies(read_arrow(sweep.folder, "evaluations"), arguments.split, batches)

@@ -81,7 +81,7 @@ def _print(standing: "Standing") -> None:
     sweep, results, columns = standing.sweep, standing.results, width()
     trials, epochs, decisions = (results.frame(table) for table in ("trials", "epochs", "decisions"))
     trials = trials if standing.running else at_rest(trials)
-    print(f"{sweep.study.title}: {status_line(trials, sweep.study.size, standing.running)}")
+    print(f"{sweep.study.title}: {status_line(trials, standing.size, standing.running)}")
     wide = console(wide=True)
     wide.print(results_tables(sweep.study, trials, epochs, decisions, standing.trials.values(), columns))
     if stops := standing.stops:

@@ -147,7 +147,9 @@ def _shown(sweeps: "Mapping[str, Sweep]", best: int | None) -> "dict[str, Shown]
         statuses = {trial_number(trial): str(status) for trial, status in sweep.statuses(tables).items()}
         chosen = None
         if best:
-            points = in_turn(rank(tables.frame("trials"), tables.frame("epochs"), len(sweep.study.seeds)))
+            within = sweep.study.scheduler.compared_within
+            ranking = rank(tables.frame("trials"), tables.frame("epochs"), len(sweep.study.seeds), within=within)
+            points = in_turn(ranking)
             measured = [point for point in points if point.measured][:best]
             chosen = {trial_number(str(row["trial"])) for point in measured for row in point.trials}
         shown[name] = Shown(statuses, chosen)

@@ -8,7 +8,9 @@ import numpy as np
 
 from tune_at.config.scheduler import ASHA
 from tune_at.scheduling.board import TrialState
+from tune_at.scheduling.policies.base import Policy
 from tune_at.scheduling.policies.in_order import InOrder
+from tune_at.scheduling.policies.runs import RunsPolicy
 from tune_at.seeding import derive_seed
 from tune_at.study.study import Study
 
@@ -76,6 +78,11 @@ def quantile(ascending: Sequence[float], share: float) -> float:
         return ascending[-1]
     low, high, part = ascending[below], ascending[below + 1], place - below
     return high - (high - low) * (1 - part) if part >= 0.5 else low + (high - low) * part
+
+
+def asha_policy(study: Study) -> Policy:
+    """ASHA whose rungs are epochs of one run, or complete runs."""
+    return RunsPolicy(study) if study.lengths else AshaPolicy(study)
 
 
 def bracket_milestones(grace: int, eta: float, longest: int, bracket: int) -> list[float]:

@@ -181,6 +181,10 @@ class Policy(ABC):
         """Whether the trial must not run on yet."""
         return not state.ended and self.due(state) is not None
 
+    def first(self, waiting: Iterable[TrialState]) -> TrialState | None:
+        """Which of the trials that may start, in the order of the board, does so first."""
+        return next(iter(waiting), None)
+
     def score(self, state: TrialState, epoch: int) -> float:
         """What is judged at an epoch, signed so that more is better."""
         return self.sign * state.value(self.metric, epoch, self.smooth)
