@@ -21,6 +21,7 @@ def test_what_the_files_say_of_ends_goes_first(imported):  # noqa: F811
     frame["state"] = ["finished"] * 3 + ["crashed"] * 3 + ["PRUNED"] * 3 + ["running"] * 2
     trials = read_table(imported(frame, {**MAPPED, "state": "status"}), "trials")
     assert trials["status"].tolist() == ["completed", "failed", "stopped", "running"]
+    assert trials["error"].fillna("").tolist() == ["", "failed where it was trained; no more is known", "", ""]
     frame["state"] = "odd"
     assert "c.csv line 2: state 'odd' is no status; known: completed, diverged" in refused(
         imported, frame, {**MAPPED, "state": "status"}, name="b"

@@ -103,6 +103,8 @@ def test_ray_s_folder(tmp_path):
         ("5e946_00000", "completed", 5, 2, 0.1), ("5e946_00001", "failed", 3, 3, 0.5),
         ("5e946_00002", "diverged", 5, 3, 1.0),
     ]  # fmt: skip
+    assert read_table(str(folder), "trials")["error"].fillna("").tolist() == ["", "RuntimeError: boom", ""]
+    assert folder.log("5e946_00001").read_text().startswith("Failure # 1 (occurred at")
 
 
 def test_our_own_tables_come_back_as_they_were(tmp_path):

@@ -21,7 +21,8 @@ from tune_at.exchange.rows import is_missing
 from tune_at.exchange.source import read_source
 from tune_at.store.fold import folded_file
 from tune_at.store.layout import SweepFolder
-from tune_at.store.place import to_place
+from tune_at.store.place import LocalPlace, to_place
+from tune_at.store.status import Status
 from tune_at.study.curves import ImportedCurves
 from tune_at.study.overrides import KNOWN, check_path
 from tune_at.study.study import Study
@@ -33,6 +34,9 @@ STUDY = "imported"
 
 LONGEST = 90
 """Characters of a trial's name."""
+
+FAILED = "failed where it was trained; no more is known"
+"""What stands for the error of a trial of which none is known."""
 
 TOLD = "told"
 """Among what is known of a trial: the values of keys of ours, by dotted path."""
@@ -102,12 +106,17 @@ def import_curves(
     except UserError as error:
         raise UserError(f"--into {into}", error.problem, "name another folder") from None
     tables = {"trials": pd.DataFrame(trials), "epochs": epochs}
-    sweep.create(dict(folded_file(table, frame) for table, frame in tables.items()))
+    files = dict(folded_file(table, frame) for table, frame in tables.items())
+    for theirs, status in statuses.items():
+        if status is Status.FAILED:
+            log = SweepFolder(LocalPlace(".")).log(names[theirs])
+            files[str(log)] = curves.rows.errors.get(theirs, FAILED).encode()
+    sweep.create(files)
     return Imported(sweep, len(epochs), curves, [*curves.notes, *notes])
 
 
 def _trial_rows(
-    curves: Curves, asked: Asked, statuses: Mapping[str, Any], names: Mapping[str, str], sweep: str
+    curves: Curves, asked: Asked, statuses: Mapping[str, Status], names: Mapping[str, str], sweep: str
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The rows of the table `trials`, and the columns of it that tell trials apart."""
     known = _configs(curves, asked, list(statuses))
@@ -123,7 +132,8 @@ def _trial_rows(
             {
                 "sweep": sweep, "study": STUDY, "stage": "main", "trial": names[trial],
                 "seed": known[trial]["seed"] or 0, "status": str(status), "epochs": int(last[trial]),
-                "best_epoch": best.get(trial), "selection": curves.selection, "config": config,
+                "best_epoch": best.get(trial), "error": _cause(curves, trial, status),
+                "selection": curves.selection, "config": config,
                 "config_hash": hashlib.sha256(config.encode()).hexdigest()[:16],
                 **{path: known[trial][path] for path in swept},
             }
@@ -131,6 +141,13 @@ def _trial_rows(
     mixed = mixed_columns([{path: row[path] for path in swept} for row in rows])
     rows = alike(rows, mixed)
     return rows, swept
+
+
+def _cause(curves: Curves, trial: str, status: Status) -> str | None:
+    """Why a trial has failed, in one line: the last one of what it has left."""
+    if status is not Status.FAILED:
+        return None
+    return (curves.rows.errors.get(trial, "").strip().splitlines() or [FAILED])[-1]
 
 
 def _paths(curves: Curves) -> list[str]:

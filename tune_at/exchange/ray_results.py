@@ -23,7 +23,7 @@ def read_ray(folder: Path, name: str) -> Rows:
     A trial is called by Ray's `trial_id`, and its epoch is `training_iteration`, which begins at 1. After a restart
     from a checkpoint Ray writes iterations again: the last one counts.
     """
-    parts, trials, statuses = [], [], {}
+    parts, trials, errors = [], [], {}
     for trial in find_results(folder):
         where = str(trial.relative_to(folder.parent) / RESULT)
         part = read_json_lines(trial / RESULT, where)
@@ -36,7 +36,7 @@ def read_ray(folder: Path, name: str) -> Rows:
         own = frame["trial_id"].iloc[0] if "trial_id" in frame else trial.name
         trials.append(str(own))
         if (trial / ERROR).is_file() and not ("done" in frame and frame["done"].iloc[-1] is True):
-            statuses[trials[-1]] = "failed"
+            errors[trials[-1]] = (trial / ERROR).read_text(encoding="utf-8", errors="replace")
         parts.append(part)
     if not parts:
         raise UserError(name, "has no result.json with a result in it", "name the folder of a Ray Tune experiment")
@@ -44,8 +44,8 @@ def read_ray(folder: Path, name: str) -> Rows:
         if trials.count(own) > 1:  # several experiments in one folder
             raise UserError(name, f"has two trials {own}", f"import {parts[place].files[0]} and the like apart")
     return Rows.concatenated(
-        parts, trials=tuple(trials), statuses=statuses, epochs_from=1, repeats=True,
-        roles={"training_iteration": "epoch"},
+        parts, trials=tuple(trials), statuses=dict.fromkeys(errors, "failed"), errors=errors, epochs_from=1,
+        repeats=True, roles={"training_iteration": "epoch"},
     )  # fmt: skip
 
 

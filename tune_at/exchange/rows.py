@@ -33,6 +33,7 @@ class Rows:
         epochs_from: 0 or 1 where the format itself says from where epochs are counted.
         roles: columns whose meaning the format says: theirs → ours.
         statuses: how trials ended, by their name, where the format says so.
+        errors: what trials that have failed have left of it, by their name, where the format keeps that.
         repeats: whether the format writes an epoch again after a restart; then the last row counts.
     """
 
@@ -46,6 +47,7 @@ class Rows:
     epochs_from: int | None = None
     roles: Mapping[str, str] = field(default_factory=dict)
     statuses: Mapping[str, str] = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=dict)
     repeats: bool = False
 
     @classmethod
