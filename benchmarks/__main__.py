@@ -22,6 +22,10 @@ CASES: dict[str, tuple[str, str]] = {
         "benchmarks.store:store",
         "(g) 1,000 trials × 200 epochs; ratio: 2 s, or 50 requests, to what it takes",
     ),
+    "replay": (
+        "benchmarks.replay:replay",
+        "(h) replay of 1,000 trials × 200 epochs in 100 orders; ratio: 60 s to what it takes",
+    ),
     "pass": ("benchmarks.passes:one_pass", "a pass of an attack through ResNet-18, batch 32: the parts of the gain"),
     "convolutions": ("benchmarks.passes:convolutions", "convolutions, packed and by Winograd's filtering (F)"),
     "packing": ("benchmarks.packing:packing", "many small trials on one device"),

@@ -32,6 +32,9 @@ from tune_at.store.writer import write_rows
 from tune_at.study.study import Study
 from tune_at.study.sweep import Sweep
 
+Rows = Callable[[str, int, np.random.Generator], list[dict[str, Any]]]
+"""What makes a trial's rows from its name and the number of its epochs."""
+
 LIMIT = 2.0
 """Seconds that a command may take."""
 
@@ -70,8 +73,9 @@ def store(quick: bool) -> list[Way]:
     return ways
 
 
-def make_sweep(folder: Path, trials: int, epochs: int) -> Path:
+def make_sweep(folder: Path, trials: int, epochs: int, make_rows: Rows | None = None) -> Path:
     """A finished sweep with rows as training writes them, folded as trials end; returns its folder."""
+    make_rows = make_rows or epoch_rows
     seeds = 4
     written = folder / "large.yaml"
     written.write_text(
@@ -94,7 +98,7 @@ def make_sweep(folder: Path, trials: int, epochs: int) -> Path:
         spec = TrialSpec(
             str(sweep.folder), sweep.name, sweep.study.name, trial.stage, trial.name, config, dict(trial.swept)
         )
-        rows = epoch_rows(trial.name, epochs, draw)
+        rows = make_rows(trial.name, epochs, draw)
         best = max(rows, key=lambda row: row["val_robust_accuracy"])["epoch"]
         write_rows(sweep.folder, "epochs", trial.name, rows)
         known = {"started": datetime.now(UTC), "device": "cpu", "peak_memory_mb": 512.0}

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from tune_at.scheduling.curves import Recording
 
-SHOWN = 16
-"""Rungs that are shown, of each kind of what is judged; the file has all."""
+SHOWN, LEAST = 16, 4
+"""Rungs that are shown, and the least of each kind of what is judged; the file has all."""
 
 
 def print_replays(recording: "Recording", frame: "pd.DataFrame") -> None:
@@ -70,8 +70,9 @@ def _ranks(rows: "pd.DataFrame") -> Table:
     table.add_column("judged")
     for name in (*(["smooth"] if smoothed else []), "epoch", "τ with best [95%]", "τ with last [95%]"):
         table.add_column(name, justify="right", no_wrap=True)
-    for (judged, smooth), part in rows.groupby(["judged", "smooth"], sort=False):
-        shown = spread(part["epoch"].astype(int), SHOWN)
+    kinds = list(rows.groupby(["judged", "smooth"], sort=False))
+    for (judged, smooth), part in kinds:
+        shown = spread(part["epoch"].astype(int), max(LEAST, SHOWN // len(kinds)))
         for row in part[part["epoch"].isin(shown)].to_dict("records"):
             cells = [str(judged), *([f"{smooth:g}"] if smoothed else []), str(row["epoch"])]
             table.add_row(*cells, *(_interval(row, side) for side in ("best", "final")))

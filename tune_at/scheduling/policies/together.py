@@ -33,27 +33,34 @@ class Together(Policy):
         for bracket, places in self._open:
             if places[-1] >= len(board.states):
                 continue
+            first = board.states[places[0]]
+            if not (first.metrics or first.ended):
+                continue  # all the others wait for it
             members = [board.states[place] for place in places]
-            if not any(self.due(member) for member in members):
-                continue
-            rungs = sorted({rung for member in members for rung in self.rungs(member)})
-            for rung in rungs:
-                if any(self._before(member, rung) for member in members):
-                    break
-                arrived = [(m, e) for m in members if (e := self._arrival(m, rung)) is not None]
-                if all(epoch in member.decisions for member, epoch in arrived):
-                    continue
-                for state, decision in self.judge_bracket(bracket, members, arrived):
-                    if decision.epoch in state.decisions:
-                        continue  # what was decided before stays
-                    state.decide(decision)
-                    verdicts.append((state, decision))
+            if any(self.due(member) for member in members):
+                verdicts += self._judge(bracket, members)
             for member in members:
                 member.settled = member.ended and self.due(member) is None
             if all(member.settled for member in members):
                 done.add(bracket)
         if done:
             self._open = [item for item in self._open if item[0] not in done]
+        return verdicts
+
+    def _judge(self, bracket: int, members: Sequence[TrialState]) -> list[Verdict]:
+        """The decisions about a set that can be made now, rung by rung, each entered on the board."""
+        verdicts: list[Verdict] = []
+        for rung in sorted({rung for member in members for rung in self.rungs(member)}):
+            if any(self._before(member, rung) for member in members):
+                break
+            arrived = [(m, e) for m in members if (e := self._arrival(m, rung)) is not None]
+            if all(epoch in member.decisions for member, epoch in arrived):
+                continue
+            for state, decision in self.judge_bracket(bracket, members, arrived):
+                if decision.epoch in state.decisions:
+                    continue  # what was decided before stays
+                state.decide(decision)
+                verdicts.append((state, decision))
         return verdicts
 
     def _arrival(self, state: TrialState, rung: int) -> int | None:
