@@ -64,6 +64,17 @@ def test_rows_of_one_epoch_with_different_metrics_are_one():
     ]
 
 
+def test_a_history_of_wandb_s_has_a_row_a_call_and_words_for_what_is_not_finite():
+    columns = {
+        "run": ["r"] * 5, "epoch": [0, 0, 1, 1, None], "_step": [0, 1, 2, 3, 4], "acc": [None, 0.4, None, 0.5, None],
+        "loss": [1.5, None, "NaN", None, None], "lr": [None, None, None, None, 0.1],
+    }  # fmt: skip
+    curves = read(columns, {**MAPPED, "loss": "train_robust_loss"}, epochs_from=0)
+    assert curves.epochs[["epoch", "test_robust_accuracy", "_step"]].to_numpy().tolist() == [[1, 0.4, 1], [2, 0.5, 3]]
+    assert curves.lost.tolist() == [False, True]
+    assert curves.notes == ["left out, for they have no epoch and no metric: 1 row"]
+
+
 def test_where_a_format_writes_epochs_again_the_last_counts():
     columns = {"run": ["a", "a", "a"], "epoch": [1, 2, 2], "acc": [0.1, 0.2, 0.3]}
     curves = read(columns, repeats=True)
@@ -73,7 +84,7 @@ def test_where_a_format_writes_epochs_again_the_last_counts():
 
 def test_a_row_without_an_epoch_is_bad_only_if_it_has_a_metric():
     assert read({**COLUMNS, "epoch": [1, 2, None], "acc": [0.1, 0.3, None]}).notes == [
-        "1 row with no epoch have no metric either, and are left out"
+        "left out, for they have no epoch and no metric: 1 row"
     ]
     assert refused({**COLUMNS, "epoch": [1, None, 1]}) == "a.csv line 3: has no epoch"
     assert refused({**COLUMNS, "run": ["b", "", "a"]}) == "a.csv line 3: has no trial"

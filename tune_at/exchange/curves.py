@@ -84,7 +84,7 @@ def to_curves(rows: Rows, asked: Asked, source: str) -> Curves:
     whole = ~numbers["epoch"].missing & ~nameless
     notes = list(rows.notes)
     if not whole.all():
-        notes.append(f"{counted(int((~whole).sum()), 'row')} with no epoch have no metric either, and are left out")
+        notes.append(f"left out, for they have no epoch and no metric: {counted(int((~whole).sum()), 'row')}")
     if not whole.any():
         raise UserError(source, "has no row with an epoch and a metric", "see which columns are mapped")
     cells = {name: rows.frame[theirs] for name, theirs in roles.kept.items()}

@@ -181,7 +181,7 @@ class Study:
     @cached_property
     def lengths(self) -> tuple[int, ...]:
         """The epochs of the complete runs that a point may have, ascending; none where each has one run."""
-        return self.scheduler.runs(max(trial.config.train.epochs for trial in self._samples))
+        return self.scheduler.runs(max((trial.config.train.epochs for trial in self._samples), default=1))
 
     @cached_property
     def ladder(self) -> Ladder | None:
