@@ -4,8 +4,11 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from analysis.recorded import config_leaves
 from tune_at.config.objective import OBJECTIVES
@@ -110,7 +113,7 @@ def require_epochs(frames: Frames, sweep: str) -> None:
 
 def frames_of(sweep: Where | SweepFolder, study: Study, results: Snapshot) -> Frames:
     """The frames of a study and of what its sweep has written so far, be it nothing."""
-    rows, epochs, decisions = (results.frame(table) for table in ("trials", "epochs", "decisions"))
+    rows, epochs, decisions = results.frame("trials"), results.moved("epochs"), results.frame("decisions")
     swept = tuple(column for column in rows.columns if column not in TRIALS.names)
     elsewhere = study.curves is not None
     trials, joined = join(rows, epochs)
@@ -154,7 +157,53 @@ def join(rows: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame, pd.Dat
     configs = pd.DataFrame([config_leaves(config) for config in rows["config"]], index=rows.index)
     keep = [c for c in rows.columns if c not in configs.columns and c not in ("config", "epochs")]
     trials = pd.concat([rows[keep], configs], axis=1)
-    return trials, epochs.merge(trials, on="trial", validate="many_to_one")
+    return trials, beside(epochs, trials)
+
+
+def beside(epochs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """Each trial's columns beside its epochs, as `epochs.merge(trials, on="trial")` puts them there.
+
+    A column that is the same for all trials, as most are, is not copied a million times: all rows of a large frame share
+    one value, and cannot be written to. Raises `ValueError` for a trial with two rows.
+    """
+    if not trials["trial"].is_unique:
+        raise ValueError("a trial stands twice in the table of trials")
+    codes, names = pd.factorize(epochs["trial"])
+    rows = pd.Index(trials["trial"]).get_indexer(names)[codes]
+    if (rows < 0).any():
+        epochs, rows = epochs[rows >= 0].reset_index(drop=True), rows[rows >= 0]
+    twice = set(epochs.columns) & set(trials.columns) - {"trial"}
+    if twice or len(epochs) < MANY:
+        return epochs.merge(trials, on="trial", validate="many_to_one")
+    columns = {name: _spread(column, rows) for name, column in trials.items() if name != "trial"}
+    return pd.concat([epochs, pd.DataFrame(columns, copy=False)], axis=1)
+
+
+MANY = 100_000
+"""Rows from which on memory counts."""
+
+
+def _spread(column: pd.Series, rows: NDArray[np.intp]) -> Any:
+    """The values of a column by row, the rows there being one at least."""
+    values = column.array
+    first = values[0]
+    if not all(value is first or _equal(value, first) for value in values):
+        return values.take(rows)
+    if isinstance(values, pd.arrays.NumpyExtensionArray):
+        return np.broadcast_to(values.to_numpy()[:1], len(rows))
+    block, left = values[:1].take(np.zeros(BLOCK, dtype=np.intp)), len(rows) % BLOCK
+    return type(values)._concat_same_type([block] * (len(rows) // BLOCK) + [block[:left]] * (left > 0))
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Whether two values are the same, of the same type; missing ones are."""
+    if type(one) is not type(other) or one is pd.NA:
+        return False
+    return bool(one == other or (one != one and other != other))
+
+
+BLOCK = 10_000
+"""Values that share memory with the next as many."""
 
 
 def final_epochs(epochs: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from analysis.at_epochs import best_points, best_trials, final_trials
 from analysis.curves import lines_of, mean_curves
 from analysis.figures import FIGURES
 from analysis.findings import RULES, Finding, find
-from analysis.frames import Frames, frames_of, require_epochs
+from analysis.frames import MANY, Frames, frames_of, require_epochs
 from analysis.overview import status_line
 from analysis.tables import draw_table, prepare_table
 from tune_at.errors import UserError, suggestion
@@ -228,7 +228,8 @@ class LoadedSweep:
 
 
 def _own(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.copy(deep=not FREE_COPIES)
+    # In a large one rows share memory that cannot be written to: see `analysis.frames.beside`.
+    return frame.copy(deep=not FREE_COPIES or len(frame) >= MANY)
 
 
 def _percent(mean: float, spread: float) -> str:

@@ -23,11 +23,17 @@ INDENT = " " * 12
 
 
 def summary(
-    study: Study, trials: "pd.DataFrame", epochs: "pd.DataFrame", decisions: "pd.DataFrame", picture: str
+    study: Study,
+    trials: "pd.DataFrame",
+    epochs: "pd.DataFrame",
+    decisions: "pd.DataFrame",
+    picture: str,
+    ranking: Ranking | None = None,
 ) -> list[str]:
     """What came out of a sweep, in lines; none if there is nothing to compare.
 
-    `picture`: where `report` puts the figure `pareto_front`.
+    `picture`: where `report` puts the figure `pareto_front`; `ranking`: of the trials by robust accuracy, if it is
+    known.
     """
     if len(trials) < 2:
         return []
@@ -37,7 +43,7 @@ def summary(
         return _front(
             study, study.search.score, metrics, rank(trials, epochs, len(study.seeds), robust), epochs, picture
         )
-    ranking = rank(trials, epochs, len(study.seeds), within=study.scheduler.compared_within)
+    ranking = ranking or rank(trials, epochs, len(study.seeds), within=study.scheduler.compared_within)
     if not any(point.measured for point in ranking.points):
         return []
     selection = trials["selection"].iloc[0]

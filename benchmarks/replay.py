@@ -8,13 +8,13 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from benchmarks.large import COLUMNS, make_sweep
 from benchmarks.measure import Way
 from benchmarks.processes import seconds
-from benchmarks.store import epoch_rows, make_sweep
 
 LIMIT = 60.0
 """Seconds that all settings of the example may take."""
@@ -34,7 +34,7 @@ def replay(quick: bool) -> list[Way]:
     trials, epochs, orders = (48, 20, 5) if quick else (1000, 200, 100)
     ways = []
     with tempfile.TemporaryDirectory() as folder:
-        sweep = make_sweep(Path(folder), trials, epochs, curve_rows)
+        sweep = make_sweep(Path(folder), trials, epochs, shape)
         for name, options in SETTINGS.items():
             before = _cpu()
             command = ("run.py", "replay", str(sweep), *options, "--orders", str(orders))
@@ -50,12 +50,9 @@ def _cpu() -> float:
     return times.children_user + times.children_system
 
 
-def curve_rows(trial: str, epochs: int, draw: np.random.Generator) -> list[dict[str, Any]]:
-    """Rows whose validation accuracies are as those of adversarial training: they rise, jump halfway, and fall."""
-    rows = epoch_rows(trial, epochs, draw)
+def shape(values: NDArray[np.float64], draw: np.random.Generator) -> None:
+    """Validation accuracies as those of adversarial training: they rise, jump halfway, and fall."""
     level, pace, fall = draw.uniform(0.2, 0.5), draw.uniform(0.05, 0.4), draw.uniform(0, 0.15)
-    at = np.arange(1, epochs + 1) / epochs
+    at = np.arange(1, len(values) + 1) / len(values)
     curve = level * (1 - np.exp(-at / pace)) + np.where(at > 0.5, 0.08 - fall * (at - 0.5), 0)
-    for row, value in zip(rows, curve + 0.01 * draw.standard_normal(epochs), strict=True):
-        row["val_robust_accuracy"] = float(value)
-    return rows
+    values[:, COLUMNS.index("val_robust_accuracy")] = curve + 0.01 * draw.standard_normal(len(values))

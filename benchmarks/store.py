@@ -6,34 +6,17 @@ server here is a Python program on the same machine.
 
 import contextlib
 import os
-import shutil
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import yaml
-
+from benchmarks.large import make_sweep
 from benchmarks.measure import Way
 from benchmarks.processes import seconds
-from tune_at.recording.rows import write_trial
-from tune_at.recording.spec import TrialSpec
-from tune_at.store.fold import BATCH, fold
-from tune_at.store.layout import SweepFolder
 from tune_at.store.place import to_place
-from tune_at.store.schema import EPOCHS
-from tune_at.store.status import Status
-from tune_at.store.writer import write_rows
-from tune_at.study.study import Study
-from tune_at.study.sweep import Sweep
-
-Rows = Callable[[str, int, np.random.Generator], list[dict[str, Any]]]
-"""What makes a trial's rows from its name and the number of its epochs."""
 
 LIMIT = 2.0
 """Seconds that a command may take."""
@@ -71,54 +54,6 @@ def store(quick: bool) -> list[Way]:
                 count = requests() - before
                 ways.append(Way(f"{name}, S3", far, REQUESTS / count, 1.0, count, "requests", rounds=[far]))
     return ways
-
-
-def make_sweep(folder: Path, trials: int, epochs: int, make_rows: Rows | None = None) -> Path:
-    """A finished sweep with rows as training writes them, folded as trials end; returns its folder."""
-    make_rows = make_rows or epoch_rows
-    seeds = 4
-    written = folder / "large.yaml"
-    written.write_text(
-        yaml.safe_dump(
-            {
-                "title": "Many trials",
-                "base": {"data": {"name": "digits"}, "model": "small_cnn", "train": {"epochs": epochs}},
-                "axes": {"optim.lr": [round(0.001 * 1.02**n, 8) for n in range(trials // seeds)]},
-                "seeds": list(range(seeds)),
-                "figures": ["memorization_curves"],
-            }
-        )
-    )
-    sweep = Sweep(SweepFolder.of(folder / "large"), Study.resolve(str(written)))
-    sweep.create()
-    draw = np.random.default_rng(0)
-    ended: list[str] = []
-    for trial in sweep.study.trials():
-        config = trial.config.as_tree()
-        spec = TrialSpec(
-            str(sweep.folder), sweep.name, sweep.study.name, trial.stage, trial.name, config, dict(trial.swept)
-        )
-        rows = make_rows(trial.name, epochs, draw)
-        best = max(rows, key=lambda row: row["val_robust_accuracy"])["epoch"]
-        write_rows(sweep.folder, "epochs", trial.name, rows)
-        known = {"started": datetime.now(UTC), "device": "cpu", "peak_memory_mb": 512.0}
-        write_trial(spec, Status.COMPLETED, epochs=epochs, best_epoch=best, **known)
-        ended.append(trial.name)
-        if len(ended) % BATCH == 0:
-            fold(sweep.folder, ended[-BATCH:])
-    fold(sweep.folder, ended, last=True)
-    return folder / "large"
-
-
-def epoch_rows(trial: str, epochs: int, draw: np.random.Generator) -> list[dict[str, Any]]:
-    """Rows of a trial's epochs with every column that PGD-AT has."""
-    names = [field.name for field in EPOCHS if field.name not in ("trial", "epoch", "lr")]
-    names += ["objective_loss", "objective_robust_accuracy"]
-    values = draw.random((epochs, len(names)))
-    return [
-        {"trial": trial, "epoch": epoch + 1, "lr": 0.1, **dict(zip(names, map(float, values[epoch]), strict=True))}
-        for epoch in range(epochs)
-    ]
 
 
 @contextlib.contextmanager
@@ -160,15 +95,3 @@ def copy(sweep: Path, address: str) -> None:
             for name in path.relative_to(sweep).parts:
                 target = target / name
             target.write_whole(path.read_bytes())
-
-
-def main() -> None:
-    """`python -m benchmarks.store FOLDER`: leave such a sweep in a folder, to look at."""
-    began = time.perf_counter()
-    folder = Path(sys.argv[1])
-    shutil.rmtree(folder / "large", ignore_errors=True)
-    print(make_sweep(folder, 1000, 200), f"{time.perf_counter() - began:.1f} s")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,9 +1,12 @@
+import json
+
 import pytest
 
 from tune_at.config.optim import Cosine, Piecewise
 from tune_at.config.section import parse_fraction
 from tune_at.config.tree import difference, set_path
 from tune_at.config.trial import NAMED_SECTIONS, TrialConfig
+from tune_at.config.versions import FIRST, SCHEMA, recorded
 from tune_at.errors import UserError
 
 
@@ -86,3 +89,15 @@ def test_renaming_a_section_keeps_what_the_new_type_has_too():
 
 def test_difference_names_each_changed_leaf():
     assert difference({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}, "d": 4}) == ["a.c: 2 → 3", "d: absent → 4"]
+
+
+def test_a_section_that_trials_share_is_written_once_and_each_as_it_is():
+    """Equal sections may be written differently: 0.0 and -0.0 are equal."""
+    for schema in (FIRST, SCHEMA):
+        for lr in (0.1, 0.2):
+            config = TrialConfig.parse({"optim": {"lr": lr}, "objective": "trades", "seed": 3})
+            assert config.as_json(schema) == json.dumps(recorded(config, schema), sort_keys=True)
+    plus = TrialConfig.parse({"data": {"noise_rate": 0.0}})
+    minus = TrialConfig.parse({"data": {"noise_rate": -0.0}})
+    assert plus == minus
+    assert (plus.as_json() == minus.as_json()) == (json.dumps(plus.as_tree()) == json.dumps(minus.as_tree()))

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from tune_at.store.checksums import checksum
+from tune_at.store.checksums import checksum, column_checksums
 
 
 def table(**columns):
@@ -58,3 +58,17 @@ def test_so_does_another_name_or_order_of_columns():
     names = table().column_names
     assert checksum(table().rename_columns(["x", *names[1:]]), 2) != checksum(table(), 2)
     assert checksum(table().select(names[::-1]), 2) != checksum(table(), 2)
+
+
+def test_each_columns_own_tells_which_has_changed():
+    before = column_checksums(table(), 2)
+    assert list(before) == table().column_names
+    for changed in ({"text": ["a", None, "", "é", "c"]}, {"whole": [1, 2, 0, 0, -5]}, {"flag": [None] * 5}):
+        after = column_checksums(table(**changed), 2)
+        assert [name for name in before if before[name] != after[name]] == list(changed)
+    cut = pa.concat_tables([table().slice(0, 2), table().slice(2)])
+    assert column_checksums(cut, 2) == before
+    renamed = column_checksums(table().rename_columns(["x", *table().column_names[1:]]), 2)
+    assert renamed["x"] != before["text"]
+    wider = table().set_column(2, pa.field("whole", pa.int64()), table()["whole"].cast(pa.int64()))
+    assert column_checksums(wider, 2)["whole"] != before["whole"]

@@ -11,7 +11,7 @@ from rich.text import Text
 from analysis.exploits import exploits, values_at
 from analysis.ranking import rank
 from tune_at.store.status import Status
-from tune_at.study.points import Point, in_turn
+from tune_at.study.points import Point, Ranking, in_turn
 from tune_at.study.study import Study
 from tune_at.study.trials import Trial
 from tune_at.tables import Column, fitted
@@ -57,6 +57,7 @@ def results_tables(
     decisions: "pd.DataFrame",
     known: Iterable[Trial] = (),
     width: int | None = None,
+    ranking: Ranking | None = None,
 ) -> Group:
     """The table of a sweep's trials, of its points if it has several seeds, and of the values that exploits changed.
 
@@ -65,12 +66,13 @@ def results_tables(
     Args:
         study: the sweep's.
         trials: rows of the table `trials`, as far as trials have one.
-        epochs: all rows of the table `epochs`.
+        epochs: rows of the table `epochs`: all, or `telling_epochs`.
         decisions: all rows of the table `decisions`.
         known: all trials that are known; those without a row are pending.
         width: columns that a table may take; None is as many as it has to.
+        ranking: of the trials, if it is known.
     """
-    ranking = rank(trials, epochs, len(study.seeds), within=study.scheduler.compared_within)
+    ranking = ranking or rank(trials, epochs, len(study.seeds), within=study.scheduler.compared_within)
     rows: list[Any] = trials.to_dict("records")
     listed = {row["trial"] for row in rows}
     rows += [_pending(trial) for trial in known if trial.name not in listed]

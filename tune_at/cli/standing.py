@@ -10,6 +10,10 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from analysis.brief import telling_epochs, told
 from analysis.ranking import rank
 from tune_at.config.section import SELECTION_SPLITS
 from tune_at.store.lock import holder_pid, is_locked
@@ -69,7 +73,7 @@ class Standing:
         driver = DriverRecord.read(sweep.folder)
         if running and driver and (driver.ended or driver.pid != holder_pid(sweep.folder)):
             driver = None  # the one before: this one has not said anything yet
-        return cls(sweep, read_results(sweep.folder), running, driver, utc_now())
+        return cls(sweep, read_results(sweep.folder, told(sweep.study)), running, driver, utc_now())
 
     @cached_property
     def state(self) -> State:
@@ -160,7 +164,7 @@ class Standing:
         """From the seconds that epochs have taken, as they are recorded."""
         if not self.running:
             return None, None
-        table = self.results.frame("epochs")
+        table = self.results.arrow("epochs").select(["trial", "train_seconds", "evaluation_seconds"]).to_pandas()
         seconds = (table["train_seconds"] + table["evaluation_seconds"].fillna(0.0)).groupby(table["trial"])
         counts, sums = seconds.count().to_dict(), seconds.sum().to_dict()
         costs = {name: rough_cost(trial.config) for name, trial in self.trials.items()}
@@ -204,8 +208,8 @@ class Standing:
 
     def _accuracies(self, order: str, names: "list[str]") -> dict[str, dict[str, float]]:
         """Of each trial the newest value of each accuracy."""
-        epochs: pd.DataFrame = self.results.frame("epochs")
-        mine = epochs[epochs["trial"].isin(names)]
+        epochs = self.results.arrow("epochs")
+        mine: pd.DataFrame = epochs.filter(pc.is_in(epochs["trial"], pa.array(names, pa.string()))).to_pandas()
         last = mine.sort_values(order).groupby("trial")[metrics_of(self.split)].last()
         found: list[Any] = last.reset_index().to_dict("records")
         return {row["trial"]: {k: v for k, v in row.items() if k != "trial" and v == v} for row in found}
@@ -223,12 +227,13 @@ class Standing:
     def ranking(self) -> Ranking:
         """Its points, best first."""
         trials = self.results.frame("trials")
-        return rank(
-            trials,
-            self.results.frame("epochs"),
-            len(self.sweep.study.seeds),
-            within=self.sweep.study.scheduler.compared_within,
-        )
+        study = self.sweep.study
+        return rank(trials, self.telling, len(study.seeds), within=study.scheduler.compared_within)
+
+    @cached_property
+    def telling(self) -> "pd.DataFrame":
+        """The epochs by which trials are ranked and shown: of millions only these become a frame."""
+        return telling_epochs(self.results)
 
     @cached_property
     def winners(self) -> list[Point]:
@@ -274,7 +279,7 @@ class Standing:
     def _best(self, width: int, most: int) -> "RenderableType | None":
         if not self.rows:
             return None
-        epochs = self.results.frame("epochs")
+        epochs = self.telling
         shown = self.winners if self.ranking.comparison.count > 1 else self.ranking.points[:most]
         named = {row["trial"]: row["best_epoch"] for point in shown for row in point.measured}
         at = epochs[epochs["trial"].isin(named) & (epochs["epoch"] == epochs["trial"].map(named))]

@@ -16,7 +16,7 @@ from tune_at.config.optim import OPTIMIZERS, SCHEDULES, SGD, OptimConfig
 from tune_at.config.section import Broken, Section, TrialParts, Whole, YesNo, to_epoch
 from tune_at.config.tree import Tree, fill_names
 from tune_at.config.validation import user_error
-from tune_at.config.versions import FIRST, SCHEMA, recorded, upgraded
+from tune_at.config.versions import FIRST, SCHEMA, is_dated, recorded, upgraded
 from tune_at.errors import UserError
 from tune_at.registry import Registry
 
@@ -208,7 +208,10 @@ class TrialConfig(Section):
         Under an older `schema` it is what a program of that version would write, if what came later is at the value
         that its absence means.
         """
-        return json.dumps(recorded(self, schema), sort_keys=True)
+        if is_dated(type(self)):
+            return json.dumps(recorded(self, schema), sort_keys=True)
+        parts = [(name, getattr(self, name)) for name in sorted(type(self).model_fields)]
+        return "{" + ", ".join(f"{json.dumps(name)}: {_as_json(value, schema)}" for name, value in parts) + "}"
 
     @classmethod
     def from_json(cls, text: str, where: str = "", data: KnownData | None = None) -> "TrialConfig":
@@ -237,6 +240,28 @@ class TrialConfig(Section):
     def hash(self) -> str:
         """Sixteen hexadecimal digits that name this config, the same in each version that can say what it says."""
         return hashlib.sha256(self.as_json(FIRST).encode()).hexdigest()[:16]
+
+
+_WRITTEN: dict[tuple[int, int], tuple[Section, str]] = {}
+
+
+def _as_json(part: Any, schema: int) -> str:
+    """A section as one line of JSON; the trials of a grid share theirs, which is written once.
+
+    By identity: sections that are equal may be written differently, as 0.0 and -0.0 are.
+    """
+    if not isinstance(part, Section):
+        return json.dumps(part)
+    known = _WRITTEN.get((id(part), schema))
+    if known is None or known[0] is not part:
+        if len(_WRITTEN) >= KEPT:
+            _WRITTEN.clear()
+        known = _WRITTEN[id(part), schema] = part, json.dumps(recorded(part, schema), sort_keys=True)
+    return known[1]
+
+
+KEPT = 4096
+"""Sections whose JSON is kept."""
 
 
 def _late(moments: Iterable[tuple[str, float, Any]], epochs: int) -> Iterator[Broken]:

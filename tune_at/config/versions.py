@@ -159,6 +159,12 @@ def _forget(tree: Tree, section: BaseModel, schema: int) -> None:
 
 
 @cache
+def is_dated(section: type[BaseModel]) -> bool:
+    """Whether a field of the section itself, not of those within it, was added or has changed in some version."""
+    return any(_marks(section).values())
+
+
+@cache
 def _marks(section: type[BaseModel]) -> dict[str, tuple[Since | Was | Renamed, ...]]:
     """The fields whose meaning depends on the version, with their marks, oldest first, and those that hold sections."""
     fields = {}

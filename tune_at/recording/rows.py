@@ -34,8 +34,13 @@ WORKER_COLUMNS = ("started", "best_epoch", "device", "peak_memory_mb", "node")
 
 def write_trial(spec: TrialSpec, status: Status, **columns: Any) -> None:
     """Write a trial's row of the `trials` table; `columns` are those that only some writers know."""
+    write_rows(spec.folder, "trials", spec.trial, [trial_row(spec, status, **columns)])
+
+
+def trial_row(spec: TrialSpec, status: Status, **columns: Any) -> dict[str, Any]:
+    """The row that `write_trial` writes."""
     config = TrialConfig.parse(spec.config, complete=False, data=spec.known)
-    row = {
+    return {
         "sweep": spec.sweep,
         "study": spec.study,
         "stage": spec.stage,
@@ -53,7 +58,6 @@ def write_trial(spec: TrialSpec, status: Status, **columns: Any) -> None:
         **columns,
         **spec.swept,
     }
-    write_rows(spec.folder, "trials", spec.trial, [row])
 
 
 def write_stopped(spec: TrialSpec, epochs: int, worker: Mapping[str, Any]) -> None:

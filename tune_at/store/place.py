@@ -5,6 +5,7 @@ sorted listings, and patience with storage that fails: see `tune_at.store.patien
 """
 
 import contextlib
+import io
 import os
 import re
 import shutil
@@ -13,6 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PosixPath
 from typing import TypeAlias, TypeVar
 from urllib.parse import unquote, urlsplit
+
+import pyarrow as pa
 
 from tune_at.errors import UserError
 from tune_at.store.patience import patiently
@@ -32,6 +35,13 @@ class LocalPlace(PosixPath):
         `changes`: whether it may be replaced; what is read here is whole in any case.
         """
         return patiently(self, super().read_bytes)
+
+    def open_source(self) -> "pa.NativeFile":
+        """The file, to be read in parts: what takes long to read need not lie in memory beside what it says.
+
+        Raises `FileNotFoundError`, or `StorageFailed`, then and whenever a part cannot be read.
+        """
+        return pa.PythonFile(_Source(self), mode="r")
 
     def write_whole(self, data: Data, patience: float | None = None) -> None:
         """Write `data` under a temporary name beside the file, flush it to the disk, rename it.
@@ -132,6 +142,45 @@ class LocalPlace(PosixPath):
     def remove_tree(self) -> None:
         """Remove the folder and all in it, if it is there."""
         shutil.rmtree(self, ignore_errors=True)
+
+
+class _Source(io.RawIOBase):
+    """A local file for Arrow. It stays the one that was opened, whoever replaces it."""
+
+    def __init__(self, place: LocalPlace) -> None:
+        self.place, self.offset = place, 0
+        self.file = patiently(place, lambda: os.open(place, os.O_RDONLY | os.O_CLOEXEC))
+        self.length = os.fstat(self.file).st_size
+
+    def read(self, size: int = -1) -> bytes:
+        """So many bytes from here on, fewer only at the end."""
+        wanted = self.length - self.offset if size < 0 else size
+        data = patiently(self.place, lambda: os.pread(self.file, wanted, self.offset), expected=())
+        self.offset += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Where the next `read` begins."""
+        self.offset = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self.offset, os.SEEK_END: self.length}[whence]
+        return self.offset
+
+    def tell(self) -> int:
+        """Where the next `read` begins."""
+        return self.offset
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seekable(self) -> bool:
+        """Yes."""
+        return True
+
+    def close(self) -> None:
+        """Once; what is not closed is when nobody holds it any more."""
+        if not self.closed:
+            os.close(self.file)
+        super().close()
 
 
 Place: TypeAlias = LocalPlace | RemotePlace

@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -45,9 +45,12 @@ def read_table(sweep: Where | SweepFolder, table: str) -> "pd.DataFrame":
     return read_arrow(sweep, table).to_pandas()
 
 
-def read_results(sweep: Where | SweepFolder) -> Snapshot:
-    """What training has written: `trials`, `epochs` and `decisions` of one moment. Raises as `read_arrow`."""
-    return read_snapshot(sweep_folder(sweep), strict=True)
+def read_results(sweep: Where | SweepFolder, columns: Mapping[str, Collection[str]] | None = None) -> Snapshot:
+    """What training has written: `trials`, `epochs` and `decisions` of one moment. Raises as `read_arrow`.
+
+    `columns`: of a table the columns that are wanted, its key's among them; all by default.
+    """
+    return read_snapshot(sweep_folder(sweep), strict=True, columns=columns)
 
 
 def query(sweep: Where | SweepFolder, sql: str) -> pa.Table:

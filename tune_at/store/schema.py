@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from tune_at.errors import UserError
-from tune_at.store.checksums import checksum
+from tune_at.store.checksums import checksum, column_checksums
 
 VERSION = 2
 """Raised when a column changes its name or meaning; a reader refuses newer tables, and reads older ones.
@@ -27,6 +27,9 @@ VERSION = 2
 VERSION_KEY = b"tune_at_schema_version"
 
 CHECKSUM_KEY = b"tune_at_checksum"
+
+COLUMNS_KEY = b"tune_at_column_checksums"
+"""JSON: the checksum of each column, for who reads a part of them. Older files lack it."""
 
 RENAMED = {1: {"search": "proposal"}}
 """Columns by the version up to which they had another name."""
@@ -264,10 +267,9 @@ def sorted_by_key(name: str, table: pa.Table) -> pa.Table:
 
 
 def sealed(table: pa.Table, extra: Mapping[bytes, str] | None = None) -> pa.Table:
-    """The table with its version, its checksum and `extra` as its metadata."""
-    return table.replace_schema_metadata(
-        {VERSION_KEY: str(VERSION), **(extra or {}), CHECKSUM_KEY: str(checksum(table, VERSION))}
-    )
+    """The table with its version, its checksums and `extra` as its metadata."""
+    sums = {CHECKSUM_KEY: str(checksum(table, VERSION)), COLUMNS_KEY: json.dumps(column_checksums(table, VERSION))}
+    return table.replace_schema_metadata({VERSION_KEY: str(VERSION), **(extra or {}), **sums})
 
 
 def _type_of(values: list[Any]) -> pa.DataType:

@@ -11,7 +11,7 @@ write, fold and merge:
 """
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from tune_at.store.failures import DamagedPart, StorageFailed
 from tune_at.store.layout import SweepFolder
-from tune_at.store.parts import Files, Fold, list_files, list_folds, read_fold, read_part
+from tune_at.store.parts import MANY, Files, Fold, list_files, list_folds, read_fold, read_part
 from tune_at.store.place import Place, each
 from tune_at.store.schema import TABLES, TRAINED, build_table, sorted_by_key
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 TRIES = 30
 """Times that a store is read again because its driver has folded something meanwhile."""
+
+FEW = 64
+"""Files whose rows need not be copied into one piece of memory."""
 
 Units = Sequence[tuple[str, int]]
 
@@ -67,6 +70,8 @@ class Snapshot:
     own: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """The units of each table that have a part of their own; the others are in folded files alone."""
 
+    _moved: dict[str, "pd.DataFrame"] = field(default_factory=dict, init=False, repr=False, compare=False)
+
     def __post_init__(self) -> None:
         """Frames are made once."""
         object.__setattr__(self, "frame", cache(self._frame))
@@ -77,10 +82,20 @@ class Snapshot:
             """A table as a pandas frame, made once: whoever changes it works on a copy."""
 
     def _frame(self, table: str) -> "pd.DataFrame":
-        return self.arrow(table).to_pandas()
+        return self._moved[table] if table in self._moved else self.arrow(table).to_pandas()
+
+    def moved(self, table: str) -> "pd.DataFrame":
+        """A table as a pandas frame that takes over its memory: as Arrow it is made again if somebody asks for it."""
+        rows = self.arrow(table)
+        if rows.num_rows >= MANY and table not in self._moved:
+            object.__setattr__(self, "tables", {name: kept for name, kept in self.tables.items() if name != table})
+            self._moved[table] = rows.to_pandas(split_blocks=True, self_destruct=True)
+        return self.frame(table)
 
     def arrow(self, table: str) -> pa.Table:
         """A table as Arrow, sorted by its key. An absent one is empty."""
+        if table in self._moved:
+            return pa.Table.from_pandas(self._moved[table], preserve_index=False)
         return self.tables[table] if table in self.tables else build_table(table, [])
 
     @property
@@ -94,13 +109,20 @@ class Snapshot:
         return frozenset(trials)
 
 
-def read_snapshot(folder: SweepFolder, tables: Sequence[str] = TRAINED, strict: bool = False) -> Snapshot:
+def read_snapshot(
+    folder: SweepFolder,
+    tables: Sequence[str] = TRAINED,
+    strict: bool = False,
+    columns: Mapping[str, Collection[str]] | None = None,
+) -> Snapshot:
     """Tables of a sweep as they are now.
 
     Args:
         folder: the sweep's.
         tables: their names.
         strict: raise for the first file that is damaged, instead of naming it in the snapshot.
+        columns: of a table the columns that are wanted, its key's among them; all by default. Damage to others may
+            pass unnoticed.
 
     Raises:
         UserError: a damaged file where `strict`, a newer schema, or storage that fails.
@@ -109,7 +131,7 @@ def read_snapshot(folder: SweepFolder, tables: Sequence[str] = TRAINED, strict: 
     for _ in range(TRIES):
         files = dict(zip(tables, _each_table(folder, tables), strict=True))
         try:
-            read = _read_all(files, known, strict)
+            read = _read_all(files, known, strict, columns or {})
         except FileNotFoundError:
             continue  # folded or merged since it was listed
         if all(list_folds(folder, table)[0] == list(files[table].folds) for table in tables):
@@ -147,17 +169,18 @@ def _each_table(folder: SweepFolder, tables: Sequence[str]) -> list[Files]:
 
 
 def _read_all(
-    files: Mapping[str, Files], known: dict[Fold, Content], strict: bool
+    files: Mapping[str, Files], known: dict[Fold, Content], strict: bool, columns: Mapping[str, Collection[str]]
 ) -> dict[str, tuple[pa.Table, list[Damage]]]:
     """Each table and its damage. `known`: folded files that were read before, which never change."""
     folds = {fold.place: fold for listed in files.values() for fold in listed.folds}
+    wanted = {place: columns.get(table) for table, listed in files.items() for place in listed.places}
 
     def read(place: Place) -> Content:
         if (fold := folds.get(place)) in known and fold is not None:
             return known[fold]
         content: Content
         try:
-            content = read_fold(place) if fold else (read_part(place), ())
+            content = read_fold(place, wanted[place]) if fold else (read_part(place, columns=wanted[place]), ())
         except DamagedPart as error:
             if strict:
                 raise
@@ -196,7 +219,9 @@ def _joined(table: str, files: Files, contents: Mapping[Place, Content]) -> tupl
         start += content[0].num_rows
     if not pieces:
         return build_table(table, []), damage
-    joined = pa.concat_tables(pieces, promote_options="permissive").combine_chunks()
+    joined = pa.concat_tables(pieces, promote_options="permissive")
+    if len(pieces) > FEW:  # what takes rows from many places is slow; but this holds all of them twice for a moment
+        joined = joined.combine_chunks()
     joined = joined.replace_schema_metadata(None)  # of the files, not of the table
     order = np.concatenate([np.arange(*spans[unit]) for unit in sorted(spans)] or [np.arange(0)])
     if len(order) != start or (np.diff(order) != 1).any():

@@ -6,6 +6,7 @@ searches and schedulers decide which trials stand beside each other.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 TRAINING_ONLY = frozenset(
@@ -21,6 +22,7 @@ FIRST = ("data", "data.name", "attack.norm", "attack.eps", "data.noise_rate")
 """Keys that are named before others where several tell groups apart."""
 
 
+@cache
 def is_measured_on(key: str, metric: str, selection: str) -> bool:
     """Whether a metric on the selection split is measured on, or with, what a config's key says.
 

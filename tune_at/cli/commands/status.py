@@ -74,19 +74,23 @@ def _print(standing: "Standing") -> None:
     from rich.text import Text
 
     from analysis.overview import status_line
+    from analysis.ranking import rank
     from analysis.summary import summary
     from tune_at.cli.results import at_rest, results_tables
     from tune_at.tuning.live_tables import stopped_table
 
     sweep, results, columns = standing.sweep, standing.results, width()
-    trials, epochs, decisions = (results.frame(table) for table in ("trials", "epochs", "decisions"))
+    trials, epochs, decisions = results.frame("trials"), standing.telling, results.frame("decisions")
     trials = trials if standing.running else at_rest(trials)
+    ranking = rank(trials, epochs, len(sweep.study.seeds), within=sweep.study.scheduler.compared_within)
     print(f"{sweep.study.title}: {status_line(trials, standing.size, standing.running)}")
     wide = console(wide=True)
-    wide.print(results_tables(sweep.study, trials, epochs, decisions, standing.trials.values(), columns))
+    known = standing.trials.values()
+    wide.print(results_tables(sweep.study, trials, epochs, decisions, known, columns, ranking))
     if stops := standing.stops:
         wide.print(stopped_table(stops, len(stops), standing.metric, columns or wide.width, STOPPED))
-    for line in summary(sweep.study, trials, epochs, decisions, as_typed(sweep.folder.report / "pareto_front.png")):
+    picture = as_typed(sweep.folder.report / "pareto_front.png")
+    for line in summary(sweep.study, trials, epochs, decisions, picture, ranking):
         print(line)
     for name, row in standing.rows.items():
         if row["status"] == "failed":
