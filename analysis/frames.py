@@ -163,8 +163,8 @@ def join(rows: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame, pd.Dat
 def beside(epochs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     """Each trial's columns beside its epochs, as `epochs.merge(trials, on="trial")` puts them there.
 
-    A column that is the same for all trials, as most are, is not copied a million times: all rows of a large frame share
-    one value, and cannot be written to. Raises `ValueError` for a trial with two rows.
+    A column that is the same for all trials, as most are, is not copied a million times: all rows of a large frame
+    share one value, and cannot be written to. Raises `ValueError` for a trial with two rows.
     """
     if not trials["trial"].is_unique:
         raise ValueError("a trial stands twice in the table of trials")
