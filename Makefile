@@ -29,7 +29,8 @@ results: .venv/.ready
 	test -z "$$TUNE_AT_DATA" || $(BIN)/python run.py studies --preset cifar
 	$(BIN)/python -m tools.results runs/studies
 
-# Against a textbook way, goal beside measured: about half an hour on two cores; writes benchmarks/results/.
+# Against a textbook way, goal beside measured, each case by three processes: some two hours on two cores. CASES="digits
+# --save" writes benchmarks/results/; without it nothing is written.
 bench: .venv/.ready
 	$(BIN)/python -m benchmarks $(CASES)
 

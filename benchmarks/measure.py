@@ -7,8 +7,8 @@ import shlex
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from tune_at.engine.memory import keep_memory, return_memory
+from tune_at.engine.rates import Convolution, Form, Product, best_rates
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -33,7 +34,9 @@ class Way:
         goal: the ratio that this project wants; 0 is none.
         rate: what is done a second, in `unit`.
         flops: floating-point operations a second, as those of the plain way count; 0 where they were not counted.
-        share: of the machine's measured peak for the precision.
+        share: of the machine's measured peak for the precision; above 1 where fewer operations are done than the plain
+            way's, as by Winograd's filtering.
+        ratios: of each process, where several have measured it; then `ratio` is the lowest.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Way:
     flops: float = 0.0
     share: float = 0.0
     rounds: list[float] = field(default_factory=list)
+    ratios: list[float] = field(default_factory=list)
 
 
 @dataclass
@@ -67,6 +71,9 @@ def measure(plan: Plan) -> list[Way]:
     The first, the textbook's, runs with the C library as it is by default; ours as `keep_memory` sets it.
     """
     times: dict[str, list[float]] = {name: [] for name in plan.ways}
+    precisions = sorted({*plan.precisions.values()} if plan.flops else ())
+    for precision in precisions:
+        peak(precision)
     for number in range(plan.warm + plan.rounds):
         for place, (name, run) in enumerate(plan.ways.items()):
             (keep_memory if place else return_memory)()
@@ -75,13 +82,14 @@ def measure(plan: Plan) -> list[Way]:
             if number >= plan.warm:
                 times[name].append(clock() - began)
     first = next(iter(times))
+    peaks = {precision: peak(precision) for precision in precisions}
     found = []
     for name, taken in times.items():
         seconds = statistics.median(taken)
         ratio = statistics.median(plain / ours for plain, ours in zip(times[first], taken, strict=True))
         flops = plan.flops / seconds
         precision = plan.precisions.get(name, "")
-        share = flops / peak(precision) if flops and precision else 0.0
+        share = flops / peaks[precision] if precision in peaks else 0.0
         goal = plan.goals.get(name, 0.0)
         found.append(Way(name, seconds, ratio, goal, plan.work / seconds, plan.unit, flops, share, taken))
     return found
@@ -112,24 +120,29 @@ class _Counter(TorchDispatchMode):
         return found
 
 
+FORMS: dict[str, tuple[Form, ...]] = {
+    "cpu": (
+        *(Product(size) for size in (512, 1024, 2048)),
+        *(Convolution(*form) for form in ((32, 64, 32), (32, 128, 16), (32, 256, 8), (128, 256, 16), (64, 512, 8))),
+    ),
+    "cuda": (
+        *(Product(size) for size in (2048, 4096, 8192)),
+        *(Convolution(*form) for form in ((128, 64, 32), (128, 128, 16), (256, 256, 16), (256, 512, 8))),
+    ),
+}
+"""What the peak is taken from, by kind of device."""
+
 _PEAKS: dict[tuple[str, int], float] = {}
 
 
 def peak(precision: str) -> float:
-    """Floating-point operations a second of the largest plain matrix product that fits easily: best of five."""
+    """Floating-point operations a second that were ever seen here: the best of products and convolutions so far.
+
+    Each call measures again, so that a peak that was taken while others used the machine does not stay.
+    """
     key = (precision, torch.get_num_threads())
-    if key not in _PEAKS:
-        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        place = device()
-        size = 8192 if place.type == "cuda" else 2048
-        torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
-        a, b = (torch.randn(size, size, device=place, dtype=dtype) for _ in range(2))
-        taken = []
-        for _ in range(6):
-            began = clock()
-            a @ b
-            taken.append(clock() - began)
-        _PEAKS[key] = 2 * size**3 / min(taken[1:])
+    rate, _ = best_rates(FORMS[device().type], (precision,), device())[precision]
+    _PEAKS[key] = max(rate, _PEAKS.get(key, 0.0))
     return _PEAKS[key]
 
 
@@ -163,11 +176,28 @@ def processor() -> str:
     return f"{name} ({flags})" if flags else name
 
 
-def save(case: str, ways: list[Way], title: str) -> Path:
-    """Write a case's figures as JSON beside this file, one file a case and kind of device."""
+def together(runs: Sequence[Sequence[Way]]) -> list[Way]:
+    """What several processes have measured of the same ways: medians, of ratios the range and the lowest."""
+    found = []
+    for ways in zip(*runs, strict=True):
+        ratios = [way.ratio for way in ways]
+        middle = sorted(ways, key=lambda way: way.seconds)[len(ways) // 2]
+        rounds = [seconds for way in ways for seconds in way.rounds]
+        share = min(way.share for way in ways)  # the peak of the process that saw the highest one
+        found.append(replace(middle, ratio=min(ratios), ratios=ratios, rounds=rounds, share=share))
+    return found
+
+
+def as_json(case: str, ways: Sequence[Way], title: str) -> str:
+    """A case's figures, and what they depend on."""
+    content = {"case": case, "title": title, **machine(), "ways": [asdict(way) for way in ways]}
+    return json.dumps(content, indent=1) + "\n"
+
+
+def save(case: str, ways: Sequence[Way], title: str) -> Path:
+    """Write a case's figures beside this file, one file a case and kind of device."""
     kind = "gpu" if torch.cuda.is_available() else "cpu"
     path = RESULTS / f"{case}-{kind}.json"
     path.parent.mkdir(exist_ok=True)
-    content = {"case": case, "title": title, **machine(), "ways": [asdict(way) for way in ways]}
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    path.write_text(as_json(case, ways, title))
     return path

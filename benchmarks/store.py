@@ -7,15 +7,17 @@ server here is a Python program on the same machine.
 import contextlib
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from benchmarks.large import make_sweep
 from benchmarks.measure import Way
-from benchmarks.processes import seconds
+from benchmarks.processes import ROOT, seconds
 from tune_at.store.place import to_place
 
 LIMIT = 2.0
@@ -54,6 +56,43 @@ def store(quick: bool) -> list[Way]:
                 count = requests() - before
                 ways.append(Way(f"{name}, S3", far, REQUESTS / count, 1.0, count, "requests", rounds=[far]))
     return ways
+
+
+def large(quick: bool) -> list[Way]:
+    """The same of ten times as many, and their memory; a dry run of as many points."""
+    trials, epochs = (48, 20) if quick else (10_000, 200)
+    ways = []
+    with tempfile.TemporaryDirectory() as folder:
+        sweep = make_sweep(Path(folder), trials, epochs)
+        study = Path(folder) / "large.yaml"
+        commands = {**COMMANDS, "dry run": ("run.py", "sweep", str(study), "--dry-run")}
+        for name, command in commands.items():
+            line = [sys.executable, *(word.format(sweep=sweep) for word in command)]
+            limit = START if name == "dry run" else LARGE_LIMIT
+            taken, bytes_ = zip(*(_measured(line) for _ in range(1 if quick else 5)), strict=True)
+            median, memory = statistics.median(taken), max(bytes_) / 1e6
+            ways.append(Way(name, median, limit / median, 1.0, memory, "MB", rounds=list(taken)))
+            ways.append(Way(f"{name}, memory", median, MEMORY / max(bytes_), 1.0, memory, "MB"))
+    return ways
+
+
+LARGE_LIMIT, START = 3.0, 10.0
+"""Seconds that a command may take on such a sweep, and the dry run."""
+
+MEMORY = 1e9
+"""Bytes that each may hold at its peak."""
+
+
+def _measured(command: list[str]) -> tuple[float, int]:
+    """Wall-clock seconds of a command that must succeed, and its peak memory in bytes."""
+    script = "import resource, subprocess, sys; done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL); "
+    script += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024); sys.exit(done.returncode)"
+    began = time.perf_counter()
+    found = subprocess.run([sys.executable, "-c", script, *command], capture_output=True, text=True, cwd=ROOT)
+    taken = time.perf_counter() - began
+    if found.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{found.stderr[-2000:]}")
+    return taken, int(found.stdout)
 
 
 @contextlib.contextmanager

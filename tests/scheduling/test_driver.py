@@ -3,6 +3,7 @@
 import random
 from types import SimpleNamespace
 
+import pytest
 from processes import difference
 from simulation import Simulation, make_study
 
@@ -143,3 +144,42 @@ def test_whoever_is_told_hears_of_each_end_once_and_of_its_own_faults(tmp_path, 
     callback.on_step_end(0, [])
     assert ended == [state.name for state in simulation.run.board.states]
     assert progress.said == ["--notify: x"]
+
+
+@pytest.mark.parametrize("scheduler", ["fifo", "asha", "hyperband", "median"])
+def test_what_is_kept_of_trials_under_way_is_what_a_look_at_all_of_them_says(tmp_path, scheduler):
+    simulation = Simulation(tmp_path / "sweep", make_study(tmp_path, scheduler, trials=9), 3, random.Random(1))
+    seen = {}
+    for turn in range(400):
+        run, states = simulation.run, simulation.run.board.states
+        assert run.active == sum(state.active for state in states)
+        known = [state for state in states if not state.ended and state.name not in run.launched]
+        assert run._waiting() is run.policy.first(state for state in known if not run.policy.held(state))
+        assert run.board.complete == all(state.ended for state in states)
+        # Whoever follows only those that are named knows the status and the activity of all.
+        seen |= {state.name: (state.status, state.active) for state in run.to_follow()}
+        assert all(seen.get(s.name, (Status.PENDING, False)) == (s.status, s.active) for s in states)
+        if turn == 12:
+            simulation.restart()
+            seen = {s.name: (s.status, s.active) for s in simulation.run.board.states}
+        elif turn == 6 and scheduler == "fifo":
+            lost_one = next(state for state in states if state.active)
+            assert run.retry(lost_one.name, 1)
+        elif not simulation.step():
+            break
+    assert simulation.run.board.complete
+    assert turn > 12
+
+
+def test_ray_forgets_what_nobody_asks_of_a_trial_that_has_ended():
+    from ray.tune.experiment import Trial
+
+    trial = Trial("__fake", stub=True, config={"spec": {"trial": "a"}})
+    for number in range(1, 4):
+        trial.update_last_result({"training_iteration": number, "done": False, "epoch": number, "worker": {"x": 1.5}})
+    assert "worker/x" in trial.metric_analysis
+    before = len(trial.get_json_state()[1])
+    callbacks.forget_results(trial)
+    assert trial.metric_analysis == trial.metric_n_steps == {}
+    assert trial.last_result == {"training_iteration": 3, "done": False, "trial_id": trial.trial_id}
+    assert len(trial.get_json_state()[1]) < before / 2

@@ -122,6 +122,8 @@ class Board:
         self.total = total
         self.states: list[TrialState] = []
         self.by_name: dict[str, TrialState] = {}
+        self._ended = 0
+        """How many from the first on have ended."""
 
     def add(self, trials: Iterable[Trial]) -> list[TrialState]:
         """Append trials."""
@@ -138,4 +140,8 @@ class Board:
     @property
     def complete(self) -> bool:
         """Whether all trials are known and have ended."""
-        return len(self.states) >= self.total and all(state.ended for state in self.states)
+        # Asked in each turn of Tune's loop: those that had ended before are not looked at again until all seem to have.
+        while self._ended < len(self.states) and self.states[self._ended].ended:
+            self._ended += 1
+        known = len(self.states) >= self.total and self._ended == len(self.states)
+        return known and all(state.ended for state in self.states)

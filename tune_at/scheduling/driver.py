@@ -25,6 +25,12 @@ class SweepRun:
         self.at_once = at_once
         self.launched: set[str] = set()
         """Trials that Tune has been given."""
+        self.under_way: dict[str, TrialState] = {}
+        """Of these, such as have not left Tune: of ten thousand trials nobody looks at all with each report."""
+        self.changed: dict[str, TrialState] = {}
+        """Trials about which something was decided, or that have left Tune, since the last look."""
+        self._begun = 0
+        """How many trials from the first on have been given to Tune, or have ended without it."""
         self.paused: set[str] = set()
         """Of these, such as have given up their worker until they are judged."""
         self.lost: Counter[str] = Counter()
@@ -58,7 +64,7 @@ class SweepRun:
     @property
     def active(self) -> int:
         """Trials that have a worker or are about to."""
-        return sum(state.active for state in self.board.states)
+        return sum(state.active for state in self.under_way.values())
 
     def report(self, name: str, result: Mapping[str, Any]) -> None:
         """Take a worker's result."""
@@ -76,6 +82,7 @@ class SweepRun:
             return []
         self.news = False
         verdicts = self.policy.decide(self.board)
+        self.changed.update((state.name, state) for state, _ in verdicts)
         try:
             if verdicts:
                 self.ledger.record(verdicts)
@@ -126,12 +133,25 @@ class SweepRun:
         if state is not None:
             state.active = True
             self.launched.add(state.name)
+            self.under_way[state.name] = state
         return state
 
     def _waiting(self) -> TrialState | None:
         """The first trial that may start and that Tune has not been given."""
-        known = (state for state in self.board.states if not state.ended and state.name not in self.launched)
+        states = self.board.states
+        while self._begun < len(states) and not self._may_start(states[self._begun]):
+            self._begun += 1
+        later = (states[place] for place in range(self._begun, len(states)))
+        known = (state for state in later if self._may_start(state))
         return self.policy.first(state for state in known if not self.policy.held(state))
+
+    def _may_start(self, state: TrialState) -> bool:
+        return not state.ended and state.name not in self.launched
+
+    def to_follow(self) -> list[TrialState]:
+        """The trials that may be another way than when this was last asked."""
+        changed, self.changed = self.changed, {}
+        return list((changed | self.under_way).values())
 
     def resumable(self) -> list[TrialState]:
         """Paused trials that have been judged and may go on, in order."""
@@ -145,9 +165,10 @@ class SweepRun:
 
     def ended(self, name: str) -> None:
         """A trial has left Tune."""
-        state = self.board.by_name[name]
+        state = self.changed[name] = self.board.by_name[name]
         state.active, self.news = False, True
         self._leave_out([state])
+        self.under_way.pop(name, None)
         self.paused.discard(name)
         if state.ended:
             self.done.append(state)
@@ -173,4 +194,5 @@ class SweepRun:
         again = max(self.lost[name], times) <= WORKER_RETRIES
         if again:
             self.launched.discard(name)
+            self._begun = min(self._begun, self.board.by_name[name].index)
         return again

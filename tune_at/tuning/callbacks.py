@@ -89,6 +89,10 @@ class ProgressCallback(tune.Callback):
             return
         self.progress.result(result)
 
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial has left Tune, which keeps it to the sweep's end."""
+        forget_results(trial)
+
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Trials may have been drawn, stopped or paused since; and Ray itself may have died."""
         if self.run is not None and time.monotonic() - self.looked > NODE_CHECK:
@@ -99,7 +103,7 @@ class ProgressCallback(tune.Callback):
                 self._look_at_machines(self.heartbeat)
         if self.progress is not None and self.run is not None:
             self._show_drawn()
-            self.progress.follow(self.run.board.states)
+            self.progress.follow(self.run.to_follow())
             if self.notices is not None:
                 self.notices.look(self.run.done)
                 if complaint := self.notices.complaint():
@@ -109,7 +113,7 @@ class ProgressCallback(tune.Callback):
     def _look_at_machines(self, heartbeat: Heartbeat) -> None:
         assert self.run is not None and self.progress is not None
         heartbeat.capacity = capacity()
-        heartbeat.working = tuple(state.name for state in self.run.board.states if state.active)
+        heartbeat.working = tuple(state.name for state in self.run.under_way.values() if state.active)
         self.progress.machines = in_lines(heartbeat.capacity, heartbeat.gpus or ())
 
     def _started_again(self, name: str) -> None:
@@ -130,3 +134,17 @@ class ProgressCallback(tune.Callback):
         self.run.drawn.clear()
         if self.run.ladder is not None:
             self.progress.total = self.run.most
+
+
+def forget_results(trial: Trial) -> None:
+    """Let go what Ray has gathered of a trial's results: six numbers and two windows a metric, for nobody.
+
+    They are in the sweep's tables; of ten thousand trials they would take gigabytes here, and in Ray's state file.
+    """
+    metadata = trial.run_metadata
+    metadata.metric_analysis, metadata.metric_n_steps = {}, {}
+    metadata.last_result = {key: value for key, value in metadata.last_result.items() if key in KEPT}
+
+
+KEPT = ("trial_id", "training_iteration", "done", "date", "timestamp", "time_total_s")
+"""What Ray itself may ask of a trial's last result."""

@@ -58,6 +58,7 @@ class StudyScheduler(TrialScheduler):
         super().__init__()
         self.run: SweepRun | None = run
         self.trials: dict[str, Trial] = {}
+        """Those that Tune has, and that have not ended."""
         self.parked: dict[str, float] = {}
         """Held trials that have a worker, and since when."""
 
@@ -101,6 +102,7 @@ class StudyScheduler(TrialScheduler):
         if run.board.by_name[name].status != Status.STOPPED and result:
             run.report(name, result)
         run.ended(name)
+        self.trials.pop(name, None)
         self._act(tune_controller, but=name)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
@@ -111,6 +113,7 @@ class StudyScheduler(TrialScheduler):
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
         """A trial without a worker was stopped."""
         self.parked.pop(_name(trial), None)
+        self.trials.pop(_name(trial), None)
         self._run.ended(_name(trial))
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
