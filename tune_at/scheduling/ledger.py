@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tune_at.config.probes import probe_tree
@@ -70,7 +71,11 @@ class Ledger:
         for name, row in zip(names, epochs.select(columns).to_pylist(), strict=True):
             if name in board.by_name:
                 board.by_name[name].report(row["epoch"], row)
-        told = dict(zip(*(snapshot.arrow("trials")[name].to_pylist() for name in ("trial", "epochs")), strict=True))
+        rows = snapshot.arrow("trials")
+        told, began = (
+            dict(zip(rows["trial"].to_pylist(), rows[column].to_pylist(), strict=True))
+            for column in ("epochs", "started")
+        )
         for state in board.states:
             if not state.ended:
                 if state.epoch > told.get(state.name, 0):
@@ -83,7 +88,7 @@ class Ledger:
         parts = frozenset[str]().union(*snapshot.own.values())
         self.unfolded = {state.name for state in board.states if state.ended and state.name in parts}
         for name in sorted(self.unfolded):
-            self.tell_end(board.by_name[name])  # a driver that was killed may not have
+            self.tell_end(board.by_name[name], began.get(name))  # a driver that was killed may not have
         return board
 
     def fold(self, ended: Iterable[TrialState]) -> None:
@@ -99,13 +104,16 @@ class Ledger:
             fold(self.sweep.folder, self.unfolded)
             self.unfolded.clear()
 
-    def tell_end(self, state: TrialState) -> None:
-        """Tell TensorBoard how a trial has ended, as far as its storage lets us: the tables have it all."""
+    def tell_end(self, state: TrialState, began: datetime | None = None) -> None:
+        """Tell TensorBoard how a trial has ended, as far as its storage lets us: the tables have it all.
+
+        `began`: when its first epoch did, where its worker has not said so to this driver.
+        """
         if self.events is None:
             return
         with contextlib.suppress(StorageFailed):
-            worker = state.worker or worker_columns(self.sweep.folder, state.name)
-            self.events.ended(self.spec(state), state.status, state.epoch, worker.get("started"), self._texts(state))
+            began = began or (state.worker or worker_columns(self.sweep.folder, state.name)).get("started")
+            self.events.ended(self.spec(state), state.status, state.epoch, began, self._texts(state))
 
     def _texts(self, state: TrialState) -> dict[int, str]:
         name, metric = self.policy.name, self.policy.metric
