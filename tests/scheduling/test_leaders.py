@@ -70,3 +70,23 @@ def test_news_is_what_is_better_than_what_was_told(tmp_path):
     (news,) = leaders.news({"a": ("one", 0.5), "b": ("old", 0.4)})
     assert (news.point, news.mean, news.before) == ("two", 0.6, 0.4)
     assert [lead.before for lead in leaders.news({})] == [None, None]
+
+
+def test_runs_of_another_length_have_a_best_of_their_own(tmp_path):
+    study = make_study(tmp_path, "{name: asha, fidelity: schedule, grace: 3, eta: 3}", trials=9, epochs=27)
+    simulation = Simulation(tmp_path / "s", study, 1, random.Random(0))
+    leaders, last = Leaders(study), {}
+    while simulation.step():
+        for state in simulation.run.done:
+            if (lead := leaders.take(state)) is not None:
+                last[state.epochs] = lead.point
+        simulation.run.done.clear()
+    trials, epochs = (read_table(tmp_path / "s", table) for table in ("trials", "epochs"))
+    at = epochs.dropna(subset="val_robust_accuracy").groupby("trial")["val_robust_accuracy"].idxmax()
+    best_epochs = epochs.loc[at].set_index("trial")["epoch"]
+    ranking = rank(
+        trials.assign(best_epoch=trials["trial"].map(best_epochs)), epochs, within=study.scheduler.compared_within
+    )
+    winners = {ranking.best(group).name for group in range(ranking.comparison.count) if ranking.best(group)}
+    assert len(last) > 1
+    assert {*last.values()} == winners

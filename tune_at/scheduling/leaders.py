@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tune_at.config.tree import get_path
 from tune_at.scheduling.board import TrialState
 from tune_at.study.groups import group_of
 from tune_at.study.points import point_name
@@ -40,7 +41,7 @@ class Leaders:
     """
 
     def __init__(self, study: Study) -> None:
-        self.seeds = len(study.seeds)
+        self.seeds, self.within = len(study.seeds), study.scheduler.compared_within
         self.points: dict[Any, dict[str, float]] = {}
         self.best: dict[str, tuple[str, float]] = {}
         """Of each group the best point's name and its mean."""
@@ -55,7 +56,8 @@ class Leaders:
         if len(scores) < self.seeds or any(math.isnan(score) for score in scores.values()):
             return None
         mean, name = statistics.fmean(scores.values()), trial.name if self.seeds == 1 else point_name(trial.name)
-        group = json.dumps(group_of(trial.config, METRIC))
+        apart = [get_path(trial.config.as_tree(), key) for key in self.within]
+        group = json.dumps([*group_of(trial.config, METRIC), *zip(self.within, apart, strict=True)])
         before = self.best.get(group)
         if before is not None and before[1] >= mean:
             return None
