@@ -74,6 +74,10 @@ FIGURES = Registry(
                 "early stopping replayed over whole curves: epochs saved, regret, and each rung's Kendall's tau",
             ),
             (
+                "rungs", "rungs:FIGURE", "ours",
+                "how rungs rank points: epochs of one long run against complete runs, and what ASHA picks by them",
+            ),
+            (
                 "pareto_front", "pareto_front:FIGURE", "ours",
                 "natural against robust accuracy of each trial, and those that no other beats in both",
             ),

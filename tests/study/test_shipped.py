@@ -14,7 +14,7 @@ from tune_at.training.trainer import Trainer
 from tune_at.tuning.preflight import family
 
 NAMES = sorted(path.stem for path in SHIPPED.glob("*.yaml"))
-OURS = {"asha_search", "methods", "tradeoff"}
+OURS = {"asha_search", "early_stopping", "methods", "tradeoff"}
 """Studies that answer no figure of the paper by themselves."""
 MEMORISE = {
     "random_labels", "noise_rate", "noise_curves", "eps_random_labels", "architectures", "datasets", "threat_model",
