@@ -66,11 +66,11 @@ class Ledger:
             if row["trial"] in board.by_name:
                 board.by_name[row["trial"]].decisions[row["epoch"]] = _decision(row)
         columns = ["epoch", *(f"{split}_{metric}" for split in SELECTION_SPLITS.values() for metric in METRICS)]
-        epochs = snapshot.arrow("epochs")
-        names = epochs["trial"].to_pylist()
-        for name, row in zip(names, epochs.select(columns).to_pylist(), strict=True):
-            if name in board.by_name:
-                board.by_name[name].report(row["epoch"], row)
+        # Some at a time: as rows of Python's, two million epochs would take two gigabytes.
+        for batch in snapshot.arrow("epochs").select(["trial", *columns]).to_batches(max_chunksize=2**14):
+            for row in batch.to_pylist():
+                if row["trial"] in board.by_name:
+                    board.by_name[row["trial"]].report(row["epoch"], row)
         rows = snapshot.arrow("trials")
         told, began = (
             dict(zip(rows["trial"].to_pylist(), rows[column].to_pylist(), strict=True))
