@@ -92,11 +92,6 @@ class Standing:
         return self.sweep.left(self.results)
 
     @cached_property
-    def size(self) -> int:
-        """How many trials there are, or may come to be."""
-        return self.sweep.size(self.results)
-
-    @cached_property
     def rows(self) -> dict[str, dict[str, Any]]:
         """The row of each trial that has one."""
         return {row["trial"]: row for row in self.results.arrow("trials").to_pylist()}
@@ -126,7 +121,7 @@ class Standing:
     @cached_property
     def counts(self) -> Mapping[Status, int]:
         """How many trials have each status."""
-        return counted_by_status(self.statuses.values(), max(self.size, len(self.statuses)))
+        return counted_by_status(self.statuses.values(), max(self.sweep.size(self.results), len(self.statuses)))
 
     @cached_property
     def split(self) -> str:
@@ -172,7 +167,7 @@ class Standing:
         paces = Paces(costs, {name: (int(counts[name]), float(sums[name])) for name in began})
         order = [name for status in (Status.RUNNING, Status.PAUSED, Status.PENDING) for name in self._with(status)]
         done = {name: self._epochs(name) for name in order}
-        undrawn = max(0, self.size - len(self.trials))
+        undrawn = max(0, self.sweep.size(self.results) - len(self.trials))
         at_once = self.driver.at_once if self.driver and self.driver.at_once else len(self._with(Status.RUNNING))
         survival = None
         if self.sweep.study.scheduler.stops:
@@ -226,8 +221,7 @@ class Standing:
     @cached_property
     def ranking(self) -> Ranking:
         """Its points, best first."""
-        trials = self.results.frame("trials")
-        study = self.sweep.study
+        trials, study = self.results.frame("trials"), self.sweep.study
         return rank(trials, self.telling, len(study.seeds), within=study.scheduler.compared_within)
 
     @cached_property
@@ -273,7 +267,7 @@ class Standing:
         """Epochs that are left if no further trial is stopped; what is yet to be drawn counts as the others do."""
         known = {name: trial.config.train.epochs for name, trial in self.trials.items()}
         left = sum(n - self._epochs(name) for name, n in known.items() if not self.statuses[name].ended)
-        undrawn = max(0, self.size - len(known))
+        undrawn = max(0, self.sweep.size(self.results) - len(known))
         return left + (round(undrawn * sum(known.values()) / len(known)) if known else 0)
 
     def _best(self, width: int, most: int) -> "RenderableType | None":

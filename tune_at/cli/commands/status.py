@@ -83,7 +83,7 @@ def _print(standing: "Standing") -> None:
     trials, epochs, decisions = results.frame("trials"), standing.telling, results.frame("decisions")
     trials = trials if standing.running else at_rest(trials)
     ranking = rank(trials, epochs, len(sweep.study.seeds), within=sweep.study.scheduler.compared_within)
-    print(f"{sweep.study.title}: {status_line(trials, standing.size, standing.running)}")
+    print(f"{sweep.study.title}: {status_line(trials, sweep.size(results), standing.running)}")
     wide = console(wide=True)
     known = standing.trials.values()
     wide.print(results_tables(sweep.study, trials, epochs, decisions, known, columns, ranking))
