@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "val", "test")
 
-JUDGED = tuple(f"{split}_robust_accuracy" for split in SELECTION_SPLITS.values())
-"""A trial's last evaluated epoch is the last that has one of these."""
+JUDGED = tuple(f"{split}_{kind}_accuracy" for split in SELECTION_SPLITS.values() for kind in ("robust", "natural"))
+"""A trial's last evaluated epoch is the last that has one of these; curves from elsewhere may have natural accuracy
+alone."""
 
 
 def told(study: Study) -> dict[str, list[str]]:
