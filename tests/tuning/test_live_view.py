@@ -307,3 +307,27 @@ def test_quiet_is_quiet_but_for_failures(view, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert err == f"failed: {first} (base) after epoch 1: boom\n  full log: l\n"
+
+
+def test_a_long_epoch_is_not_silent(view, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr("tune_at.tuning.live_view.time.monotonic", lambda: now[0])
+    piped = view(width=None)
+
+    def said():
+        return piped.console.file.getvalue().splitlines()
+
+    name = next(iter(piped.views))
+    now[0] += 61
+    piped.follow([])
+    assert said() == []  # nothing runs yet
+    piped.started(name)
+    piped.follow([])
+    assert len(said()) == 1 and f"1 running, 1 pending, time left unknown; {name} 0/80" in said()[0]
+    for _ in range(11):
+        now[0] += 5
+        piped.follow([])
+    assert len(said()) == 1
+    now[0] += 6
+    piped.follow([])
+    assert len(said()) == 2 and said()[1].startswith("[02:02] ")

@@ -24,6 +24,9 @@ from tune_at.wording import counted, trial_label
 PLAIN_INTERVAL = 15.0
 """Seconds between two plain lines."""
 
+SILENCE = 60.0
+"""Seconds without any result after which a plain line says that trials run: an epoch may take many minutes."""
+
 SLACK = 1.0
 """Seconds beyond an epoch's own that may pass until its result is here; what is more was waited for other trials."""
 
@@ -116,6 +119,9 @@ class SweepProgress:
                     self._plain_line(view, self.stops[0].because(self.metric) if self.stops else "")
             elif view.status == Status.RUNNING and not state.active and not state.ended:
                 view.status = Status.PAUSED
+        silent = time.monotonic() - max(self.began, self.last_line) > SILENCE
+        if silent and not self.console.is_terminal and self._with(Status.RUNNING):
+            self._plain_progress()
 
     def failed(self, result: Mapping[str, Any], swept: Mapping[str, Any], epoch: int) -> None:
         """A trial has failed: say so once, with all there is to know."""
@@ -181,10 +187,13 @@ class SweepProgress:
                 f" {counted(view.epoch, 'epoch')}  {why or accuracies(view)}"
             )
         elif now - self.last_line > PLAIN_INTERVAL:
-            self.last_line = now
-            views = self._with(Status.RUNNING)
-            running = ", ".join(f"{trial_label(v.name)}{self._stage(v)} {v.epoch}/{v.epochs}" for v in views)
-            self.say(f"[{clock(now - self.began)}] {self.counts()}, {self.time_left()}; {running}")
+            self._plain_progress()
+
+    def _plain_progress(self) -> None:
+        self.last_line = now = time.monotonic()
+        views = self._with(Status.RUNNING)
+        running = ", ".join(f"{trial_label(v.name)}{self._stage(v)} {v.epoch}/{v.epochs}" for v in views)
+        self.say(f"[{clock(now - self.began)}] {self.counts()}, {self.time_left()}; {running}")
 
     def counts(self) -> str:
         """Trials by status, in words."""
