@@ -16,6 +16,14 @@ from tune_at.config.trial import TrialConfig
 from tune_at.study.study import Study
 from tune_at.training.trainer import Trainer
 
+LONG = ("tests/tuning/", "tests/stores/")
+"""Where most tests wait for processes of their own."""
+
+
+def pytest_collection_modifyitems(items):
+    """Long tests first: where several processes share the modules, the short ones fill the gaps at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
 
 @pytest.fixture(autouse=True)
 def interrupts_raise():

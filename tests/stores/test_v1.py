@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from processes import run, stop_all
+from processes import WHOLE, run, stop_all
 from recorded_study import name_source
 
 from tune_at.config.trial import TrialConfig
@@ -74,7 +74,7 @@ def agree(one, other, exactly, columns=lambda name: True):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("study", AT_ONCE)
+@pytest.mark.parametrize("study", [name for name in AT_ONCE if WHOLE or name not in ("grid", "folder")])
 def test_a_killed_sweep_is_resumed_to_the_tables_of_its_twin(tmp_path, study):
     sweep, twin = copied(tmp_path, f"{study}-killed"), V1 / f"{study}-finished"
     before = {table: rows(sweep, table) for table in TABLES}

@@ -23,6 +23,9 @@ from tune_at.study.sweep import Sweep
 
 ROOT = Path(__file__).parent.parent.parent
 
+WHOLE = os.environ.get("TUNE_AT_CHAOS") == "whole"
+"""Whether `make chaos` runs: every case of what `make test` runs a part of."""
+
 PATIENCE_WITH_PROCESSES = 600.0
 """Seconds after which a process is taken to be stuck, on whatever machine, however busy."""
 

@@ -5,7 +5,6 @@ lost and of epochs that were doubled.
 """
 
 import json
-import os
 import random
 import sys
 import time
@@ -13,7 +12,18 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from processes import PATIENCE_WITH_PROCESSES, descendants, difference, kill, output_of, run, start, stop_all, workers
+from processes import (
+    PATIENCE_WITH_PROCESSES,
+    WHOLE,
+    descendants,
+    difference,
+    kill,
+    output_of,
+    run,
+    start,
+    stop_all,
+    workers,
+)  # fmt: skip
 
 from tune_at.store import read_arrow
 from tune_at.store.schema import TIMES
@@ -46,7 +56,6 @@ SWEEPS = {
     "optuna": "search: {algorithm: optuna, trials: 6, startup: 3, space: {optim.lr: {loguniform: [0.001, 0.5]}}}\n"
     "scheduler: {name: asha, grace: 2, eta: 2}\n",
 }
-WHOLE = os.environ.get("TUNE_AT_CHAOS") == "whole"
 KINDS = ("trial", "driver", "node", "everything", "save")
 KILLS = 5 if WHOLE else 3
 COUNT: Counter[str] = Counter()

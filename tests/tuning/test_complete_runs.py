@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from processes import descendants, kill, output_of, results, run, start, stop_all, until
+from processes import WHOLE, descendants, kill, output_of, results, run, start, stop_all, until
 
 from tune_at.recording.trial import RecordedTrial
 from tune_at.scheduling.driver import SweepRun
@@ -13,7 +13,10 @@ from tune_at.store import read_table
 from tune_at.study.study import Study
 from tune_at.study.sweep import Sweep
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes in /proc")
+pytestmark = [
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes in /proc"),
+    pytest.mark.skipif(not WHOLE, reason="a minute: `make chaos` runs it; without Ray, see test_policies"),
+]
 
 STUDY = """\
 title: Complete runs
