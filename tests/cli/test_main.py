@@ -255,10 +255,11 @@ def test_every_command_has_help_and_is_in_the_readme(name):
         assert option not in text or option in readme
 
 
-def test_help_starts_neither_torch_nor_ray():
+@pytest.mark.parametrize("arguments", [["--help"], ["doctor", "--help"]], ids=" ".join)
+def test_help_starts_neither_torch_nor_ray(arguments):
     code = (
         "import sys; from tune_at.cli.main import main\n"
-        "try: main(['--help'])\n"
+        f"try: main({arguments})\n"
         "except SystemExit: print([m for m in ('torch', 'ray', 'pandas', 'matplotlib') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -14,12 +14,11 @@ from pathlib import Path
 
 import pytest
 from browser import browser_path, needs_browser
-from simulated_events import SimulatedEvents
+from simulated_events import finished_sweep
 
 from tune_at.cli.main import main
 from tune_at.cli.tensorboard_server import TensorBoardServer
 from tune_at.errors import UserError
-from tune_at.study.study import Study
 
 ROOT = Path(__file__).parent.parent.parent
 STUDY = """\
@@ -33,11 +32,7 @@ scheduler: {name: asha, grace: 2, eta: 2}
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("board")
-    (folder / "made.yaml").write_text(STUDY)
-    sweep = SimulatedEvents(folder / "s", Study.resolve(str(folder / "made.yaml")))
-    sweep.finish()
-    return sweep.folder
+    return finished_sweep(tmp_path_factory.mktemp("board"), STUDY)
 
 
 def refused(capsys, *arguments):

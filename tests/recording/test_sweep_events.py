@@ -7,7 +7,7 @@ import shutil
 import pytest
 from events_read import points, runs, texts
 from hparams_page import HParamsPage
-from simulated_events import SimulatedEvents
+from simulated_events import SimulatedEvents, finished_sweep
 from simulation import WORKER
 from tensorboard.plugins.custom_scalar import layout_pb2
 
@@ -36,11 +36,7 @@ def sweep(tmp_path):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("finished")
-    (folder / "made.yaml").write_text(STUDY)
-    sweep = SimulatedEvents(folder / "s", Study.resolve(str(folder / "made.yaml")))
-    sweep.finish()
-    return sweep.folder
+    return finished_sweep(tmp_path_factory.mktemp("finished"), STUDY)
 
 
 def of_trials(folder):

@@ -9,6 +9,7 @@ from simulation import WORKER, Simulation
 from tune_at.recording.sweep_events import SweepEvents, write_declaration
 from tune_at.recording.tensorboard import TrialEvents
 from tune_at.store.status import Status
+from tune_at.study.study import Study
 from tune_at.training.record import EpochRecord
 
 
@@ -65,3 +66,11 @@ class SimulatedEvents(Simulation):
         while self.step():
             pass
         self.run.ledger.events.close()
+
+
+def finished_sweep(folder, text):
+    """The folder of a sweep of a study with this text, of which all trials have ended."""
+    (folder / "made.yaml").write_text(text)
+    sweep = SimulatedEvents(folder / "s", Study.resolve(str(folder / "made.yaml")))
+    sweep.finish()
+    return sweep.folder
